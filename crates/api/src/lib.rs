@@ -1,0 +1,23 @@
+//! What goes over the wire between a worker or the command line and the master's gateway.
+//!
+//! Only shapes live here: no IO, no decisions. Every type is plain JSON; byte strings are lower-case
+//! hexadecimal unless a field says base64. Times are milliseconds since the Unix epoch.
+//!
+//! ```
+//! let beat: api::Heartbeat = serde_json::from_str(
+//!     r#"{"nodeName":"n1","timestampMs":1,"ready":true,"metrics":{"cpuCores":2,"cpuUsedMillis":100,
+//!         "memoryBytes":1024,"memoryUsedBytes":10,"diskBytes":4096,"diskUsedBytes":1,"pods":0}}"#,
+//! ).unwrap();
+//! assert_eq!(beat.node_name, "n1");
+//! ```
+#![forbid(unsafe_code)]
+
+mod attestation;
+mod error;
+mod node;
+mod status;
+
+pub use attestation::{AttestationQuery, AttestationReply};
+pub use error::ErrorBody;
+pub use node::{Heartbeat, HeartbeatReply, NodeList, NodeMetrics, NodeState, NodeSummary};
+pub use status::{ChainStatus, MasterStatus, TeeStatus};

@@ -1,0 +1,62 @@
+use serde::{Deserialize, Serialize};
+
+/// Answer of `GET /api/v1/status`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MasterStatus {
+    /// Version of the master's binary.
+    pub version: String,
+    /// Version of Kubernetes it runs, e.g. `v1.36.3`.
+    pub kubernetes_version: String,
+    /// Cluster object id on chain, `0x…`.
+    pub cluster_id: String,
+    /// SHA-256 of the cluster CA certificate in DER.
+    pub ca_hash: String,
+    /// Whether the apiserver answers `/readyz`.
+    pub apiserver_ready: bool,
+    /// The chain as the master sees it.
+    pub chain: ChainStatus,
+    /// The TEE it runs in.
+    pub tee: TeeStatus,
+    /// The store's latest revision.
+    pub store_revision: i64,
+    /// Number of nodes that are ready.
+    pub nodes_ready: u32,
+    /// Number of nodes with a live token.
+    pub nodes_total: u32,
+}
+
+/// The chain as the master sees it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ChainStatus {
+    /// Endpoint without credentials.
+    pub url: String,
+    /// Chain identifier (genesis checkpoint digest, base58).
+    pub chain_id: String,
+    /// True when the endpoint says it is a development chain.
+    pub devnet: bool,
+    /// Whether the last contact succeeded.
+    pub reachable: bool,
+    /// Last checkpoint applied to the membership.
+    pub checkpoint: u64,
+    /// The master's clock at the last successful contact.
+    pub last_contact_ms: u64,
+    /// Why the endpoint is not reachable.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// The TEE a process runs in.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TeeStatus {
+    /// Platform name, e.g. `simulated`.
+    pub platform: String,
+    /// True when it proves nothing about hardware.
+    pub simulated: bool,
+    /// Measurement of the running code, hexadecimal.
+    pub measurement: String,
+    /// Enclave object id on chain, `0x…`; empty before registration.
+    pub enclave_id: String,
+}

@@ -1,0 +1,1 @@
+//! Typed client of the k3s_daas contracts over Sui gRPC.

@@ -1,0 +1,1 @@
+//! Runs Kubernetes: PKI, control plane and node processes.

@@ -1,0 +1,1 @@
+//! The seal token: wire format, mint and verify, pure.

@@ -1,0 +1,1 @@
+//! The sealed etcd v3 store.

@@ -1,0 +1,1 @@
+//! Attestation evidence, its verification and sealing keys.

@@ -1,0 +1,1 @@
+//! The staker's agent.
