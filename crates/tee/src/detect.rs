@@ -1,0 +1,184 @@
+use std::fs;
+use std::path::Path;
+
+use crate::{Platform, PlatformKind, SimulatedPlatform, TeeError};
+
+/// What [`detect`] found.
+#[derive(Clone, Debug)]
+pub struct Detected {
+    /// The platform to use; none when there is only the simulated one and it is not allowed.
+    pub chosen: Option<PlatformKind>,
+    /// Every other kind, in the order of probing, with the reason.
+    pub skipped: Vec<Skipped>,
+}
+
+/// A platform that is not used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Skipped {
+    /// Which one.
+    pub kind: PlatformKind,
+    /// Whether the machine has it, although it is not used.
+    pub present: bool,
+    /// Why it is not used.
+    pub reason: String,
+}
+
+/// Looks for every platform under `root` (`/` on a real machine), changing nothing.
+///
+/// This version attests with the simulated platform only: hardware that is there is reported as present and
+/// skipped. `allow_simulated` says whether simulation may stand in.
+pub fn detect(root: &Path, allow_simulated: bool) -> Detected {
+    let mut skipped: Vec<_> = PlatformKind::ALL
+        .into_iter()
+        .filter(|kind| *kind != PlatformKind::Simulated)
+        .map(|kind| match probe(root, kind) {
+            Ok(found) => Skipped {
+                kind,
+                present: true,
+                reason: format!("{found} is present, but this version cannot attest with it yet"),
+            },
+            Err(reason) => Skipped { kind, present: false, reason },
+        })
+        .collect();
+    let chosen = allow_simulated.then_some(PlatformKind::Simulated);
+    if chosen.is_none() {
+        let reason = "simulation is not allowed by configuration".to_owned();
+        skipped.push(Skipped { kind: PlatformKind::Simulated, present: true, reason });
+    }
+    Detected { chosen, skipped }
+}
+
+/// Opens a platform of this machine: state in `dir`, `measured` as for [`SimulatedPlatform::open`].
+///
+/// # Errors
+///
+/// [`TeeError::NotAvailable`] with what is missing for every kind but the simulated one.
+pub fn open(kind: PlatformKind, dir: &Path, measured: &[u8]) -> Result<Box<dyn Platform>, TeeError> {
+    if kind == PlatformKind::Simulated {
+        return Ok(Box::new(SimulatedPlatform::open(dir, measured)?));
+    }
+    let reason = match probe(Path::new("/"), kind) {
+        Ok(found) => format!("{found} is present, but this version cannot attest with it yet"),
+        Err(reason) => reason,
+    };
+    Err(TeeError::NotAvailable { kind, reason })
+}
+
+/// The path that shows the platform is there, or what was not found.
+fn probe(root: &Path, kind: PlatformKind) -> Result<String, String> {
+    match kind {
+        PlatformKind::SevSnp => guest(root, "SEV-SNP", "dev/sev-guest"),
+        PlatformKind::Tdx => guest(root, "TDX", "dev/tdx_guest"),
+        PlatformKind::Sgx => sgx(root),
+        PlatformKind::Nitro => device(root, "dev/nsm"),
+        PlatformKind::TrustZone => device(root, "dev/tee0"),
+        PlatformKind::Tpm => device(root, "dev/tpmrm0"),
+        PlatformKind::Simulated => Ok("simulation".to_owned()),
+    }
+}
+
+/// A confidential guest has a device of its own kind, and attests through configfs-tsm.
+fn guest(root: &Path, name: &str, guest_device: &str) -> Result<String, String> {
+    const CONFIGFS_TSM: &str = "sys/kernel/config/tsm/report";
+    if !exists(root, guest_device)? {
+        return Err(format!("not a {name} guest: no /{guest_device}"));
+    }
+    if exists(root, CONFIGFS_TSM)? {
+        Ok(format!("/{CONFIGFS_TSM} with /{guest_device}"))
+    } else {
+        Err(format!(
+            "/{guest_device} is there, but /{CONFIGFS_TSM} is not: mount configfs and load the guest's TSM driver"
+        ))
+    }
+}
+
+/// Gramine says in a file which attestation it has.
+fn sgx(root: &Path) -> Result<String, String> {
+    let path = device(root, "dev/attestation/attestation_type")?;
+    match fs::read_to_string(root.join(path.trim_start_matches('/'))) {
+        Ok(kind) if kind.trim() == "none" => Err(format!("{path} says none: sgx.remote_attestation is off")),
+        Ok(_) => Ok(path),
+        Err(error) => Err(format!("cannot read {path}: {error}")),
+    }
+}
+
+fn device(root: &Path, path: &str) -> Result<String, String> {
+    if exists(root, path)? { Ok(format!("/{path}")) } else { Err(format!("no /{path}")) }
+}
+
+fn exists(root: &Path, path: &str) -> Result<bool, String> {
+    root.join(path).try_exists().map_err(|error| format!("cannot look at /{path}: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn skipped(detected: &Detected, kind: PlatformKind) -> &Skipped {
+        detected.skipped.iter().find(|skipped| skipped.kind == kind).unwrap()
+    }
+
+    #[test]
+    fn an_empty_machine_skips_every_platform_with_a_reason() {
+        let root = tempfile::tempdir().unwrap();
+        let detected = detect(root.path(), true);
+        assert_eq!(detected.chosen, Some(PlatformKind::Simulated));
+        assert_eq!(detected.skipped.len(), 6);
+        for (kind, path) in [
+            (PlatformKind::SevSnp, "/dev/sev-guest"),
+            (PlatformKind::Tdx, "/dev/tdx_guest"),
+            (PlatformKind::Sgx, "/dev/attestation"),
+            (PlatformKind::Nitro, "/dev/nsm"),
+            (PlatformKind::TrustZone, "/dev/tee0"),
+            (PlatformKind::Tpm, "/dev/tpmrm0"),
+        ] {
+            let skipped = skipped(&detected, kind);
+            assert!(!skipped.present && skipped.reason.contains(path), "{skipped:?}");
+        }
+    }
+
+    #[test]
+    fn without_simulation_nothing_is_chosen() {
+        let root = tempfile::tempdir().unwrap();
+        let detected = detect(root.path(), false);
+        assert_eq!(detected.chosen, None);
+        assert!(skipped(&detected, PlatformKind::Simulated).reason.contains("not allowed"));
+    }
+
+    #[test]
+    fn hardware_is_seen_but_never_used() {
+        let root = tempfile::tempdir().unwrap();
+        let touch = |path: &str, content: &str| {
+            let path = root.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, content).unwrap();
+        };
+        touch("dev/sev-guest", "");
+        touch("dev/nsm", "");
+        touch("dev/attestation/attestation_type", "none\n");
+        let detected = detect(root.path(), true);
+        assert_eq!(detected.chosen, Some(PlatformKind::Simulated));
+        assert!(skipped(&detected, PlatformKind::Nitro).present);
+        assert!(skipped(&detected, PlatformKind::SevSnp).reason.contains("mount configfs"));
+        assert!(skipped(&detected, PlatformKind::Sgx).reason.contains("says none"));
+
+        fs::create_dir_all(root.path().join("sys/kernel/config/tsm/report")).unwrap();
+        touch("dev/attestation/attestation_type", "dcap\n");
+        let detected = detect(root.path(), true);
+        assert!(skipped(&detected, PlatformKind::SevSnp).present);
+        assert!(skipped(&detected, PlatformKind::Sgx).present);
+        assert!(!skipped(&detected, PlatformKind::Tdx).present);
+    }
+
+    #[test]
+    fn opening_hardware_is_a_typed_refusal() {
+        let dir = tempfile::tempdir().unwrap();
+        let digest = crate::measure_bytes(b"x");
+        assert_eq!(
+            open(PlatformKind::Simulated, dir.path(), &digest).unwrap().kind(),
+            PlatformKind::Simulated
+        );
+        let error = open(PlatformKind::Tdx, dir.path(), &digest).map(|_| ()).unwrap_err();
+        assert!(matches!(error, TeeError::NotAvailable { kind: PlatformKind::Tdx, .. }), "{error}");
+    }
+}

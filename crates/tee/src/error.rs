@@ -1,0 +1,73 @@
+use std::io;
+use std::path::PathBuf;
+
+use crate::PlatformKind;
+use crate::sealed_file::SealedError;
+
+/// Why a platform, its evidence or its keys could not be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TeeError {
+    /// No platform has this name.
+    #[error("unknown TEE platform {name:?}; use sev-snp, tdx, sgx, nitro, trustzone, tpm or simulated")]
+    UnknownPlatform {
+        /// What was given, cut to 32 characters.
+        name: String,
+    },
+    /// The platform is not there, or this version cannot attest with it.
+    #[error("TEE platform {kind} is not available here: {reason}")]
+    NotAvailable {
+        /// Which one was asked for.
+        kind: PlatformKind,
+        /// What is missing.
+        reason: String,
+    },
+    /// The measurement handed in is not a digest.
+    #[error(
+        "a measurement is a digest of 32, 48 or 64 bytes, not {length} bytes; hash the code with SHA-384"
+    )]
+    MeasurementLength {
+        /// Bytes handed in.
+        length: usize,
+    },
+    /// The simulated platform's root secret is unusable.
+    #[error("{}: {problem}", path.display())]
+    Root {
+        /// The secret's file.
+        path: PathBuf,
+        /// What is wrong and what to do.
+        problem: &'static str,
+    },
+    /// The bytes are not evidence.
+    #[error("not attestation evidence: {0}")]
+    Evidence(String),
+    /// A sealed key could not be opened or written.
+    #[error("{}", path.display())]
+    Sealed {
+        /// The sealed file.
+        path: PathBuf,
+        /// Why.
+        source: SealedError,
+    },
+    /// A sealed key opened, but is not a key.
+    #[error("{} holds {length} bytes where an ed25519 key of 32 bytes belongs", path.display())]
+    KeyLength {
+        /// The sealed file.
+        path: PathBuf,
+        /// Bytes found.
+        length: usize,
+    },
+    /// The operating system gave no random bytes.
+    #[error("the operating system gave no random bytes")]
+    Random,
+    /// A file could not be read or written.
+    #[error("cannot {action} {}", path.display())]
+    Io {
+        /// What was tried: `read`, `create` …
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// Why it failed.
+        source: io::Error,
+    },
+}

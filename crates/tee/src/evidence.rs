@@ -1,0 +1,151 @@
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
+
+use crate::{PlatformKind, TeeError};
+
+/// The largest encoded evidence: 256 KiB. A TDX quote with its collateral is a tenth of that.
+pub const MAX_EVIDENCE_BYTES: usize = 256 << 10;
+
+const VERSION: u8 = 1;
+const MAX_PARTS: usize = 16;
+const MAX_PART_NAME: usize = 32;
+
+/// What a platform says about the code that runs, not yet verified: named byte strings in the platform's
+/// own formats.
+///
+/// Encoded as a CBOR (RFC 8949) map `{"version": 1, "platform": text, "parts": {text: bytes}}`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Evidence {
+    platform: PlatformKind,
+    parts: BTreeMap<String, Vec<u8>>,
+}
+
+impl Evidence {
+    /// Wraps what a platform gave. Each platform documents its parts.
+    pub(crate) fn new(platform: PlatformKind, parts: BTreeMap<String, Vec<u8>>) -> Self {
+        Self { platform, parts }
+    }
+
+    /// The platform that it claims to come from.
+    pub fn platform(&self) -> PlatformKind {
+        self.platform
+    }
+
+    /// One part, by its name on that platform.
+    pub fn part(&self, name: &str) -> Option<&[u8]> {
+        self.parts.get(name).map(Vec::as_slice)
+    }
+
+    /// As CBOR.
+    pub fn encode(&self) -> Vec<u8> {
+        let parts = self.parts.iter().map(|(name, bytes)| (name.clone(), ByteBuf::from(bytes.clone())));
+        let wire = Wire { version: VERSION, platform: self.platform.to_string(), parts: parts.collect() };
+        let mut bytes = Vec::new();
+        ciborium::into_writer(&wire, &mut bytes).expect("writing to memory does not fail");
+        bytes
+    }
+
+    /// Reads what [`Self::encode`] wrote; refuses more than [`MAX_EVIDENCE_BYTES`], trailing bytes, unknown
+    /// fields and later versions.
+    pub fn decode(bytes: &[u8]) -> Result<Self, TeeError> {
+        let refuse = |why: String| Err(TeeError::Evidence(why));
+        if bytes.len() > MAX_EVIDENCE_BYTES {
+            return refuse(format!("{} bytes, at most {MAX_EVIDENCE_BYTES} are read", bytes.len()));
+        }
+        let wire: Wire = match read_cbor(bytes) {
+            Ok(wire) => wire,
+            Err(why) => return refuse(why),
+        };
+        if wire.version != VERSION {
+            return refuse(format!("version {}, this program reads {VERSION}", wire.version));
+        }
+        if wire.parts.len() > MAX_PARTS || wire.parts.keys().any(|name| name.len() > MAX_PART_NAME) {
+            return refuse(format!("more than {MAX_PARTS} parts, or a part's name is too long"));
+        }
+        let parts = wire.parts.into_iter().map(|(name, bytes)| (name, bytes.into_vec())).collect();
+        Ok(Self { platform: wire.platform.parse()?, parts })
+    }
+}
+
+/// Reads exactly one CBOR item that fills `bytes`; nesting is bounded.
+pub(crate) fn read_cbor<T: for<'de> Deserialize<'de>>(bytes: &[u8]) -> Result<T, String> {
+    const MAX_NESTING: usize = 8;
+    let mut rest = bytes;
+    let value = ciborium::de::from_reader_with_recursion_limit(&mut rest, MAX_NESTING)
+        .map_err(|error| format!("bad CBOR: {error}"))?;
+    if rest.is_empty() { Ok(value) } else { Err(format!("{} bytes after the end", rest.len())) }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wire {
+    version: u8,
+    platform: String,
+    parts: BTreeMap<String, ByteBuf>,
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn evidence(kind: usize, parts: BTreeMap<String, Vec<u8>>) -> Evidence {
+        Evidence::new(PlatformKind::ALL[kind], parts)
+    }
+
+    #[test]
+    fn refuses_by_name() {
+        let decode = |bytes: &[u8]| Evidence::decode(bytes).unwrap_err().to_string();
+        let good = evidence(6, BTreeMap::new()).encode();
+        assert!(decode(&vec![0; MAX_EVIDENCE_BYTES + 1]).contains("at most 262144"));
+        assert!(decode(&[&good[..], &[0]].concat()).contains("1 bytes after the end"));
+        assert!(decode(&[0x81; 5000]).contains("bad CBOR"));
+
+        let wire = |version, platform: &str, names: usize| {
+            let parts = (0..names).map(|n| (n.to_string(), ByteBuf::new())).collect();
+            let mut bytes = Vec::new();
+            ciborium::into_writer(&Wire { version, platform: platform.into(), parts }, &mut bytes).unwrap();
+            bytes
+        };
+        assert!(Evidence::decode(&wire(1, "tpm", 16)).is_ok());
+        assert!(decode(&wire(2, "tpm", 0)).contains("version 2"));
+        assert!(decode(&wire(1, "abacus", 0)).contains("\"abacus\""));
+        assert!(decode(&wire(1, "tpm", 17)).contains("more than 16 parts"));
+    }
+
+    #[test]
+    fn a_length_beyond_the_input_allocates_nothing() {
+        // A byte string that claims 2^62 bytes inside a well-formed start.
+        let mut bytes = evidence(6, BTreeMap::from([("a".into(), vec![])])).encode();
+        bytes.pop();
+        bytes.extend_from_slice(&[0x5b, 0x40, 0, 0, 0, 0, 0, 0, 0]);
+        assert!(Evidence::decode(&bytes).unwrap_err().to_string().contains("bad CBOR"));
+    }
+
+    proptest! {
+        #[test]
+        fn round_trips(
+            kind in 0usize..7,
+            parts in prop::collection::btree_map("[a-z]{1,32}", prop::collection::vec(any::<u8>(), 0..99), 0..16),
+        ) {
+            let evidence = evidence(kind, parts);
+            prop_assert_eq!(Evidence::decode(&evidence.encode()).unwrap(), evidence);
+        }
+
+        #[test]
+        fn garbage_never_panics(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _ = Evidence::decode(&bytes);
+        }
+
+        #[test]
+        fn damaged_evidence_never_panics(at in any::<prop::sample::Index>(), byte in any::<u8>()) {
+            let mut bytes = evidence(6, BTreeMap::from([("claims".into(), vec![1; 60])])).encode();
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+            let _ = Evidence::decode(&bytes);
+        }
+    }
+}
