@@ -1,0 +1,78 @@
+# `make up` and `make test` do all set-up themselves; nothing is rebuilt when nothing changed.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+FRAMEWORK := .cache/framework.bcs
+STATE_DIR ?= /var/lib/k3s-daas
+UP_FLAGS ?=
+DOWN_FLAGS ?=
+
+say = @printf '\033[1m==> %s\033[0m\n' "$(1)" >&2
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: packages $(FRAMEWORK) ## Debian packages and the Sui framework's bytecode
+
+.PHONY: packages
+packages:
+	@deploy/setup/apt.sh
+
+$(FRAMEWORK): contracts/tools/framework.py
+	$(call say,Sui framework bytecode)
+	@python3 contracts/tools/framework.py --out $@
+	@touch $@
+
+.PHONY: build
+build: setup bin-kubernetes bin-k3s-daas ## bin/k3s-daas and bin/kubernetes
+
+.PHONY: bin-kubernetes
+bin-kubernetes:
+	@kubernetes/build.sh bin/kubernetes
+
+# Cargo knows what changed; the copy keeps its time when it did not.
+.PHONY: bin-k3s-daas
+bin-k3s-daas:
+	$(call say,bin/k3s-daas)
+	@cargo build --release --locked -p k3s-daas
+	@mkdir -p bin && cmp -s target/release/k3s-daas bin/k3s-daas || install -m 0755 target/release/k3s-daas bin/k3s-daas
+
+.PHONY: up
+up: build ## One command from a staked wallet to a running pod (runs until Ctrl-C)
+	@bin/k3s-daas up --state-dir $(STATE_DIR) $(UP_FLAGS)
+
+.PHONY: down
+down: ## Stop everything that `make up` started (DOWN_FLAGS=--purge removes the state too)
+	@bin/k3s-daas down --state-dir $(STATE_DIR) $(DOWN_FLAGS)
+
+.PHONY: lint
+lint: ## Formatting and lints: Rust, Go
+	$(call say,rustfmt)
+	@cargo fmt --all -- --check
+	$(call say,clippy)
+	@cargo clippy --workspace --all-targets --locked -- -D warnings
+	$(call say,gofmt)
+	@test -z "$$(gofmt -l kubernetes)" || { gofmt -d kubernetes; exit 1; }
+
+.PHONY: contracts-check
+contracts-check: ## Prove that the committed Move bytecode is what the sources compile to
+	$(call say,contracts: sources compile to the committed bytecode)
+	@cd contracts/tools && { [ -d node_modules ] || npm ci --no-audit --no-fund --loglevel=error; }
+	@node contracts/tools/build.mjs --check
+
+.PHONY: test
+test: build contracts-check ## Every test, on real parts
+	$(call say,unit and integration tests)
+	@cargo test --workspace --locked --no-fail-fast
+
+.PHONY: verify
+verify: lint test ## What CI runs
+
+.PHONY: bench
+bench: build ## Benchmarks of store and devnet
+	@cargo bench --workspace --locked
