@@ -1,1 +1,4 @@
 //! The staker's agent.
+#![forbid(unsafe_code)]
+
+pub mod agent;

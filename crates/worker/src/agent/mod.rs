@@ -1,0 +1,400 @@
+//! The worker's decisions, without IO: what to do next, given what happened and the time.
+//!
+//! Three lanes run side by side, each with at most one step under way: the chain, the gateway, and the node
+//! agent. So a silent chain does not stop heartbeats, and a slow kubelet does not stop either. Trust in the
+//! gateway is a ladder — nothing, CA pinned, attested — bound to one [`Target`]; any doubt (no answer, other
+//! evidence, another target on chain) starts a new session at the bottom, and only a session at the top
+//! gets a proof.
+
+mod lane;
+mod phase;
+mod step;
+#[cfg(test)]
+mod tests;
+mod view;
+
+pub use lane::Backoff;
+use lane::Lane;
+pub use phase::Phase;
+pub use step::{Call, Failure, FailureKind, Outcome, Step};
+pub use view::{Gone, Target, Token, Validity, View};
+
+/// What the agent is told at its start.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// This worker's ed25519 key.
+    pub holder_key: [u8; 32],
+    /// Time between two reads of the chain, milliseconds.
+    pub chain_poll_ms: u64,
+    /// Time between heartbeats until the gateway says otherwise, milliseconds.
+    pub heartbeat_ms: u64,
+    /// Waits after failures.
+    pub backoff: Backoff,
+    /// Whether a wallet is there to renew the token with.
+    pub can_renew_token: bool,
+    /// Seed of the jitter.
+    pub seed: u64,
+}
+
+/// Shortest time between heartbeats, whatever the gateway asks.
+const MIN_HEARTBEAT_MS: u64 = 500;
+/// Longest time between heartbeats, whatever the gateway asks.
+const MAX_HEARTBEAT_MS: u64 = 300_000;
+/// How long a renewal may take to show in reads of the chain.
+const RENEWAL_SHOWS_MS: u64 = 60_000;
+
+/// How far the gateway of the current session is trusted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Trust {
+    None,
+    CaPinned,
+    Attested,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Node {
+    Stopped,
+    /// Runs with the certificates of this issue.
+    Running {
+        certificates: u64,
+    },
+}
+
+/// The decision maker: [`poll`](Agent::poll) for steps, report each with [`done`](Agent::done).
+#[derive(Debug)]
+pub struct Agent {
+    settings: Settings,
+    random: u64,
+    view: Option<View>,
+    chain: Lane,
+    chain_due_ms: u64,
+    renewal: Lane,
+    /// Expiry that the token had when it was renewed, and when that was.
+    renewed: Option<(u64, u64)>,
+    gateway: Lane,
+    session: u64,
+    trust: Trust,
+    certificates: Option<(u64, Validity)>,
+    issues: u64,
+    beat_due_ms: u64,
+    beat_interval_ms: u64,
+    start: Lane,
+    stop: Lane,
+    node: Node,
+    last_ms: u64,
+}
+
+impl Agent {
+    /// An agent that has done nothing yet.
+    pub fn new(settings: Settings) -> Self {
+        Self {
+            random: settings.seed,
+            view: None,
+            chain: Lane::default(),
+            chain_due_ms: 0,
+            renewal: Lane::default(),
+            renewed: None,
+            gateway: Lane::default(),
+            session: 0,
+            trust: Trust::None,
+            certificates: None,
+            issues: 0,
+            beat_due_ms: 0,
+            beat_interval_ms: settings.heartbeat_ms.clamp(MIN_HEARTBEAT_MS, MAX_HEARTBEAT_MS),
+            start: Lane::default(),
+            stop: Lane::default(),
+            node: Node::Stopped,
+            last_ms: 0,
+            settings,
+        }
+    }
+
+    /// The steps to start now; each must be reported with [`Self::done`].
+    pub fn poll(&mut self, now_ms: u64) -> Vec<Step> {
+        if now_ms < self.last_ms {
+            self.clock_went_back(now_ms);
+        }
+        self.last_ms = now_ms;
+        let due: Vec<_> = self
+            .wanted(now_ms)
+            .into_iter()
+            .filter(|(step, due_ms)| now_ms >= *due_ms && self.lane_of(step).free(now_ms))
+            .map(|(step, _)| step)
+            .collect();
+        for step in &due {
+            self.lane(step).busy = true;
+        }
+        due
+    }
+
+    /// When to poll again at the latest, if nothing is reported before.
+    pub fn wake_at_ms(&self, now_ms: u64) -> u64 {
+        let expiry = self.membership(now_ms).ok().map(|token| token.expires_ms);
+        let enclave = self.target(now_ms).map(|target| target.enclave_expires_ms);
+        let steps = self
+            .wanted(now_ms)
+            .into_iter()
+            .filter_map(|(step, due_ms)| Some(self.lane_of(&step).wake_at_ms()?.max(due_ms)));
+        steps.chain(expiry).chain(enclave).min().unwrap_or(u64::MAX)
+    }
+
+    /// Takes the result of a step that [`Self::poll`] gave.
+    pub fn done(&mut self, now_ms: u64, step: &Step, result: Result<Outcome, Failure>) {
+        let outdated = matches!(step, Step::Gateway { session, .. } if *session != self.session);
+        if outdated {
+            self.gateway.busy = false;
+            return;
+        }
+        match result {
+            Ok(outcome) => {
+                self.lane(step).succeeded();
+                self.succeeded(now_ms, step, outcome);
+            }
+            Err(failure) => {
+                let (random, backoff, kind) = (self.next_random(), self.settings.backoff, failure.kind);
+                self.lane(step).failed(failure, now_ms, backoff, random);
+                if let Step::Gateway { .. } = step {
+                    self.gateway_failed(now_ms, kind);
+                }
+            }
+        }
+    }
+
+    /// The node agent gave up by itself.
+    pub fn node_failed(&mut self, now_ms: u64, failure: Failure) {
+        let random = self.next_random();
+        let busy = self.start.busy;
+        self.start.failed(failure, now_ms, self.settings.backoff, random);
+        self.start.busy = busy;
+        self.node = Node::Stopped;
+    }
+
+    /// Where the worker is.
+    pub fn phase(&self, now_ms: u64) -> Phase {
+        let Some(view) = &self.view else { return Phase::ReadingChain };
+        if view.membership(&self.settings.holder_key, now_ms).is_err() {
+            return Phase::Gone;
+        }
+        if self.certificates.is_none() && self.chain.failure.is_some() {
+            return Phase::ReadingChain;
+        }
+        let runs = self.node != Node::Stopped;
+        match (self.trust, self.target(now_ms).is_some()) {
+            (Trust::Attested, true) if self.certificates.is_none() => Phase::RequestingCertificates,
+            (Trust::Attested, true) if runs => Phase::Running,
+            (Trust::Attested, true) => Phase::StartingNode,
+            _ if runs => Phase::Reconnecting,
+            (_, false) => Phase::WaitingForCluster,
+            (Trust::None, true) => Phase::PinningCa,
+            (_, true) => Phase::Attesting,
+        }
+    }
+
+    /// What the chain said last.
+    pub fn view(&self) -> Option<&View> {
+        self.view.as_ref()
+    }
+
+    /// Why this worker is no member, if the chain was read and it is none.
+    pub fn gone(&self, now_ms: u64) -> Option<Gone> {
+        self.view.as_ref()?.membership(&self.settings.holder_key, now_ms).err()
+    }
+
+    /// Life of the current certificates.
+    pub fn certificates(&self) -> Option<Validity> {
+        self.certificates.map(|(_, validity)| validity)
+    }
+
+    /// Whether the last read of the chain succeeded, and why not.
+    pub fn chain_failure(&self) -> Option<&Failure> {
+        self.chain.failure.as_ref()
+    }
+
+    /// Why the token could not be renewed.
+    pub fn renewal_failure(&self) -> Option<&Failure> {
+        self.renewal.failure.as_ref()
+    }
+
+    /// Why the last step at the gateway failed.
+    pub fn gateway_failure(&self) -> Option<&Failure> {
+        self.gateway.failure.as_ref()
+    }
+
+    /// Why the node agent does not run.
+    pub fn node_failure(&self) -> Option<&Failure> {
+        self.start.failure.as_ref().or(self.stop.failure.as_ref())
+    }
+
+    /// Whether the gateway's attestation holds in the current session.
+    pub fn attested(&self) -> bool {
+        self.trust == Trust::Attested
+    }
+
+    /// Every step that makes sense in this state, and from when on.
+    fn wanted(&self, now_ms: u64) -> Vec<(Step, u64)> {
+        let chain = Some((Step::ReadChain, self.chain_due_ms));
+        [chain, self.renewal_wanted(now_ms), self.gateway_wanted(now_ms), self.node_wanted(now_ms)]
+            .into_iter()
+            .flatten()
+            .collect()
+    }
+
+    fn renewal_wanted(&self, now_ms: u64) -> Option<(Step, u64)> {
+        if !self.settings.can_renew_token {
+            return None;
+        }
+        let token = self.membership(now_ms).ok()?;
+        let validity = Validity { from_ms: token.issued_ms, until_ms: token.expires_ms };
+        // A read of the chain may still show the token as it was; renewing costs gas, so look twice first.
+        let settled_ms = match self.renewed {
+            Some((expires_ms, at_ms)) if expires_ms == token.expires_ms => {
+                at_ms.saturating_add(RENEWAL_SHOWS_MS)
+            }
+            _ => 0,
+        };
+        Some((Step::RenewToken, validity.renew_at_ms().max(settled_ms)))
+    }
+
+    fn gateway_wanted(&self, now_ms: u64) -> Option<(Step, u64)> {
+        self.membership(now_ms).ok()?;
+        // A new join rests on what the chain says now; who has joined goes on while the chain is silent.
+        if self.certificates.is_none() && self.chain.failure.is_some() {
+            return None;
+        }
+        let target = self.target(now_ms)?.clone();
+        let (call, due_ms) = match (self.trust, self.certificates) {
+            (Trust::None, _) => (Call::PinCa, 0),
+            (Trust::CaPinned, _) => (Call::Attest, 0),
+            (Trust::Attested, None) => (Call::Certificates, 0),
+            (Trust::Attested, Some((_, validity))) if now_ms >= validity.renew_at_ms() => {
+                (Call::Certificates, 0)
+            }
+            (Trust::Attested, Some((_, validity))) => {
+                (Call::Heartbeat, self.beat_due_ms.min(validity.renew_at_ms()))
+            }
+        };
+        Some((Step::Gateway { session: self.session, target, call }, due_ms))
+    }
+
+    fn node_wanted(&self, now_ms: u64) -> Option<(Step, u64)> {
+        if self.start.busy || self.stop.busy {
+            return None;
+        }
+        match (self.gone(now_ms), self.node, self.certificates) {
+            (Some(gone), Node::Running { .. }, _) => Some((Step::StopNode(gone), 0)),
+            (None, Node::Running { certificates }, Some((issue, _))) if certificates == issue => None,
+            (None, _, Some((issue, _))) => Some((Step::StartNode { issue }, 0)),
+            (Some(_), Node::Stopped, _) | (None, _, None) => None,
+        }
+    }
+
+    fn succeeded(&mut self, now_ms: u64, step: &Step, outcome: Outcome) {
+        match (step, outcome) {
+            (Step::ReadChain, Outcome::View(view)) => self.viewed(now_ms, *view),
+            (Step::RenewToken, _) => {
+                self.renewed = self.membership(now_ms).ok().map(|token| (token.expires_ms, now_ms));
+                self.chain_due_ms = now_ms;
+            }
+            (Step::Gateway { call: Call::PinCa, .. }, _) => self.trust = Trust::CaPinned,
+            (Step::Gateway { call: Call::Attest, .. }, _) => {
+                self.trust = Trust::Attested;
+                self.beat_due_ms = now_ms;
+            }
+            (Step::Gateway { .. }, Outcome::Certificates(validity)) => {
+                self.issues += 1;
+                self.certificates = Some((self.issues, validity));
+                self.start.retry_now();
+            }
+            (Step::Gateway { .. }, Outcome::Beat { interval_ms }) => {
+                self.beat_interval_ms = interval_ms.clamp(MIN_HEARTBEAT_MS, MAX_HEARTBEAT_MS);
+                self.beat_due_ms = now_ms.saturating_add(self.beat_interval_ms);
+            }
+            (Step::StartNode { issue }, _) => self.node = Node::Running { certificates: *issue },
+            (Step::StopNode(_), _) => self.node = Node::Stopped,
+            (Step::ReadChain | Step::Gateway { .. }, _) => {}
+        }
+    }
+
+    fn viewed(&mut self, now_ms: u64, view: View) {
+        self.chain_due_ms = now_ms.saturating_add(self.settings.chain_poll_ms);
+        let target_changed = self.view.as_ref().map(|old| &old.target) != Some(&view.target);
+        self.view = Some(view);
+        if target_changed {
+            self.distrust();
+            self.gateway.retry_now();
+        }
+        if self.gone(now_ms).is_some() {
+            // Certificates of a membership that is over are not kept for a later one.
+            self.certificates = None;
+            self.distrust();
+        }
+    }
+
+    fn gateway_failed(&mut self, now_ms: u64, kind: FailureKind) {
+        match kind {
+            FailureKind::Unreachable | FailureKind::Untrusted => {
+                self.distrust();
+                self.chain_due_ms = now_ms;
+            }
+            FailureKind::Refused => self.chain_due_ms = now_ms,
+            FailureKind::Failed => {}
+        }
+    }
+
+    /// Starts a new session at the bottom of the ladder; whatever is under way no longer counts.
+    fn distrust(&mut self) {
+        self.session += 1;
+        self.trust = Trust::None;
+    }
+
+    /// The gateway, while its enclave's registration lasts.
+    fn target(&self, now_ms: u64) -> Option<&Target> {
+        let target = self.view.as_ref()?.target.as_ref().ok()?;
+        (now_ms < target.enclave_expires_ms).then_some(target)
+    }
+
+    fn membership(&self, now_ms: u64) -> Result<&Token, Gone> {
+        match &self.view {
+            Some(view) => view.membership(&self.settings.holder_key, now_ms),
+            None => Err(Gone::NoToken),
+        }
+    }
+
+    fn lane(&mut self, step: &Step) -> &mut Lane {
+        match step {
+            Step::ReadChain => &mut self.chain,
+            Step::RenewToken => &mut self.renewal,
+            Step::Gateway { .. } => &mut self.gateway,
+            Step::StartNode { .. } => &mut self.start,
+            Step::StopNode(_) => &mut self.stop,
+        }
+    }
+
+    fn lane_of(&self, step: &Step) -> &Lane {
+        match step {
+            Step::ReadChain => &self.chain,
+            Step::RenewToken => &self.renewal,
+            Step::Gateway { .. } => &self.gateway,
+            Step::StartNode { .. } => &self.start,
+            Step::StopNode(_) => &self.stop,
+        }
+    }
+
+    /// Waits were measured by a clock that was ahead; start them over.
+    fn clock_went_back(&mut self, now_ms: u64) {
+        for lane in [&mut self.chain, &mut self.renewal, &mut self.gateway, &mut self.start, &mut self.stop] {
+            lane.retry_now();
+        }
+        self.chain_due_ms = now_ms;
+        self.beat_due_ms = now_ms;
+    }
+
+    /// SplitMix64: plenty for jitter, and replays from the seed.
+    fn next_random(&mut self) -> u64 {
+        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.random;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+}

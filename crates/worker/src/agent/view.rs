@@ -1,0 +1,116 @@
+use tee::{Measurements, PlatformKind};
+
+/// The gateway as the chain describes it: everything that a master must match before it gets a proof.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// Base URL of the gateway, `https://host:port`.
+    pub endpoint: String,
+    /// SHA-256 of the cluster CA certificate in DER.
+    pub ca_hash: [u8; 32],
+    /// Object id of the registered enclave.
+    pub enclave_id: [u8; 32],
+    /// The enclave's ed25519 key.
+    pub enclave_key: [u8; 32],
+    /// When the registration runs out, milliseconds since the Unix epoch.
+    pub enclave_expires_ms: u64,
+    /// Code that the cluster allows.
+    pub allowed: Vec<(PlatformKind, Measurements)>,
+}
+
+/// The worker's seal token as the chain has it, and the stake behind it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Token {
+    /// Object id of the stake.
+    pub stake_id: [u8; 32],
+    /// Name of the node, pinned to the stake.
+    pub node_name: String,
+    /// The holder's ed25519 key.
+    pub public_key: [u8; 32],
+    /// The current seal.
+    pub seal: [u8; 32],
+    /// When it was issued or last renewed, milliseconds since the Unix epoch.
+    pub issued_ms: u64,
+    /// When it runs out, milliseconds since the Unix epoch.
+    pub expires_ms: u64,
+    /// Whether it was revoked.
+    pub revoked: bool,
+    /// Whether the stake covers its tier and is not being withdrawn.
+    pub stake_covers_tier: bool,
+}
+
+/// What one read of the chain gave.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct View {
+    /// The gateway, or what the cluster lacks to have one, in a sentence.
+    pub target: Result<Target, String>,
+    /// The token; `None` when the chain has no such object.
+    pub token: Option<Token>,
+}
+
+/// Why this worker is no member of the cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Gone {
+    /// The chain has no such token.
+    #[error("the chain has no such seal token; stake and request one")]
+    NoToken,
+    /// The token was revoked.
+    #[error("the seal token was revoked on chain")]
+    Revoked,
+    /// The token has run out.
+    #[error("the seal token has expired on chain; renew it")]
+    Expired,
+    /// The stake is withdrawn, being withdrawn, or too small.
+    #[error("the stake no longer covers the node's tier, or is being withdrawn")]
+    Stake,
+    /// The token belongs to another key.
+    #[error("the seal token on chain has another key than this worker's key file; was it rotated?")]
+    OtherKey,
+}
+
+impl Gone {
+    /// Stable name in snake_case.
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::NoToken => "unknown_token",
+            Self::Revoked => "token_revoked",
+            Self::Expired => "token_expired",
+            Self::Stake => "stake_insufficient",
+            Self::OtherKey => "key_rotated",
+        }
+    }
+}
+
+impl View {
+    /// Whether the holder of `holder_key` is a member at `now_ms`.
+    pub(crate) fn membership(&self, holder_key: &[u8; 32], now_ms: u64) -> Result<&Token, Gone> {
+        let token = self.token.as_ref().ok_or(Gone::NoToken)?;
+        if token.revoked {
+            Err(Gone::Revoked)
+        } else if !token.stake_covers_tier {
+            Err(Gone::Stake)
+        } else if token.public_key != *holder_key {
+            Err(Gone::OtherKey)
+        } else if now_ms >= token.expires_ms {
+            Err(Gone::Expired)
+        } else {
+            Ok(token)
+        }
+    }
+}
+
+/// When something was issued and runs out, milliseconds since the Unix epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Validity {
+    /// Start.
+    pub from_ms: u64,
+    /// End, exclusive.
+    pub until_ms: u64,
+}
+
+impl Validity {
+    /// When two thirds of the life are over: time to renew.
+    pub fn renew_at_ms(self) -> u64 {
+        self.from_ms + self.until_ms.saturating_sub(self.from_ms) / 3 * 2
+    }
+}
