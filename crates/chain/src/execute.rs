@@ -1,0 +1,282 @@
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use sui_rpc::field::{FieldMask, FieldMaskUtil as _};
+use sui_rpc::proto::sui::rpc::v2 as proto;
+use sui_sdk_types::{
+    Address, ExecutionError, ExecutionStatus, GasPayment, SignedTransaction, Transaction,
+    TransactionExpiration, TransactionKind,
+};
+
+use crate::receipt::{Executed, failure};
+use crate::submission::{Looked, Sent, Step, Submission};
+use crate::{Client, Draft, Error, Keypair, Receipt, Signed, gas};
+
+/// How long a doubtful transaction is pursued before the caller hears that its outcome is unknown.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How long to wait for the checkpoint after execution.
+const CHECKPOINT_PATIENCE: Duration = Duration::from_secs(30);
+/// How often a transaction is built anew after the chain provably refused the one before.
+const REBUILDS: usize = 5;
+
+const EXECUTED: [&str; 5] = ["digest", "effects.bcs", "events.bcs", "checkpoint", "timestamp"];
+
+impl Client {
+    /// Builds, dry-runs, signs and submits a transaction, and waits for the checkpoint that holds it.
+    ///
+    /// It takes effect at most once: a new transaction is built only after proof that the one before was
+    /// not and will not be executed. Calls of one wallet through one client wait for each other.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] when a contract says no (found by the dry run: no gas is lost),
+    /// [`Error::InsufficientGas`], [`Error::Unreachable`] before anything was sent, [`Error::Uncertain`] after.
+    pub async fn execute(&self, wallet: &Keypair, draft: &Draft) -> Result<Receipt, Error> {
+        let lock = self.wallet_lock(wallet.address());
+        let _one_at_a_time = lock.lock().await;
+        let mut rebuilt = 0;
+        loop {
+            let outcome = match self.prepare_locked(wallet, draft).await {
+                Ok(signed) => self.drive(&signed, false).await,
+                Err(error) => Err(error),
+            };
+            match outcome {
+                Err(Error::Rejected { digest, reason }) if rebuilt < REBUILDS => {
+                    rebuilt += 1;
+                    tracing::debug!(%digest, reason, "the chain refused a transaction before execution, building it anew");
+                    tokio::time::sleep(Duration::from_millis(100 << rebuilt)).await;
+                }
+                other => return other,
+            }
+        }
+    }
+
+    /// Builds, dry-runs and signs a transaction without sending it. Write the result to disk, then
+    /// [`Client::submit`] it.
+    ///
+    /// # Errors
+    /// As [`Client::execute`], nothing having been sent.
+    pub async fn prepare(&self, wallet: &Keypair, draft: &Draft) -> Result<Signed, Error> {
+        let lock = self.wallet_lock(wallet.address());
+        let _one_at_a_time = lock.lock().await;
+        self.prepare_locked(wallet, draft).await
+    }
+
+    /// Submits a signed transaction, which may have been submitted before, and waits for its checkpoint.
+    ///
+    /// # Errors
+    /// [`Error::Rejected`] with proof that it will never be executed: prepare a new one.
+    /// [`Error::Uncertain`] when nothing is known: submit the same again.
+    pub async fn submit(&self, signed: &Signed) -> Result<Receipt, Error> {
+        let lock = self.wallet_lock(signed.sender());
+        let _one_at_a_time = lock.lock().await;
+        self.drive(signed, true).await
+    }
+
+    /// Runs a draft without signing or executing it.
+    ///
+    /// # Errors
+    /// As [`Client::execute`].
+    pub async fn dry_run(&self, sender: Address, draft: &Draft) -> Result<Receipt, Error> {
+        let plan = self.plan(sender, draft).await?;
+        plan.dry_run.receipt()
+    }
+
+    async fn prepare_locked(&self, wallet: &Keypair, draft: &Draft) -> Result<Signed, Error> {
+        let chain_id = self.chain_id().await?;
+        let plan = self.plan(wallet.address(), draft).await?;
+        if let Some(error) = failure(&plan.dry_run.effects) {
+            return Err(match plan.dry_run.effects.status() {
+                ExecutionStatus::Failure { error: ExecutionError::InsufficientGas, .. } => plan.more_gas(),
+                _ => error,
+            });
+        }
+        let mut transaction = plan.transaction;
+        let used = plan.dry_run.effects.gas_summary();
+        transaction.gas_payment.budget =
+            plan.payment.budget(wallet.address(), used, transaction.gas_payment.price)?;
+        let signature = wallet.sign_transaction(&transaction)?;
+        let signed = SignedTransaction { transaction, signatures: vec![signature] };
+        Ok(Signed::new(chain_id, plan.expires_epoch, signed))
+    }
+
+    async fn plan(&self, sender: Address, draft: &Draft) -> Result<Plan, Error> {
+        let objects = draft.objects();
+        let ((epoch, price), coins, located) =
+            tokio::try_join!(self.epoch(), self.gas_coins(sender), self.locate(&objects))?;
+        let program = draft.resolve(&located)?;
+        let coins = coins.into_iter().filter(|coin| !objects.contains(coin.reference.object_id())).collect();
+        let payment = gas::select(sender, coins, draft.spends(), price)?;
+        // One epoch of slack: enough to outlast the turn of an epoch, short enough that a lost
+        // transaction is soon proven lost.
+        let expires_epoch = epoch.saturating_add(1);
+        let transaction = Transaction {
+            kind: TransactionKind::ProgrammableTransaction(program),
+            sender,
+            gas_payment: GasPayment {
+                objects: payment.coins.clone(),
+                owner: sender,
+                price,
+                budget: payment.probe_budget,
+            },
+            expiration: TransactionExpiration::Epoch(expires_epoch),
+        };
+        let dry_run = self.simulate(&transaction).await?;
+        Ok(Plan { transaction, payment, expires_epoch, dry_run, spends: draft.spends() })
+    }
+
+    async fn simulate(&self, transaction: &Transaction) -> Result<Executed, Error> {
+        let mask = EXECUTED.map(|path| format!("transaction.{path}"));
+        let request = proto::SimulateTransactionRequest::new(transaction.clone().into())
+            .with_read_mask(FieldMask::from_paths(mask))
+            .with_do_gas_selection(false);
+        let answer = self
+            .rpc()
+            .execution_client()
+            .simulate_transaction(request)
+            .await
+            .map_err(|status| match refusal_before_execution(&status) {
+                Some(reason) => Error::Rejected { digest: transaction.digest(), reason },
+                None => self.error("SimulateTransaction", None, status),
+            })?
+            .into_inner();
+        Executed::decode("SimulateTransaction", answer.transaction)
+    }
+
+    async fn drive(&self, signed: &Signed, sent_before: bool) -> Result<Receipt, Error> {
+        let digest = signed.digest();
+        if sent_before {
+            let found = self.chain_id().await?;
+            if found != signed.chain_id() {
+                return Err(Error::WrongChain { expected: signed.chain_id().to_owned(), found });
+            }
+        }
+        let start = Instant::now();
+        let now_ms = || u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let (mut submission, mut step) =
+            Submission::new(signed.expires_epoch(), sent_before, now_ms(), PATIENCE);
+        let mut executed = None;
+        loop {
+            step = match step {
+                Step::WaitAndSend(wait) => {
+                    tokio::time::sleep(wait).await;
+                    Step::Send
+                }
+                Step::Send => {
+                    let outcome = match self.send(signed).await {
+                        Ok(answer) => {
+                            executed = Some(answer);
+                            Sent::Executed
+                        }
+                        Err(outcome) => outcome,
+                    };
+                    submission.sent(outcome)
+                }
+                Step::Lookup => {
+                    let outcome = match self.look_up(signed).await {
+                        Ok(answer) => {
+                            executed = Some(answer);
+                            Looked::Executed
+                        }
+                        Err(outcome) => outcome,
+                    };
+                    submission.looked(outcome, now_ms())
+                }
+                Step::Finish => break,
+                Step::Reject(reason) => return Err(Error::Rejected { digest, reason }),
+                Step::GiveUp(reason) => return Err(Error::Uncertain { digest, reason }),
+            };
+        }
+        let executed = executed.ok_or_else(|| Error::malformed("ExecuteTransaction", "no transaction"))?;
+        self.checkpointed(signed, executed).await?.receipt()
+    }
+
+    async fn send(&self, signed: &Signed) -> Result<Executed, Sent> {
+        let SignedTransaction { transaction, signatures } = signed.transaction().clone();
+        let request = proto::ExecuteTransactionRequest::new(transaction.into())
+            .with_signatures(signatures.into_iter().map(Into::into).collect())
+            .with_read_mask(FieldMask::from_paths(EXECUTED));
+        let answer = self.rpc().execution_client().execute_transaction(request).await.map_err(|status| {
+            match refusal_before_execution(&status) {
+                Some(reason) => Sent::Refused(reason),
+                None => Sent::Doubtful(crate::error::transport_reason(&status)),
+            }
+        })?;
+        // Executed for certain, but an answer that cannot be read has to be looked up.
+        Executed::decode("ExecuteTransaction", answer.into_inner().transaction)
+            .map_err(|error| Sent::Doubtful(error.to_string()))
+    }
+
+    /// The epoch is read before the digest, so that absence proves something; see [`Submission::looked`].
+    async fn look_up(&self, signed: &Signed) -> Result<Executed, Looked> {
+        let (epoch, _) = self.epoch().await.map_err(|error| Looked::Silent(error.to_string()))?;
+        self.transaction(signed.digest()).await.map_err(|error| match error {
+            Error::NotFound { .. } => Looked::Absent { epoch },
+            error => Looked::Silent(error.to_string()),
+        })
+    }
+
+    async fn transaction(&self, digest: sui_sdk_types::Digest) -> Result<Executed, Error> {
+        let request =
+            proto::GetTransactionRequest::new(&digest).with_read_mask(FieldMask::from_paths(EXECUTED));
+        let answer = self.rpc().ledger_client().get_transaction(request).await.map_err(|status| {
+            self.error("GetTransaction", Some(("transaction", digest.to_string())), status)
+        })?;
+        Executed::decode("GetTransaction", answer.into_inner().transaction)
+    }
+
+    async fn checkpointed(&self, signed: &Signed, mut executed: Executed) -> Result<Executed, Error> {
+        let deadline = Instant::now() + CHECKPOINT_PATIENCE;
+        let mut wait = Duration::from_millis(10);
+        while executed.checkpoint.is_none() {
+            if Instant::now() >= deadline {
+                let reason = format!("it was executed but is in no checkpoint after {CHECKPOINT_PATIENCE:?}");
+                return Err(Error::Uncertain { digest: signed.digest(), reason });
+            }
+            tokio::time::sleep(wait).await;
+            wait = (wait * 2).min(Duration::from_millis(500));
+            match self.transaction(signed.digest()).await {
+                Ok(answer) => executed = answer,
+                // It was executed, so neither silence nor a node that lags behind is an answer.
+                Err(error) => {
+                    tracing::debug!(digest = %signed.digest(), %error, "waiting for the checkpoint");
+                }
+            }
+        }
+        Ok(executed)
+    }
+
+    fn wallet_lock(&self, wallet: Address) -> Arc<tokio::sync::Mutex<()>> {
+        self.inner.wallets.lock().entry(wallet).or_default().clone()
+    }
+}
+
+struct Plan {
+    transaction: Transaction,
+    payment: gas::Payment,
+    expires_epoch: u64,
+    dry_run: Executed,
+    spends: u64,
+}
+
+impl Plan {
+    fn more_gas(&self) -> Error {
+        let have = self.spends.saturating_add(self.payment.limit);
+        Error::InsufficientGas {
+            address: self.transaction.sender,
+            have,
+            need: have.saturating_add(self.payment.probe_budget),
+        }
+    }
+}
+
+/// The reason, when a status means that the transaction was refused and not executed. Everything that
+/// can also come from a broken connection, an overloaded node or a lost answer is not one.
+fn refusal_before_execution(status: &tonic::Status) -> Option<String> {
+    use tonic::Code;
+    match status.code() {
+        Code::InvalidArgument | Code::FailedPrecondition | Code::NotFound | Code::OutOfRange => {
+            Some(status.message().to_owned())
+        }
+        _ => None,
+    }
+}
