@@ -1,0 +1,324 @@
+/// Which code a cluster trusts, and which enclaves run it. Measurements are allowed by governance; an
+/// enclave is registered with signatures of t of n verifiers over the same claims. Retiring a measurement
+/// ends the standing of its enclaves at once.
+module k3s_daas::enclave;
+
+use k3s_daas::governance::{Self, AdminCap, Governance};
+use std::bcs;
+use std::string::String;
+use sui::clock::Clock;
+use sui::ed25519;
+use sui::event;
+
+/// The version of the shared object is not the one that this package works on.
+const EWrongVersion: u64 = 1;
+/// The object belongs to another cluster.
+const EWrongCluster: u64 = 2;
+/// The public key is not 32 bytes.
+const EBadKey: u64 = 3;
+/// The platform is simulated and this cluster does not allow that.
+const ESimulated: u64 = 4;
+/// The measurement is not allowed for this platform.
+const EMeasurementNotAllowed: u64 = 5;
+/// Fewer distinct registered verifiers signed than the threshold demands.
+const ETooFewSignatures: u64 = 6;
+/// A signature does not fit the verifier's key.
+const EBadSignature: u64 = 7;
+/// The enclave's registration has expired, or would at once.
+const EExpired: u64 = 8;
+/// The statement's time is not after the last one of the same intent, or not near the chain's clock.
+const EBadTimestamp: u64 = 9;
+/// The threshold is not between one and the number of verifiers.
+const EBadThreshold: u64 = 10;
+/// The measurement is there already.
+const EAlreadyAllowed: u64 = 11;
+/// Names and values of a measurement differ in number, or there are none or too many.
+const EBadMeasurement: u64 = 12;
+/// A list is as long as it may be.
+const ETooMany: u64 = 13;
+
+const VERSION: u64 = 1;
+const MAX_ALLOWED: u64 = 64;
+const MAX_VERIFIERS: u64 = 32;
+const MAX_VALUES: u64 = 16;
+const MAX_VALUE_BYTES: u64 = 64;
+/// A registration lasts at most this long: 30 days.
+const MAX_LIFETIME_MS: u64 = 2_592_000_000;
+/// A statement may be this much older or younger than the chain's clock: 5 minutes.
+const MAX_DRIFT_MS: u64 = 300_000;
+/// Intent of the claims that verifiers sign.
+const INTENT_REGISTER: u8 = 0;
+
+/// What a cluster trusts. Shared.
+public struct Registry has key {
+    id: UID,
+    version: u64,
+    cluster: ID,
+    allow_simulated: bool,
+    allowed: vector<Measurement>,
+    verifiers: vector<vector<u8>>,
+    threshold: u64,
+}
+
+/// What a platform measures of its code: values by name, names in ascending order.
+public struct Measurement has copy, drop, store {
+    platform: String,
+    names: vector<String>,
+    values: vector<vector<u8>>,
+}
+
+/// One registered enclave. Shared.
+public struct Enclave has key {
+    id: UID,
+    version: u64,
+    cluster: ID,
+    public_key: vector<u8>,
+    measurement: Measurement,
+    expires_ms: u64,
+    /// The latest statement of each intent that was accepted: index is the intent.
+    latest_ms: vector<u64>,
+}
+
+/// What verifiers sign, as BCS of `IntentMessage { INTENT_REGISTER, timestamp_ms, Claims }`.
+public struct Claims has copy, drop {
+    cluster: ID,
+    measurement: Measurement,
+    public_key: vector<u8>,
+    expires_ms: u64,
+}
+
+/// The form of every statement that a key of ours signs.
+public struct IntentMessage<T: drop> has copy, drop {
+    intent: u8,
+    timestamp_ms: u64,
+    payload: T,
+}
+
+public struct RegistryCreated has copy, drop {
+    cluster: ID,
+    registry: ID,
+    allow_simulated: bool,
+}
+
+public struct MeasurementAllowed has copy, drop {
+    cluster: ID,
+    measurement: Measurement,
+}
+
+public struct MeasurementRetired has copy, drop {
+    cluster: ID,
+    measurement: Measurement,
+}
+
+public struct VerifiersSet has copy, drop {
+    cluster: ID,
+    verifiers: vector<vector<u8>>,
+    threshold: u64,
+}
+
+public struct EnclaveRegistered has copy, drop {
+    cluster: ID,
+    enclave: ID,
+    public_key: vector<u8>,
+    measurement: Measurement,
+    expires_ms: u64,
+}
+
+/// Allows code with this measurement to be a master.
+public fun allow_measurement(
+    registry: &mut Registry,
+    governance: &Governance,
+    cap: &AdminCap,
+    platform: String,
+    names: vector<String>,
+    values: vector<vector<u8>>,
+    clock: &Clock,
+) {
+    check_admin(registry, governance, cap, clock);
+    let measurement = new_measurement(platform, names, values);
+    assert!(!registry.allowed.contains(&measurement), EAlreadyAllowed);
+    assert!(registry.allowed.length() < MAX_ALLOWED, ETooMany);
+    registry.allowed.push_back(measurement);
+    event::emit(MeasurementAllowed { cluster: registry.cluster, measurement });
+}
+
+/// Takes that back; enclaves with it lose their standing at once.
+public fun retire_measurement(
+    registry: &mut Registry,
+    governance: &Governance,
+    cap: &AdminCap,
+    platform: String,
+    names: vector<String>,
+    values: vector<vector<u8>>,
+    clock: &Clock,
+) {
+    check_admin(registry, governance, cap, clock);
+    let measurement = new_measurement(platform, names, values);
+    let (found, at) = registry.allowed.index_of(&measurement);
+    assert!(found, EMeasurementNotAllowed);
+    registry.allowed.remove(at);
+    event::emit(MeasurementRetired { cluster: registry.cluster, measurement });
+}
+
+/// Sets who verifies evidence, and how many of them it takes.
+public fun set_verifiers(
+    registry: &mut Registry,
+    governance: &Governance,
+    cap: &AdminCap,
+    verifiers: vector<vector<u8>>,
+    threshold: u64,
+    clock: &Clock,
+) {
+    check_admin(registry, governance, cap, clock);
+    let count = verifiers.length();
+    assert!(count <= MAX_VERIFIERS, ETooMany);
+    assert!(threshold >= 1 && threshold <= count, EBadThreshold);
+    let mut i = 0;
+    while (i < count) {
+        assert!(verifiers[i].length() == 32, EBadKey);
+        let (_, first) = verifiers.index_of(&verifiers[i]);
+        assert!(first == i, EBadKey);
+        i = i + 1;
+    };
+    registry.verifiers = verifiers;
+    registry.threshold = threshold;
+    event::emit(VerifiersSet { cluster: registry.cluster, verifiers, threshold });
+}
+
+/// Registers an enclave: `verifiers[i]` signed the claims at `timestamp_ms` with `signatures[i]`.
+public fun register_enclave(
+    registry: &Registry,
+    platform: String,
+    names: vector<String>,
+    values: vector<vector<u8>>,
+    public_key: vector<u8>,
+    expires_ms: u64,
+    timestamp_ms: u64,
+    verifiers: vector<vector<u8>>,
+    signatures: vector<vector<u8>>,
+    clock: &Clock,
+    ctx: &mut TxContext,
+) {
+    assert!(registry.version == VERSION, EWrongVersion);
+    assert!(public_key.length() == 32, EBadKey);
+    assert!(registry.allow_simulated || platform != b"simulated".to_string(), ESimulated);
+    let measurement = new_measurement(platform, names, values);
+    assert!(registry.allowed.contains(&measurement), EMeasurementNotAllowed);
+    let now = clock.timestamp_ms();
+    assert!(expires_ms > now && expires_ms <= now + MAX_LIFETIME_MS, EExpired);
+    assert!(near(timestamp_ms, now), EBadTimestamp);
+    let payload = Claims { cluster: registry.cluster, measurement, public_key, expires_ms };
+    let message = bcs::to_bytes(&IntentMessage { intent: INTENT_REGISTER, timestamp_ms, payload });
+    check_quorum(registry, &message, &verifiers, &signatures);
+    let enclave = Enclave {
+        id: object::new(ctx),
+        version: VERSION,
+        cluster: registry.cluster,
+        public_key,
+        measurement,
+        expires_ms,
+        latest_ms: vector[],
+    };
+    event::emit(EnclaveRegistered {
+        cluster: registry.cluster,
+        enclave: object::id(&enclave),
+        public_key,
+        measurement,
+        expires_ms,
+    });
+    transfer::share_object(enclave);
+}
+
+/// Aborts unless the enclave is in good standing and signed this payload now: later than every statement of
+/// the same intent before, and near the chain's clock. Remembers the time, so that it cannot be replayed.
+public fun verify<T: drop>(
+    enclave: &mut Enclave,
+    registry: &Registry,
+    intent: u8,
+    timestamp_ms: u64,
+    payload: T,
+    signature: &vector<u8>,
+    clock: &Clock,
+) {
+    check_standing(enclave, registry, clock);
+    assert!(near(timestamp_ms, clock.timestamp_ms()), EBadTimestamp);
+    let at = intent as u64;
+    while (enclave.latest_ms.length() <= at) {
+        enclave.latest_ms.push_back(0);
+    };
+    assert!(timestamp_ms > enclave.latest_ms[at], EBadTimestamp);
+    let message = bcs::to_bytes(&IntentMessage { intent, timestamp_ms, payload });
+    assert!(ed25519::ed25519_verify(signature, &enclave.public_key, &message), EBadSignature);
+    *enclave.latest_ms.borrow_mut(at) = timestamp_ms;
+}
+
+/// Aborts unless the enclave belongs to the registry's cluster, has not expired and its measurement is allowed.
+public fun check_standing(enclave: &Enclave, registry: &Registry, clock: &Clock) {
+    assert!(registry.version == VERSION && enclave.version == VERSION, EWrongVersion);
+    assert!(enclave.cluster == registry.cluster, EWrongCluster);
+    assert!(clock.timestamp_ms() < enclave.expires_ms, EExpired);
+    assert!(registry.allowed.contains(&enclave.measurement), EMeasurementNotAllowed);
+}
+
+/// The cluster that an enclave serves.
+public fun cluster(enclave: &Enclave): ID {
+    enclave.cluster
+}
+
+/// The registry of a new cluster, without measurements and verifiers.
+public(package) fun create(cluster: ID, allow_simulated: bool, ctx: &mut TxContext): ID {
+    let registry = Registry {
+        id: object::new(ctx),
+        version: VERSION,
+        cluster,
+        allow_simulated,
+        allowed: vector[],
+        verifiers: vector[],
+        threshold: 1,
+    };
+    let id = object::id(&registry);
+    event::emit(RegistryCreated { cluster, registry: id, allow_simulated });
+    transfer::share_object(registry);
+    id
+}
+
+fun check_admin(registry: &Registry, governance: &Governance, cap: &AdminCap, clock: &Clock) {
+    assert!(registry.version == VERSION, EWrongVersion);
+    assert!(registry.cluster == governance.cluster(), EWrongCluster);
+    governance::check(governance, cap, clock);
+}
+
+fun check_quorum(
+    registry: &Registry,
+    message: &vector<u8>,
+    verifiers: &vector<vector<u8>>,
+    signatures: &vector<vector<u8>>,
+) {
+    let count = verifiers.length();
+    assert!(count == signatures.length() && count >= registry.threshold, ETooFewSignatures);
+    let mut i = 0;
+    while (i < count) {
+        let verifier = &verifiers[i];
+        assert!(registry.verifiers.contains(verifier), ETooFewSignatures);
+        // A verifier counts once.
+        let (_, first) = verifiers.index_of(verifier);
+        assert!(first == i, ETooFewSignatures);
+        assert!(ed25519::ed25519_verify(&signatures[i], verifier, message), EBadSignature);
+        i = i + 1;
+    };
+}
+
+fun new_measurement(platform: String, names: vector<String>, values: vector<vector<u8>>): Measurement {
+    let count = names.length();
+    assert!(count >= 1 && count <= MAX_VALUES && count == values.length(), EBadMeasurement);
+    let mut i = 0;
+    while (i < count) {
+        assert!(values[i].length() >= 1 && values[i].length() <= MAX_VALUE_BYTES, EBadMeasurement);
+        i = i + 1;
+    };
+    Measurement { platform, names, values }
+}
+
+fun near(timestamp_ms: u64, now: u64): bool {
+    timestamp_ms <= now + MAX_DRIFT_MS && now <= timestamp_ms + MAX_DRIFT_MS
+}
