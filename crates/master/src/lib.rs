@@ -1,1 +1,8 @@
-//! The master: gateway, membership, health.
+//! The master.
+#![forbid(unsafe_code)]
+
+pub mod health;
+mod id;
+pub mod membership;
+
+pub use id::{BadId, Id};
