@@ -1,4 +1,4 @@
-use sui_sdk_types::{Address, Digest, StructTag};
+use sui_sdk_types::{Address, Digest};
 
 use crate::Refusal;
 
@@ -163,14 +163,6 @@ impl Error {
     #[expect(clippy::needless_pass_by_value, reason = "callers pass texts and errors alike")]
     pub(crate) fn malformed(what: &'static str, reason: impl ToString) -> Error {
         Error::Malformed { what, reason: reason.to_string() }
-    }
-
-    pub(crate) fn wrong_type(id: Address, expected: &str, found: Option<&StructTag>) -> Error {
-        Error::WrongType {
-            id,
-            expected: expected.to_owned(),
-            found: found.map_or_else(|| "package".to_owned(), ToString::to_string),
-        }
     }
 
     /// What a failed call means. `what` and `id` name the thing that was looked for.

@@ -16,39 +16,63 @@
 #![forbid(unsafe_code)]
 
 mod aborts;
+mod calls;
 mod checkpoint;
 mod client;
 mod draft;
 mod error;
-mod event;
+mod events;
 mod execute;
 mod follower;
 mod gas;
 mod keypair;
 mod keystore;
 mod keystore_error;
+#[cfg(test)]
+mod layout;
+mod objects;
+pub mod package;
 mod reachability;
 mod receipt;
 mod refusal;
 mod service_info;
 mod signed;
+mod snapshot;
+mod state;
+mod statement;
 mod submission;
 mod tracker;
+mod types;
 
+pub use calls::{Admin, Calls, TokenPath};
 pub use checkpoint::{Checkpoint, Cursor, EventAt};
 pub use client::Client;
 pub use draft::Draft;
 pub use error::Error;
-pub use event::Event;
+pub use events::{
+    CapIssued, CapRevoked, ClusterCreated, ConfigChanged, EnclaveRegistered, Event, GrantRevoked, Granted,
+    KeyRotated, MeasurementAllowed, MeasurementRetired, PlaceChanged, RegistryCreated, Staked, TokenIssued,
+    TokenRenewed, TokenRevoked, ToppedUp, UnstakeRequested, VerifiersSet, Withdrawn,
+};
 pub use follower::Follower;
 pub use keypair::Keypair;
 pub use keystore::Keystore;
 pub use keystore_error::KeystoreError;
+pub use objects::MoveObject;
 pub use reachability::{FollowError, Reachability};
 pub use receipt::{Created, Receipt};
 pub use refusal::Refusal;
 pub use service_info::ServiceInfo;
 pub use signed::Signed;
+pub use state::{Applied, State};
+pub use statement::{
+    EnclaveClaims, INTENT_ENDPOINT, INTENT_POSSESSION, INTENT_REGISTER, IntentMessage, Place, VerifiedClaims,
+    possession_message,
+};
 /// Sui's own vocabulary, as this crate speaks it.
 pub use sui_sdk_types as sui;
 pub use sui_sdk_types::{Address, Digest};
+pub use types::{
+    AdminCap, Cluster, Config, Enclave, Governance, Grant, Measurement, Names, Registry, SealToken, Stake,
+    Tier, TierTerms,
+};

@@ -21,15 +21,6 @@ pub struct Refusal {
     pub meaning: Option<&'static str>,
 }
 
-/// One abort constant of our sources.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Abort {
-    pub(crate) module: &'static str,
-    pub(crate) code: u64,
-    pub(crate) name: &'static str,
-    pub(crate) meaning: &'static str,
-}
-
 impl Refusal {
     pub(crate) fn new(location: &MoveLocation, code: u64) -> Refusal {
         let module = location.module.as_str();

@@ -1,0 +1,148 @@
+//! Checks that what is declared here is what `contracts/sources` declares.
+
+use serde::de::{Deserialize, Deserializer, Visitor, value::Error};
+
+/// Names of a struct's fields, in the order of its BCS form.
+pub(crate) fn fields<'de, T: Deserialize<'de>>() -> &'static [&'static str] {
+    let mut fields: &'static [&'static str] = &[];
+    // Always an error: it only wants to be asked for a struct.
+    assert!(T::deserialize(Probe(&mut fields)).is_err());
+    fields
+}
+
+struct Probe<'a>(&'a mut &'static [&'static str]);
+
+impl<'de> Deserializer<'de> for Probe<'_> {
+    type Error = Error;
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        fields: &'static [&'static str],
+        _visitor: V,
+    ) -> Result<V::Value, Error> {
+        *self.0 = fields;
+        Err(serde::de::Error::custom("fields taken"))
+    }
+
+    fn deserialize_any<V: Visitor<'de>>(self, _visitor: V) -> Result<V::Value, Error> {
+        Err(serde::de::Error::custom("not a struct"))
+    }
+
+    serde::forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit unit_struct
+        newtype_struct seq tuple tuple_struct map enum identifier ignored_any
+    }
+}
+
+mod tests {
+    use std::collections::BTreeSet;
+
+    use crate::package::SOURCES;
+    use crate::{EnclaveClaims, Place, TierTerms, events, objects};
+
+    fn source(module: &str) -> &'static str {
+        SOURCES.iter().find(|(name, _)| *name == module).unwrap_or_else(|| panic!("no module {module}")).1
+    }
+
+    /// Field names of a Move struct.
+    fn move_fields(module: &str, name: &str) -> Vec<&'static str> {
+        let text = source(module);
+        let start =
+            text.find(&format!("public struct {name} has")).unwrap_or_else(|| panic!("no {module}::{name}"));
+        let body = &text[start..];
+        let body = &body[body.find('{').unwrap() + 1..body.find('}').unwrap()];
+        body.lines()
+            .map(str::trim)
+            .filter(|line| !line.is_empty() && !line.starts_with("//"))
+            .map(|line| line.split_once(':').unwrap().0)
+            .collect()
+    }
+
+    /// What a field is called here, where it is not what Move calls it.
+    fn renamed<'a>(name: &str, field: &'a str) -> Vec<&'a str> {
+        match (name, field) {
+            ("Stake", "balance") => vec!["amount"],
+            // A `Table` is an id and a size.
+            ("Names", "stakes") => vec!["table", "size"],
+            _ => vec![field],
+        }
+    }
+
+    #[test]
+    fn structs_have_the_fields_of_the_sources_in_their_order() {
+        let statements: [(&str, &str, &[&str]); 4] = [
+            ("enclave", "Claims", super::fields::<EnclaveClaims>()),
+            ("k8s_gateway", "Place", super::fields::<Place>()),
+            ("k8s_gateway", "Config", super::fields::<crate::Config>()),
+            ("k8s_gateway", "Tier", super::fields::<TierTerms>()),
+        ];
+        for (module, name, ours) in events::known().into_iter().chain(objects::known()).chain(statements) {
+            let theirs: Vec<_> =
+                move_fields(module, name).into_iter().flat_map(|field| renamed(name, field)).collect();
+            assert_eq!(ours, theirs, "{module}::{name}");
+        }
+    }
+
+    #[test]
+    fn every_event_of_the_sources_is_known() {
+        let known: BTreeSet<_> =
+            events::known().into_iter().map(|(module, name, _)| (module, name)).collect();
+        let mut emitted = BTreeSet::new();
+        for (module, text) in SOURCES {
+            for (_, rest) in
+                text.match_indices("event::emit(").map(|(at, found)| text.split_at(at + found.len()))
+            {
+                emitted.insert((*module, rest.split([' ', '{']).next().unwrap()));
+            }
+        }
+        assert_eq!(known, emitted);
+    }
+
+    #[test]
+    fn every_entry_of_the_sources_has_a_call() {
+        // Functions that only other modules and readers use.
+        let readers = [
+            "check",
+            "cluster",
+            "verify",
+            "check_standing",
+            "minimum",
+            "lock_ms",
+            "unbonding_ms",
+            "token_lifetime_ms",
+            "check_version",
+            "is_label",
+            "amount",
+            "owner",
+            "tier",
+            "is_node",
+            "is_unbonding",
+            "token",
+            "check_owner",
+            "check_covers",
+        ];
+        let calls = [
+            include_str!("calls/governance.rs"),
+            include_str!("calls/enclave.rs"),
+            include_str!("calls/cluster.rs"),
+            include_str!("calls/staking.rs"),
+            include_str!("calls/seal_token.rs"),
+        ]
+        .concat();
+        let mut checked = 0;
+        for (module, text) in SOURCES {
+            for (_, rest) in
+                text.match_indices("\npublic fun ").map(|(at, found)| text.split_at(at + found.len()))
+            {
+                let name = rest.split(['(', '<']).next().unwrap();
+                if readers.contains(&name) {
+                    continue;
+                }
+                checked += 1;
+                assert!(calls.contains(&format!("\"{name}\"")), "no call for {module}::{name}");
+            }
+        }
+        assert!(checked >= 18, "{checked}");
+    }
+}

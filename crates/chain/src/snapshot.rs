@@ -1,0 +1,66 @@
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
+use serde::Deserialize;
+use sui_sdk_types::{Address, StructTag, TypeTag};
+
+use crate::{Applied, Client, Cursor, Error, Names, State};
+
+/// Checkpoints fetched at a time.
+const FETCHES: usize = 16;
+
+impl Client {
+    /// Reads on from `cursor` to the present height and folds what has happened into `state`. Gives the
+    /// cursor behind it. For a new state start where the package was published, or at checkpoint 0.
+    ///
+    /// # Errors
+    /// [`Error::WrongChain`] when the cursor belongs to another chain, and when the endpoint does not answer.
+    pub async fn catch_up(
+        &self,
+        package: Address,
+        state: &mut State,
+        cursor: &Cursor,
+    ) -> Result<Cursor, Error> {
+        let info = self.service_info().await?;
+        if info.chain_id != cursor.chain_id {
+            return Err(Error::WrongChain { expected: cursor.chain_id.clone(), found: info.chain_id });
+        }
+        let next = info.checkpoint_height.saturating_add(1).max(cursor.next);
+        let mut checkpoints = stream::iter(cursor.next..next)
+            .map(|sequence| self.checkpoint(package, sequence))
+            .buffered(FETCHES);
+        while let Some(checkpoint) = checkpoints.try_next().await? {
+            for at in &checkpoint.events {
+                if let Applied::Unexpected(reason) = state.apply(&at.event) {
+                    tracing::warn!(checkpoint = checkpoint.sequence, reason, "an event was left out");
+                }
+            }
+        }
+        Ok(Cursor { chain_id: info.chain_id, next })
+    }
+
+    /// The stake that a node name is pinned to.
+    ///
+    /// # Errors
+    /// When the endpoint does not answer.
+    pub async fn pinned_stake(&self, names: &Names, node_name: &str) -> Result<Option<Address>, Error> {
+        /// `0x2::dynamic_field::Field<String, ID>`.
+        #[derive(Deserialize)]
+        struct Field {
+            _id: Address,
+            _name: String,
+            value: Address,
+        }
+        let text = |name: &str| {
+            sui_sdk_types::Identifier::new(name).map_err(|error| Error::Build(error.to_string()))
+        };
+        let string = StructTag::new(Address::from_static("0x1"), text("string")?, text("String")?, vec![]);
+        let key = bcs::to_bytes(node_name).map_err(|error| Error::Build(error.to_string()))?;
+        let id = names.table.derive_dynamic_child_id(&TypeTag::from(string), &key);
+        let Some(object) = self.objects(&[id]).await?.remove(&id) else {
+            return Ok(None);
+        };
+        let data = object.as_struct().ok_or_else(|| Error::malformed("dynamic field", "it is a package"))?;
+        let field: Field =
+            bcs::from_bytes(data.contents()).map_err(|error| Error::malformed("dynamic field", error))?;
+        Ok(Some(field.value))
+    }
+}

@@ -1,0 +1,268 @@
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use sui_sdk_types::Address;
+
+use crate::{AdminCap, Cluster, Enclave, Event, Grant, Registry, SealToken, Stake};
+
+/// Everything about one cluster, rebuilt from its events alone. A pure fold: the same events give the same
+/// state. Persist it together with the [`Cursor`](crate::Cursor) to start from there.
+///
+/// ```
+/// # use chain::{Address, State};
+/// let state = State::new(Address::ZERO);
+/// assert!(state.stakes.is_empty());
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct State {
+    /// The cluster that is followed; events of others are ignored.
+    pub id: Address,
+    /// The cluster, once it is there.
+    pub cluster: Option<Cluster>,
+    /// The code that it trusts.
+    pub registry: Option<Registry>,
+    /// Capabilities to change it, and who was given each.
+    pub caps: BTreeMap<Address, (AdminCap, Address)>,
+    /// Enclaves by id. [`Enclave::latest_ms`] is not announced by events and stays empty.
+    pub enclaves: BTreeMap<Address, Enclave>,
+    /// Stakes by id, until they are paid out.
+    pub stakes: BTreeMap<Address, Stake>,
+    /// Seal tokens by id, until their stake is paid out. A stake has one at most.
+    pub tokens: BTreeMap<Address, SealToken>,
+    /// Grants by id.
+    pub grants: BTreeMap<Address, Grant>,
+}
+
+/// What [`State::apply`] did with an event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Applied {
+    /// The state has changed.
+    Changed,
+    /// The event is about another cluster, or not known to this version.
+    Ignored,
+    /// The event does not fit what came before: events before it are missing.
+    Unexpected(String),
+}
+
+/// Version of every object that the contracts make today; events do not repeat it.
+const VERSION: u64 = 1;
+
+impl State {
+    /// Nothing is known yet of cluster `id`.
+    pub fn new(id: Address) -> State {
+        State {
+            id,
+            cluster: None,
+            registry: None,
+            caps: BTreeMap::new(),
+            enclaves: BTreeMap::new(),
+            stakes: BTreeMap::new(),
+            tokens: BTreeMap::new(),
+            grants: BTreeMap::new(),
+        }
+    }
+
+    /// Applies the next event.
+    pub fn apply(&mut self, event: &Event) -> Applied {
+        if event.cluster() != Some(self.id) {
+            return Applied::Ignored;
+        }
+        match self.fold(event) {
+            Some(()) => Applied::Changed,
+            None => {
+                Applied::Unexpected(format!("{event:?} does not fit what is known of cluster {}", self.id))
+            }
+        }
+    }
+
+    /// Whether a stake counts: it is there, was not asked back, and holds what its tier demands now.
+    pub fn covers_tier(&self, stake: &Address) -> bool {
+        match (&self.cluster, self.stakes.get(stake)) {
+            (Some(cluster), Some(stake)) => stake.covers_tier(&cluster.config),
+            _ => false,
+        }
+    }
+
+    /// Whether the contracts would accept statements of an enclave.
+    pub fn enclave_in_standing(&self, enclave: &Address, now_ms: u64) -> bool {
+        match (&self.registry, self.enclaves.get(enclave)) {
+            (Some(registry), Some(enclave)) => enclave.in_standing(registry, now_ms),
+            _ => false,
+        }
+    }
+
+    /// `None` when the event speaks of something that is not there.
+    fn fold(&mut self, event: &Event) -> Option<()> {
+        match event {
+            Event::ClusterCreated(e) => {
+                self.cluster = Some(Cluster {
+                    id: e.cluster,
+                    version: VERSION,
+                    name: e.name.clone(),
+                    gateway: String::new(),
+                    apiserver: String::new(),
+                    ca_hash: Vec::new(),
+                    enclave: None,
+                    config: e.config.clone(),
+                    governance: e.governance,
+                    registry: e.registry,
+                    names: e.names,
+                });
+            }
+            Event::ConfigChanged(e) => self.cluster.as_mut()?.config = e.config.clone(),
+            Event::PlaceChanged(e) => {
+                let cluster = self.cluster.as_mut()?;
+                cluster.gateway = e.gateway.clone();
+                cluster.apiserver = e.apiserver.clone();
+                cluster.ca_hash = e.ca_hash.clone();
+                cluster.enclave = Some(e.enclave);
+            }
+            Event::CapIssued(e) => {
+                let cap = AdminCap { id: e.cap, cluster: e.cluster, expires_ms: e.expires_ms };
+                self.caps.insert(e.cap, (cap, e.recipient));
+            }
+            Event::CapRevoked(e) => {
+                self.caps.remove(&e.cap)?;
+            }
+            Event::Granted(e) => {
+                let grant = Grant {
+                    id: e.grant,
+                    cluster: e.cluster,
+                    grantee: e.grantee,
+                    namespace: e.namespace.clone(),
+                    role: e.role.clone(),
+                };
+                self.grants.insert(e.grant, grant);
+            }
+            Event::GrantRevoked(e) => {
+                self.grants.remove(&e.grant)?;
+            }
+            _ => {
+                return self
+                    .fold_trust(event)
+                    .or_else(|| self.fold_stake(event))
+                    .or_else(|| self.fold_token(event));
+            }
+        }
+        Some(())
+    }
+
+    fn fold_trust(&mut self, event: &Event) -> Option<()> {
+        match event {
+            Event::RegistryCreated(e) => {
+                self.registry = Some(Registry {
+                    id: e.registry,
+                    version: VERSION,
+                    cluster: e.cluster,
+                    allow_simulated: e.allow_simulated,
+                    allowed: Vec::new(),
+                    verifiers: Vec::new(),
+                    threshold: 1,
+                });
+            }
+            Event::MeasurementAllowed(e) => self.registry.as_mut()?.allowed.push(e.measurement.clone()),
+            Event::MeasurementRetired(e) => {
+                let allowed = &mut self.registry.as_mut()?.allowed;
+                let at = allowed.iter().position(|measurement| *measurement == e.measurement)?;
+                allowed.remove(at);
+            }
+            Event::VerifiersSet(e) => {
+                let registry = self.registry.as_mut()?;
+                registry.verifiers = e.verifiers.clone();
+                registry.threshold = e.threshold;
+            }
+            Event::EnclaveRegistered(e) => {
+                let enclave = Enclave {
+                    id: e.enclave,
+                    version: VERSION,
+                    cluster: e.cluster,
+                    public_key: e.public_key.clone(),
+                    measurement: e.measurement.clone(),
+                    expires_ms: e.expires_ms,
+                    latest_ms: Vec::new(),
+                };
+                self.enclaves.insert(e.enclave, enclave);
+            }
+            _ => return None,
+        }
+        Some(())
+    }
+
+    fn fold_stake(&mut self, event: &Event) -> Option<()> {
+        match event {
+            Event::Staked(e) => {
+                let stake = Stake {
+                    id: e.stake,
+                    version: VERSION,
+                    cluster: e.cluster,
+                    owner: e.owner,
+                    tier: e.tier,
+                    amount: e.amount,
+                    staked_ms: e.staked_ms,
+                    locked_until_ms: e.locked_until_ms,
+                    unbonding_ms: None,
+                    node_name: None,
+                    token: None,
+                    generation: 0,
+                };
+                self.stakes.insert(e.stake, stake);
+            }
+            Event::ToppedUp(e) => self.stakes.get_mut(&e.stake)?.amount = e.amount,
+            Event::UnstakeRequested(e) => {
+                let stake = self.stakes.get_mut(&e.stake)?;
+                stake.unbonding_ms = Some(e.unbonding_ms);
+                stake.locked_until_ms = e.locked_until_ms;
+            }
+            Event::Withdrawn(e) => {
+                let stake = self.stakes.remove(&e.stake)?;
+                // The token object outlives its stake and can never speak for anything again.
+                stake.token.and_then(|token| self.tokens.remove(&token));
+            }
+            _ => return None,
+        }
+        Some(())
+    }
+
+    fn fold_token(&mut self, event: &Event) -> Option<()> {
+        match event {
+            Event::TokenIssued(e) => {
+                let stake = self.stakes.get_mut(&e.stake)?;
+                stake.token = Some(e.token);
+                stake.generation = e.generation;
+                if !e.node_name.is_empty() {
+                    stake.node_name = Some(e.node_name.clone());
+                }
+                let token = SealToken {
+                    id: e.token,
+                    version: VERSION,
+                    cluster: e.cluster,
+                    stake: e.stake,
+                    owner: e.owner,
+                    public_key: e.public_key.clone(),
+                    node_name: e.node_name.clone(),
+                    seal: e.seal.clone(),
+                    issued_ms: e.issued_ms,
+                    expires_ms: e.expires_ms,
+                    generation: e.generation,
+                    revoked: false,
+                };
+                self.tokens.insert(e.token, token);
+            }
+            Event::TokenRenewed(e) => self.tokens.get_mut(&e.token)?.expires_ms = e.expires_ms,
+            Event::KeyRotated(e) => {
+                self.stakes.get_mut(&e.stake)?.generation = e.generation;
+                let token = self.tokens.get_mut(&e.token)?;
+                token.public_key = e.public_key.clone();
+                token.generation = e.generation;
+            }
+            // A token can be revoked after its stake was paid out and both were forgotten.
+            Event::TokenRevoked(e) => match self.tokens.get_mut(&e.token) {
+                Some(token) => token.revoked = true,
+                None if self.stakes.contains_key(&e.stake) => return None,
+                None => {}
+            },
+            _ => return None,
+        }
+        Some(())
+    }
+}

@@ -1,0 +1,79 @@
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use sui_sdk_types::Address;
+
+/// `enclave::Registry`: what a cluster trusts. Shared.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Registry {
+    /// Its object id.
+    pub id: Address,
+    /// Version of its layout.
+    pub version: u64,
+    /// The cluster it belongs to.
+    pub cluster: Address,
+    /// Whether enclaves of the simulated platform are accepted.
+    pub allow_simulated: bool,
+    /// Code that may be a master.
+    pub allowed: Vec<Measurement>,
+    /// ed25519 public keys of those who verify evidence.
+    pub verifiers: Vec<Vec<u8>>,
+    /// How many of them have to sign.
+    pub threshold: u64,
+}
+
+/// `enclave::Measurement`: what a platform measures of its code.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Measurement {
+    /// Platform name, e.g. `simulated`.
+    pub platform: String,
+    /// Names of the values, ascending.
+    pub names: Vec<String>,
+    /// The values, in the order of the names.
+    pub values: Vec<Vec<u8>>,
+}
+
+impl Measurement {
+    /// From values by name, as `tee` has them.
+    pub fn new(platform: impl Into<String>, values: &BTreeMap<String, Vec<u8>>) -> Measurement {
+        Measurement {
+            platform: platform.into(),
+            names: values.keys().cloned().collect(),
+            values: values.values().cloned().collect(),
+        }
+    }
+
+    /// The values by name.
+    pub fn to_map(&self) -> BTreeMap<String, Vec<u8>> {
+        self.names.iter().cloned().zip(self.values.iter().cloned()).collect()
+    }
+}
+
+/// `enclave::Enclave`: one registered enclave. Shared.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Enclave {
+    /// Its object id.
+    pub id: Address,
+    /// Version of its layout.
+    pub version: u64,
+    /// The cluster it serves.
+    pub cluster: Address,
+    /// Its ed25519 public key, 32 bytes.
+    pub public_key: Vec<u8>,
+    /// The code that it runs.
+    pub measurement: Measurement,
+    /// When its registration ends, milliseconds since the Unix epoch.
+    pub expires_ms: u64,
+    /// Time of the latest statement accepted, by intent.
+    pub latest_ms: Vec<u64>,
+}
+
+impl Enclave {
+    /// Whether the contracts would accept its statements: not expired, of this registry's cluster, and
+    /// its measurement still allowed.
+    pub fn in_standing(&self, registry: &Registry, now_ms: u64) -> bool {
+        self.cluster == registry.cluster
+            && now_ms < self.expires_ms
+            && registry.allowed.contains(&self.measurement)
+    }
+}
