@@ -1,0 +1,122 @@
+//! The one thread that writes: takes what is waiting, makes it durable with one sync, applies it, answers.
+
+use std::sync::Arc;
+
+use crate::log::{Segments, write_command};
+use crate::mvcc::{Op, Reply};
+use crate::queue::{Answer, Cut, Submission};
+use crate::seal::FrameSealer;
+use crate::shared::Shared;
+use crate::{EtcdError, StoreError};
+
+/// A buffer that grew beyond this is not kept for the next batch.
+const KEEP_BUFFER_BYTES: usize = 8 << 20;
+
+/// Runs until the queue is closed or the log cannot be written.
+pub(crate) fn run(shared: &Arc<Shared>, mut segments: Segments) {
+    let mut buffer = Vec::new();
+    loop {
+        let mut work = shared.queue.next();
+        if work.closed && work.cuts.is_empty() {
+            break;
+        }
+        if !work.batch.is_empty() {
+            match commit(&mut segments, &mut buffer, &work.batch) {
+                Ok(()) => apply(shared, &segments, std::mem::take(&mut work.batch)),
+                Err(error) => return fail(shared, &error, work.batch),
+            }
+        }
+        for sender in work.cuts {
+            match cut(shared, &mut segments) {
+                Ok(cut) => {
+                    if sender.send(cut).is_err() {
+                        shared.state.write().end_image();
+                    }
+                }
+                Err(error) => return fail(shared, &error, Vec::new()),
+            }
+        }
+    }
+    if let Err(error) = segments.end() {
+        tracing::warn!(error = &error as &dyn std::error::Error, "the last segment keeps its reserved space");
+    }
+}
+
+fn commit(segments: &mut Segments, buffer: &mut Vec<u8>, batch: &[Submission]) -> Result<(), StoreError> {
+    FrameSealer::begin(buffer);
+    for (index, submission) in batch.iter().enumerate() {
+        write_command(buffer, index == 0, &submission.command);
+    }
+    let appended = segments.append(buffer);
+    if buffer.capacity() > KEEP_BUFFER_BYTES {
+        *buffer = Vec::new();
+    }
+    appended
+}
+
+/// Applies what is durable, shows it to readers, then to watches, then answers: in that order an answered write is
+/// seen by every later read, and a later watch does not get it again.
+fn apply(shared: &Shared, segments: &Segments, batch: Vec<Submission>) {
+    let mut changes = Vec::with_capacity(batch.len());
+    let mut answers = Vec::with_capacity(batch.len());
+    let revision = {
+        let mut state = shared.state.write();
+        for submission in batch {
+            let revoked = match &submission.command.op {
+                Some(Op::LeaseRevoke(revoke)) => Some(revoke.id),
+                _ => None,
+            };
+            let answer = state.apply(submission.command, &mut changes);
+            note_lease(shared, &answer, revoked);
+            answers.push((submission.answer, answer));
+        }
+        state.revision()
+    };
+    *shared.durable.lock() = (segments.position(), revision);
+    shared.publish(&changes);
+    let mut compacted = false;
+    for (sender, answer) in answers {
+        compacted |= matches!(answer, Ok(Reply::Compact(_)));
+        let _gone = sender.send(answer);
+    }
+    if compacted {
+        shared.keeper.wake();
+    }
+}
+
+fn note_lease(shared: &Shared, answer: &Answer, revoked: Option<i64>) {
+    match (answer, revoked) {
+        (Ok(Reply::LeaseGrant(granted)), _) => {
+            shared.leases.lock().grant(granted.id, granted.ttl, shared.now());
+        }
+        (Ok(Reply::LeaseRevoke(_)) | Err(EtcdError::LeaseNotFound), Some(id)) => {
+            shared.leases.lock().forget(id);
+        }
+        _ => {}
+    }
+}
+
+fn cut(shared: &Shared, segments: &mut Segments) -> Result<Cut, StoreError> {
+    segments.roll()?;
+    let (image, cursor) = shared.state.write().begin_image();
+    Ok(Cut { image, cursor, position: segments.position(), log_bytes: shared.inventory.log_bytes() })
+}
+
+fn fail(shared: &Shared, error: &StoreError, batch: Vec<Submission>) {
+    let reason = describe(error);
+    for submission in batch {
+        let _gone = submission.answer.send(Err(EtcdError::Failed(reason.clone())));
+    }
+    shared.fail(&reason);
+}
+
+/// An error with its causes in one line.
+pub(crate) fn describe(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}

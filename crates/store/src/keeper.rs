@@ -1,0 +1,231 @@
+//! The thread that keeps house: expires leases, removes compacted history, writes snapshots, moves the anchor.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use crate::StoreError;
+use crate::anchor::AnchorPoint;
+use crate::committer::describe;
+use crate::config::AutoCompaction;
+use crate::mvcc::{Image, ImageCursor, Op};
+use crate::proto::{CompactionRequest, LeaseRevokeRequest};
+use crate::seal::{Kind, Position, SnapshotSealer};
+use crate::shared::Shared;
+
+/// How often leases are looked at.
+const TICK: Duration = Duration::from_millis(200);
+/// How often the anchor moves while there are writes, in milliseconds.
+const ANCHOR_INTERVAL: u64 = 1_000;
+/// How long a failed snapshot is left alone, in milliseconds.
+const RETRY_INTERVAL: u64 = 30_000;
+/// Segments that are too many, however small: every start begins one.
+const MAX_SEGMENTS: usize = 64;
+/// Changes removed, or keys copied, before others get the lock.
+const STRIDE: usize = 1_000;
+
+/// Runs until the store closes.
+pub(crate) fn run(shared: &Arc<Shared>) {
+    let mut keeper =
+        House { shared, anchored_at: 0, anchored: None, told_at: 0, retry_at: 0, samples: VecDeque::new() };
+    while !shared.keeper.closing.load(Ordering::Acquire) {
+        {
+            let mut woken = shared.keeper.woken.lock();
+            if !*woken {
+                shared.keeper.wake.wait_for(&mut woken, TICK);
+            }
+            *woken = false;
+        }
+        keeper.tick();
+    }
+    keeper.anchor();
+}
+
+struct House<'a> {
+    shared: &'a Shared,
+    anchored_at: u64,
+    anchored: Option<Position>,
+    told_at: u64,
+    /// Not before this a snapshot is tried again that failed.
+    retry_at: u64,
+    /// (time, revision), for compaction by age.
+    samples: VecDeque<(u64, i64)>,
+}
+
+impl House<'_> {
+    fn tick(&mut self) {
+        if self.shared.queue.ended().is_some() {
+            return;
+        }
+        let now = self.shared.now();
+        self.expire_leases(now);
+        self.scrub();
+        self.tell_progress(now);
+        self.compact(now);
+        if now.saturating_sub(self.anchored_at) >= ANCHOR_INTERVAL {
+            self.anchored_at = now;
+            self.anchor();
+        }
+        self.snapshot_if_due(now);
+    }
+
+    fn expire_leases(&self, now: u64) {
+        let expired = self.shared.leases.lock().expired(now);
+        for id in expired {
+            let command = Op::LeaseRevoke(LeaseRevokeRequest { id }).into();
+            if self.shared.queue.submit(command, 16).is_err() {
+                // Full: try again in a second; renewals of an expired lease are refused all the same.
+                self.shared.leases.lock().grant(id, 1, now);
+            }
+        }
+    }
+
+    fn scrub(&self) {
+        if self.shared.state.read().is_scrubbed() {
+            return;
+        }
+        while !self.shared.state.write().scrub(STRIDE) {}
+        let state = self.shared.state.read();
+        if state.is_scrubbed() {
+            self.shared.scrubbed.send_replace(state.compact_revision());
+        }
+    }
+
+    fn tell_progress(&mut self, now: u64) {
+        if now.saturating_sub(self.told_at) < millis(self.shared.config.progress_interval) {
+            return;
+        }
+        self.told_at = now;
+        let mut wake = Vec::new();
+        self.shared.hub.lock().tick(&mut wake);
+        wake.iter().for_each(|reader| reader.notify_one());
+    }
+
+    fn compact(&mut self, now: u64) {
+        let Some(policy) = self.shared.config.auto_compaction else { return };
+        let (revision, compacted) = {
+            let state = self.shared.state.read();
+            (state.revision(), state.compact_revision())
+        };
+        let target = match policy {
+            AutoCompaction::Revisions(kept) => revision.saturating_sub(kept),
+            AutoCompaction::Periodic(age) => self.revision_at_age(now, millis(age), revision),
+        };
+        // Not for every single revision.
+        if target > compacted + i64::try_from(STRIDE).unwrap_or(0).min(revision / 2) {
+            let command = Op::Compact(CompactionRequest { revision: target, physical: false }).into();
+            let _later = self.shared.queue.submit(command, 16);
+        }
+    }
+
+    /// The revision of `age` ago, from about a hundred samples.
+    fn revision_at_age(&mut self, now: u64, age: u64, revision: i64) -> i64 {
+        if self.samples.back().is_none_or(|(at, _)| now - at >= age / 100) {
+            self.samples.push_back((now, revision));
+        }
+        let mut reached = 0;
+        while let Some(&(at, revision)) = self.samples.front().filter(|(at, _)| now - at >= age) {
+            reached = revision;
+            self.samples.pop_front();
+            debug_assert!(at <= now);
+        }
+        reached
+    }
+
+    fn anchor(&mut self) {
+        let (position, revision) = *self.shared.durable.lock();
+        if self.anchored == Some(position) {
+            return;
+        }
+        match store_anchor(self.shared, position, revision) {
+            Ok(()) => self.anchored = Some(position),
+            Err(error) => tracing::warn!(error = describe(&error), "the anchor does not move"),
+        }
+    }
+
+    fn snapshot_if_due(&mut self, now: u64) {
+        let asked = std::mem::take(&mut *self.shared.keeper.snapshots.lock());
+        let weight = self.shared.state.read().weight();
+        let threshold = self.shared.config.snapshot_log_bytes.max(2 * weight);
+        let inventory = &self.shared.inventory;
+        let due =
+            now >= self.retry_at && (inventory.log_bytes() >= threshold || inventory.count() >= MAX_SEGMENTS);
+        if asked.is_empty() && !due {
+            return;
+        }
+        let outcome = snapshot(self.shared).map_err(|error| describe(&error));
+        if let Err(error) = &outcome {
+            tracing::warn!(error, "no snapshot was written; the log grows until one is");
+            self.retry_at = now + RETRY_INTERVAL;
+        }
+        for sender in asked {
+            let _gone = sender.send(outcome.clone());
+        }
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn store_anchor(shared: &Shared, position: Position, revision: i64) -> Result<(), StoreError> {
+    let Some(anchor) = &shared.config.anchor else { return Ok(()) };
+    Ok(anchor.store(&AnchorPoint {
+        store_id: shared.identity.store_id,
+        sequence: position.sequence,
+        revision,
+        chain: position.chain,
+    })?)
+}
+
+/// Writes a snapshot of the state as it is now and removes the log that it covers.
+fn snapshot(shared: &Shared) -> Result<(), StoreError> {
+    let stopped = |error: &dyn std::error::Error| StoreError::Failed(error.to_string());
+    let waiting = shared.queue.cut().map_err(|error| stopped(&error))?;
+    let mut cut = waiting.blocking_recv().map_err(|error| stopped(&error))?;
+    let sequence = cut.position.sequence;
+    let target = shared.directory.snapshot(sequence);
+    let written = shared.directory.create_temporary(&target).and_then(|(file, temporary)| {
+        let written = write_image(shared, file, &cut.image, &mut cut.cursor, cut.position);
+        let file = written.map_err(StoreError::io("write", &temporary))?;
+        let bytes = file.metadata().map_or(0, |metadata| metadata.len());
+        Ok((temporary, bytes))
+    });
+    shared.state.write().end_image();
+    let (temporary, bytes) = written?;
+    // The anchor must not be behind the oldest point that recovery can check it against.
+    let (position, revision) = *shared.durable.lock();
+    store_anchor(shared, position, revision)?;
+    shared.directory.publish(&temporary, &target)?;
+    shared.inventory.covered_by(sequence, bytes, cut.log_bytes)?;
+    tracing::debug!(sequence, bytes, "snapshot written");
+    Ok(())
+}
+
+/// Seals an image into `out`; the state's lock is taken for a thousand keys at a time.
+pub(crate) fn write_image(
+    shared: &Shared,
+    out: File,
+    image: &Image,
+    cursor: &mut ImageCursor,
+    position: Position,
+) -> io::Result<File> {
+    let header = shared.identity.header(Kind::Snapshot, position.sequence, position);
+    let out = BufWriter::with_capacity(1 << 20, out);
+    let mut sealer = SnapshotSealer::new(&header, &shared.identity.keyring, out, image)?;
+    loop {
+        let records = shared.state.read().image_records(cursor, STRIDE);
+        let Some(records) = records else { break };
+        for record in records {
+            sealer.record(&record)?;
+        }
+    }
+    let mut out = sealer.finish()?;
+    out.flush()?;
+    let file = out.into_inner().map_err(io::IntoInnerError::into_error)?;
+    file.sync_all()?;
+    Ok(file)
+}

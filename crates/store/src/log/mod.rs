@@ -1,0 +1,14 @@
+//! The log on disk: which files there are, how they are written, and what is made of them at start.
+//!
+//! `<number>.log` are segments, `<sequence>.snap` is the snapshot that the oldest needed segment continues. Files
+//! get their name only when they are whole and durable.
+
+mod directory;
+mod frame_text;
+mod recover;
+mod segments;
+
+pub(crate) use directory::Directory;
+pub(crate) use frame_text::{read_commands, write_command};
+pub(crate) use recover::{Recovered, recover};
+pub(crate) use segments::{Identity, Inventory, Segments};

@@ -1,0 +1,143 @@
+//! What etcd refuses before a request reaches the state machine.
+
+use std::collections::HashSet;
+
+use bytes::Bytes;
+
+use super::KeyRange;
+use crate::EtcdError;
+use crate::proto::{
+    DeleteRangeRequest, LeaseGrantRequest, PutRequest, RangeRequest, Request, RequestOp, SortOrder,
+    SortTarget, TxnRequest,
+};
+
+/// etcd's `--max-txn-ops`.
+pub const MAX_TXN_OPS: usize = 128;
+/// etcd's longest lease, in seconds.
+pub const MAX_LEASE_TTL: i64 = 9_000_000_000;
+
+/// Checks a range request.
+///
+/// # Errors
+/// No key, or a sort option that does not exist.
+pub fn check_range(request: &RangeRequest) -> Result<(), EtcdError> {
+    if request.key.is_empty() {
+        return Err(EtcdError::EmptyKey);
+    }
+    if SortOrder::try_from(request.sort_order).is_err() || SortTarget::try_from(request.sort_target).is_err()
+    {
+        return Err(EtcdError::InvalidSortOption);
+    }
+    Ok(())
+}
+
+/// Checks a put.
+///
+/// # Errors
+/// No key, or a value or lease together with the flag that says to keep the old one.
+pub fn check_put(request: &PutRequest) -> Result<(), EtcdError> {
+    if request.key.is_empty() {
+        return Err(EtcdError::EmptyKey);
+    }
+    if request.ignore_value && !request.value.is_empty() {
+        return Err(EtcdError::ValueProvided);
+    }
+    if request.ignore_lease && request.lease != 0 {
+        return Err(EtcdError::LeaseProvided);
+    }
+    Ok(())
+}
+
+/// Checks a deletion.
+///
+/// # Errors
+/// No key.
+pub fn check_delete(request: &DeleteRangeRequest) -> Result<(), EtcdError> {
+    if request.key.is_empty() { Err(EtcdError::EmptyKey) } else { Ok(()) }
+}
+
+/// Checks a grant.
+///
+/// # Errors
+/// A time to live beyond etcd's limit.
+pub fn check_lease_grant(request: &LeaseGrantRequest) -> Result<(), EtcdError> {
+    if request.ttl > MAX_LEASE_TTL { Err(EtcdError::LeaseTtlTooLarge) } else { Ok(()) }
+}
+
+/// Checks a transaction and everything inside it.
+///
+/// # Errors
+/// Too many operations, an operation that is wrong alone, or one key written twice.
+pub fn check_txn(request: &TxnRequest) -> Result<(), EtcdError> {
+    check_ops(request, MAX_TXN_OPS)?;
+    written(&request.success)?;
+    written(&request.failure)?;
+    Ok(())
+}
+
+fn check_ops(request: &TxnRequest, budget: usize) -> Result<(), EtcdError> {
+    let ops = request.compare.len().max(request.success.len()).max(request.failure.len());
+    let left = budget.checked_sub(ops).ok_or(EtcdError::TooManyOps)?;
+    if request.compare.iter().any(|compare| compare.key.is_empty()) {
+        return Err(EtcdError::EmptyKey);
+    }
+    for op in request.success.iter().chain(&request.failure) {
+        match &op.request {
+            Some(Request::Range(range)) => check_range(range)?,
+            Some(Request::Put(put)) => check_put(put)?,
+            Some(Request::DeleteRange(delete)) => check_delete(delete)?,
+            Some(Request::Txn(txn)) => check_ops(txn, left)?,
+            None => return Err(EtcdError::KeyNotFound),
+        }
+    }
+    Ok(())
+}
+
+/// Keys and ranges that one list of operations may write.
+#[derive(Default)]
+struct Written {
+    puts: HashSet<Bytes>,
+    deletes: Vec<KeyRange>,
+}
+
+impl Written {
+    fn deletes(&self, key: &[u8]) -> bool {
+        self.deletes.iter().any(|range| range.contains(key))
+    }
+}
+
+/// Collects what `ops` writes; both branches of an inner transaction count, but they may overlap each other.
+fn written(ops: &[RequestOp]) -> Result<Written, EtcdError> {
+    let mut all = Written::default();
+    for op in ops {
+        if let Some(Request::DeleteRange(delete)) = &op.request {
+            all.deletes.push(KeyRange::new(&delete.key, &delete.range_end));
+        }
+    }
+    for op in ops {
+        let Some(Request::Txn(txn)) = &op.request else { continue };
+        let then = written(&txn.success)?;
+        let otherwise = written(&txn.failure)?;
+        for key in &then.puts {
+            if all.puts.contains(key) || all.deletes(key) {
+                return Err(EtcdError::DuplicateKey);
+            }
+        }
+        for key in &otherwise.puts {
+            if all.puts.contains(key) || all.deletes(key) {
+                return Err(EtcdError::DuplicateKey);
+            }
+        }
+        for branch in [then, otherwise] {
+            all.puts.extend(branch.puts);
+            all.deletes.extend(branch.deletes);
+        }
+    }
+    for op in ops {
+        let Some(Request::Put(put)) = &op.request else { continue };
+        if all.deletes(&put.key) || !all.puts.insert(put.key.clone()) {
+            return Err(EtcdError::DuplicateKey);
+        }
+    }
+    Ok(all)
+}

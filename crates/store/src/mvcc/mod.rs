@@ -1,0 +1,23 @@
+//! The state machine: keys, revisions and leases as a pure function of the commands applied so far.
+//!
+//! No clock, no IO, no randomness: two machines that apply the same commands are equal, which is what makes
+//! recovery from a log right today and replication possible later.
+
+mod check;
+mod command;
+mod hash;
+mod history;
+mod range;
+mod record;
+mod restore;
+mod state;
+mod txn;
+
+pub use check::{
+    MAX_LEASE_TTL, MAX_TXN_OPS, check_delete, check_lease_grant, check_put, check_range, check_txn,
+};
+pub use command::{Command, Op, Reply};
+pub use range::KeyRange;
+pub use record::Record;
+pub use restore::{Image, ImageCursor, RestoreError};
+pub use state::{Change, State};

@@ -1,0 +1,118 @@
+use bytes::BytesMut;
+use futures::{Stream, stream};
+use tokio::io::AsyncReadExt;
+use tonic::Status;
+
+use super::dispatch::{Context, HttpRequest, HttpResponse, server_streaming, unary, unknown};
+use super::{ETCD_VERSION, STORAGE_VERSION};
+use crate::proto::{
+    AlarmType, AnyRequest, DefragmentRequest, DefragmentResponse, DowngradeInfo, HashKvRequest,
+    HashKvResponse, HashRequest, HashResponse, HeaderResponse, MoveLeaderRequest, ResponseHeader,
+    SnapshotRequest, SnapshotResponse, StatusRequest, StatusResponse,
+};
+use crate::{EtcdError, Store};
+
+const BLOB_BYTES: usize = 256 << 10;
+
+/// Service `etcdserverpb.Maintenance`.
+pub(super) async fn call(context: Context, method: &str, request: HttpRequest) -> HttpResponse {
+    let store = context.store;
+    match method {
+        "Status" => unary(request, |_: StatusRequest| async move { Ok(status(&store)) }).await,
+        "Alarm" => unary(request, |q| async move { store.alarm(q).await }).await,
+        "Defragment" => {
+            unary(request, |_: DefragmentRequest| async move {
+                store.defragment().await?;
+                Ok(DefragmentResponse { header: Some(store.header(store.revision())) })
+            })
+            .await
+        }
+        "Hash" => {
+            unary(request, |_: HashRequest| async move {
+                let (hash, _, revision) = store.hash_kv(0)?;
+                Ok(HashResponse { header: Some(store.header(revision)), hash })
+            })
+            .await
+        }
+        "HashKV" => {
+            unary(request, |q: HashKvRequest| async move {
+                let (hash, compact_revision, hash_revision) = store.hash_kv(q.revision)?;
+                let header = Some(store.header(store.revision()));
+                Ok(HashKvResponse { header, hash, compact_revision, hash_revision })
+            })
+            .await
+        }
+        "Snapshot" => {
+            server_streaming(request, |_: SnapshotRequest| async move { snapshot(&store).await }).await
+        }
+        "MoveLeader" => {
+            unary(request, |_: MoveLeaderRequest| async {
+                Err::<HeaderResponse, _>(EtcdError::BadLeaderTransferee)
+            })
+            .await
+        }
+        "Downgrade" => {
+            const REFUSED: EtcdError =
+                EtcdError::Unsupported("the store's format cannot be changed to etcd's");
+            unary(request, |_: AnyRequest| async { Err::<HeaderResponse, _>(REFUSED) }).await
+        }
+        _ => unknown(method),
+    }
+}
+
+fn status(store: &Store) -> StatusResponse {
+    let status = store.status();
+    let (_, member_id) = store.ids();
+    let signed = |bytes: u64| i64::try_from(bytes).unwrap_or(i64::MAX);
+    let alarm = || format!("memberID:{member_id} alarm:{:?} ", AlarmType::Nospace).to_uppercase();
+    StatusResponse {
+        header: Some(store.header(status.revision)),
+        version: ETCD_VERSION.to_owned(),
+        db_size: signed(status.disk_bytes.max(status.used_bytes)),
+        leader: member_id,
+        raft_index: status.applied,
+        raft_term: crate::store::RAFT_TERM,
+        raft_applied_index: status.applied,
+        errors: if status.full { vec![alarm()] } else { Vec::new() },
+        db_size_in_use: signed(status.used_bytes),
+        is_learner: false,
+        storage_version: STORAGE_VERSION.to_owned(),
+        db_size_quota: signed(status.quota_bytes),
+        downgrade_info: Some(DowngradeInfo::default()),
+    }
+}
+
+async fn snapshot(
+    store: &Store,
+) -> Result<impl Stream<Item = Result<SnapshotResponse, Status>> + Send + use<>, EtcdError> {
+    let (file, bytes, revision) = store.snapshot().await?;
+    let file = tokio::fs::File::from_std(file);
+    let header = store.header(revision);
+    Ok(stream::try_unfold((file, bytes), move |(mut file, remaining)| async move {
+        if remaining == 0 {
+            return Ok(None);
+        }
+        let (response, file) = blob(&mut file, remaining, header).await.map(|response| (response, file))?;
+        let rest = response.remaining_bytes;
+        Ok(Some((response, (file, rest))))
+    }))
+}
+
+async fn blob(
+    file: &mut tokio::fs::File,
+    remaining: u64,
+    header: ResponseHeader,
+) -> Result<SnapshotResponse, Status> {
+    let mut blob = BytesMut::with_capacity(BLOB_BYTES);
+    let read = file.read_buf(&mut blob).await.map_err(|error| Status::internal(error.to_string()))?;
+    let remaining_bytes = remaining.saturating_sub(read as u64);
+    if read == 0 {
+        return Err(Status::internal("the snapshot ended early"));
+    }
+    Ok(SnapshotResponse {
+        header: Some(header),
+        remaining_bytes,
+        blob: blob.freeze(),
+        version: ETCD_VERSION.to_owned(),
+    })
+}

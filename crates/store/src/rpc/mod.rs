@@ -1,0 +1,19 @@
+//! etcd's v3 gRPC services, and the few plain HTTP pages that etcd has on the same port.
+
+mod auth;
+mod cluster;
+mod dispatch;
+mod kv;
+mod lease;
+mod maintenance;
+mod pages;
+mod server;
+mod tls;
+mod watch;
+
+pub use server::{Server, serve};
+
+/// The etcd release whose API this is. Clients switch features on by it.
+pub(crate) const ETCD_VERSION: &str = "3.6.8";
+/// etcd's name for the format generation of that release.
+pub(crate) const STORAGE_VERSION: &str = "3.6.0";

@@ -1,0 +1,237 @@
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, UnixListener, UnixStream};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::dispatch::{Context, dispatch};
+use super::tls::Acceptor;
+use crate::listen::Listener;
+use crate::{Store, StoreError};
+
+/// Connections at once, over all listeners.
+const MAX_CONNECTIONS: usize = 16_384;
+/// Time for a client to finish its TLS handshake or its first request line.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+/// Time for running requests after shutdown began.
+const DRAIN: Duration = Duration::from_secs(5);
+/// After this silence a client is pinged; it is gone when it does not answer as long as [`HANDSHAKE`].
+const PING: Duration = Duration::from_secs(60);
+const STREAM_WINDOW: u32 = 1 << 20;
+const CONNECTION_WINDOW: u32 = 4 << 20;
+/// As in etcd, there is no limit of streams worth the name: every watch of a big cluster may be one.
+const MAX_STREAMS: u32 = u32::MAX >> 1;
+
+/// Serves `store` on all `listeners` until `shutdown` resolves.
+///
+/// # Errors
+/// An address cannot be bound, a certificate cannot be used, or the store has stopped.
+pub async fn serve(
+    store: Store,
+    listeners: Vec<Listener>,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), StoreError> {
+    Server::bind(store, listeners).await?.run(shutdown).await
+}
+
+/// Bound listeners in front of a store.
+pub struct Server {
+    store: Store,
+    bound: Vec<Bound>,
+}
+
+enum Bound {
+    Unix(UnixListener, PathBuf),
+    Tcp(TcpListener, SocketAddr, Option<Arc<Acceptor>>),
+}
+
+impl Server {
+    /// Binds all `listeners`; clients can connect from now on and are answered once it runs.
+    ///
+    /// # Errors
+    /// An address cannot be bound or a certificate cannot be used.
+    pub async fn bind(store: Store, listeners: Vec<Listener>) -> Result<Self, StoreError> {
+        let mut bound = Vec::with_capacity(listeners.len());
+        for listener in listeners {
+            bound.push(Bound::new(listener).await?);
+        }
+        Ok(Self { store, bound })
+    }
+
+    /// The URLs that clients can use, with the ports that the system chose.
+    pub fn urls(&self) -> Vec<String> {
+        self.bound.iter().map(Bound::url).collect()
+    }
+
+    /// Answers clients until `shutdown` resolves, then lets running requests end.
+    ///
+    /// # Errors
+    /// The store has stopped.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), StoreError> {
+        let urls: Arc<[String]> = self.urls().into();
+        let stop = CancellationToken::new();
+        let connections = TaskTracker::new();
+        let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+        let mut sockets = Vec::new();
+        for bound in self.bound {
+            if let Bound::Unix(_, path) = &bound {
+                sockets.push(path.clone());
+            }
+            let context = Context { store: self.store.clone(), urls: urls.clone(), stop: stop.clone() };
+            connections.spawn(accept(bound, context, connections.clone(), room.clone()));
+        }
+        tracing::info!(?urls, "serving etcd clients");
+        let ended = tokio::select! {
+            () = shutdown => Ok(()),
+            reason = self.store.failed() => Err(StoreError::Failed(reason)),
+        };
+        stop.cancel();
+        connections.close();
+        if tokio::time::timeout(DRAIN, connections.wait()).await.is_err() {
+            tracing::warn!("some clients did not let go");
+        }
+        for path in sockets {
+            let _gone = std::fs::remove_file(path);
+        }
+        ended
+    }
+}
+
+impl Bound {
+    async fn new(listener: Listener) -> Result<Self, StoreError> {
+        match listener {
+            Listener::Unix(path) => {
+                remove_stale(&path).await.map_err(StoreError::io("listen on", &path))?;
+                let bound = UnixListener::bind(&path).and_then(|bound| {
+                    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
+                    Ok(bound)
+                });
+                Ok(Self::Unix(bound.map_err(StoreError::io("listen on", &path))?, path))
+            }
+            Listener::Tcp { addr, tls } => {
+                let acceptor = tls.map(Acceptor::new).transpose()?.map(Arc::new);
+                let place = PathBuf::from(addr.to_string());
+                let bound = TcpListener::bind(addr).await.map_err(StoreError::io("listen on", &place))?;
+                let addr = bound.local_addr().map_err(StoreError::io("listen on", &place))?;
+                Ok(Self::Tcp(bound, addr, acceptor))
+            }
+        }
+    }
+
+    fn url(&self) -> String {
+        match self {
+            Self::Unix(_, path) => format!("unix://{}", path.display()),
+            Self::Tcp(_, addr, None) => format!("http://{addr}"),
+            Self::Tcp(_, addr, Some(_)) => format!("https://{addr}"),
+        }
+    }
+}
+
+/// Removes a socket that nobody listens on any more; one that is in use stays, and binding fails.
+async fn remove_stale(path: &Path) -> io::Result<()> {
+    match UnixStream::connect(path).await {
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => std::fs::remove_file(path),
+        _ => Ok(()),
+    }
+}
+
+async fn accept(bound: Bound, context: Context, connections: TaskTracker, room: Arc<Semaphore>) {
+    let stop = context.stop.clone();
+    loop {
+        let Ok(permit) = room.clone().acquire_owned().await else { return };
+        let accepted = tokio::select! {
+            () = stop.cancelled() => return,
+            accepted = bound.accept() => accepted,
+        };
+        let context = context.clone();
+        match accepted {
+            Ok(Accepted::Unix(stream)) => {
+                connections.spawn(async move {
+                    let _permit = permit;
+                    converse(stream, context).await;
+                });
+            }
+            Ok(Accepted::Tcp(stream, None)) => {
+                connections.spawn(async move {
+                    let _permit = permit;
+                    converse(stream, context).await;
+                });
+            }
+            Ok(Accepted::Tcp(stream, Some(tls))) => {
+                connections.spawn(async move {
+                    let _permit = permit;
+                    match tokio::time::timeout(HANDSHAKE, tls.current().accept(stream)).await {
+                        Ok(Ok(stream)) => converse(stream, context).await,
+                        Ok(Err(error)) => tracing::debug!(%error, "TLS handshake refused"),
+                        Err(_) => tracing::debug!("TLS handshake took too long"),
+                    }
+                });
+            }
+            Err(error) => {
+                // Out of file descriptors, most likely: give connections time to end.
+                tracing::warn!(%error, "cannot accept");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+}
+
+enum Accepted {
+    Unix(UnixStream),
+    Tcp(tokio::net::TcpStream, Option<Arc<Acceptor>>),
+}
+
+impl Bound {
+    async fn accept(&self) -> io::Result<Accepted> {
+        match self {
+            Self::Unix(listener, _) => Ok(Accepted::Unix(listener.accept().await?.0)),
+            Self::Tcp(listener, _, tls) => {
+                let (stream, _) = listener.accept().await?;
+                stream.set_nodelay(true)?;
+                Ok(Accepted::Tcp(stream, tls.clone()))
+            }
+        }
+    }
+}
+
+async fn converse<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(stream: S, context: Context) {
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(HANDSHAKE);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(MAX_STREAMS)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .keep_alive_interval(PING)
+        .keep_alive_timeout(HANDSHAKE);
+    let stop = context.stop.clone();
+    let service = service_fn(move |request: http::Request<Incoming>| {
+        let context = context.clone();
+        async move { Ok::<_, Infallible>(dispatch(context, request).await) }
+    });
+    let connection = builder.serve_connection(TokioIo::new(stream), service);
+    let mut connection = std::pin::pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = stop.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(error, "connection ended");
+    }
+}

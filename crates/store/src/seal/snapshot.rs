@@ -1,0 +1,188 @@
+//! Snapshots: a header, then chunks of `length:u32 ‖ ciphertext ‖ tag`; the top bit of the length marks the last
+//! one, and length and index are associated data, so that no chunk can be cut, moved or left out.
+
+use std::io::{self, Read, Write};
+
+use bytes::{Buf, Bytes};
+use prost::Message;
+use ring::aead::{Aad, LessSafeKey};
+
+use super::keyring::nonce;
+use super::{HEADER_BYTES, Header, HeaderError, Keyring, TAG_BYTES};
+use crate::mvcc::{Image, Record};
+
+/// A chunk is closed when it has this many bytes.
+const CHUNK_BYTES: usize = 1 << 20;
+/// No chunk is longer; a length above is damage.
+const MAX_CHUNK_BYTES: usize = 64 << 20;
+const LAST: u32 = 1 << 31;
+
+/// Writes a snapshot.
+pub(crate) struct SnapshotSealer<W> {
+    key: LessSafeKey,
+    out: W,
+    index: u64,
+    chunk: Vec<u8>,
+}
+
+impl<W: Write> SnapshotSealer<W> {
+    pub(crate) fn new(header: &Header, keyring: &Keyring, mut out: W, image: &Image) -> io::Result<Self> {
+        out.write_all(&header.seal(keyring))?;
+        let mut sealer = Self { key: keyring.file_key(header), out, index: 0, chunk: Vec::new() };
+        sealer.message(image)?;
+        Ok(sealer)
+    }
+
+    pub(crate) fn record(&mut self, record: &Record) -> io::Result<()> {
+        self.message(&RecordWire {
+            key: record.key.clone(),
+            value: record.value.clone(),
+            create_revision: record.create_revision,
+            mod_revision: record.mod_revision,
+            sub: record.sub,
+            version: record.version,
+            lease: record.lease,
+        })
+    }
+
+    /// Ends the snapshot.
+    pub(crate) fn finish(mut self) -> io::Result<W> {
+        self.flush(LAST)?;
+        Ok(self.out)
+    }
+
+    fn message(&mut self, message: &impl Message) -> io::Result<()> {
+        message.encode_length_delimited(&mut self.chunk).map_err(io::Error::other)?;
+        if self.chunk.len() >= CHUNK_BYTES { self.flush(0) } else { Ok(()) }
+    }
+
+    fn flush(&mut self, last: u32) -> io::Result<()> {
+        let length = u32::try_from(self.chunk.len()).map_err(io::Error::other)? | last;
+        let aad = associated(length, self.index);
+        self.key
+            .seal_in_place_append_tag(nonce(self.index), Aad::from(aad), &mut self.chunk)
+            .map_err(|_| io::Error::other("a chunk is too long to be sealed"))?;
+        self.out.write_all(&length.to_le_bytes())?;
+        self.out.write_all(&self.chunk)?;
+        self.chunk.clear();
+        self.index += 1;
+        Ok(())
+    }
+}
+
+/// Why a snapshot cannot be read.
+#[derive(Debug)]
+pub(crate) enum SnapshotReadError {
+    Io(io::Error),
+    Header(HeaderError),
+    /// Not what was written, at about this byte.
+    Tampered(u64),
+}
+
+/// Reads a snapshot chunk by chunk.
+pub(crate) struct SnapshotReader<R> {
+    key: LessSafeKey,
+    input: R,
+    index: u64,
+    offset: u64,
+    chunk: Bytes,
+    last: bool,
+}
+
+impl<R: Read> SnapshotReader<R> {
+    /// Reads header and image.
+    pub(crate) fn open(mut input: R, keyring: &Keyring) -> Result<(Header, Image, Self), SnapshotReadError> {
+        let mut bytes = [0; HEADER_BYTES];
+        read(&mut input, &mut bytes, 0)?;
+        let header = Header::open(&bytes, keyring).map_err(SnapshotReadError::Header)?;
+        let key = keyring.file_key(&header);
+        let mut reader =
+            Self { key, input, index: 0, offset: HEADER_BYTES as u64, chunk: Bytes::new(), last: false };
+        let image = reader.message::<Image>()?.ok_or(SnapshotReadError::Tampered(reader.offset))?;
+        Ok((header, image, reader))
+    }
+
+    /// The next record; `None` at the end.
+    pub(crate) fn record(&mut self) -> Result<Option<Record>, SnapshotReadError> {
+        let wire = self.message::<RecordWire>()?;
+        Ok(wire.map(|wire| Record {
+            // Own memory: a slice would keep its whole chunk.
+            key: Bytes::copy_from_slice(&wire.key),
+            value: Bytes::copy_from_slice(&wire.value),
+            create_revision: wire.create_revision,
+            mod_revision: wire.mod_revision,
+            sub: wire.sub,
+            version: wire.version,
+            lease: wire.lease,
+        }))
+    }
+
+    fn message<M: Message + Default>(&mut self) -> Result<Option<M>, SnapshotReadError> {
+        while self.chunk.is_empty() {
+            if self.last {
+                return Ok(None);
+            }
+            self.next_chunk()?;
+        }
+        M::decode_length_delimited(&mut self.chunk)
+            .map(Some)
+            .map_err(|_| SnapshotReadError::Tampered(self.offset))
+    }
+
+    fn next_chunk(&mut self) -> Result<(), SnapshotReadError> {
+        let mut length = [0; 4];
+        read(&mut self.input, &mut length, self.offset)?;
+        let marked = u32::from_le_bytes(length);
+        let bytes = (marked & !LAST) as usize;
+        if bytes > MAX_CHUNK_BYTES {
+            return Err(SnapshotReadError::Tampered(self.offset));
+        }
+        let mut sealed = vec![0; bytes + TAG_BYTES];
+        read(&mut self.input, &mut sealed, self.offset)?;
+        let aad = associated(marked, self.index);
+        self.key
+            .open_in_place(nonce(self.index), Aad::from(aad), &mut sealed)
+            .map_err(|_| SnapshotReadError::Tampered(self.offset))?;
+        sealed.truncate(bytes);
+        self.offset += (4 + bytes + TAG_BYTES) as u64;
+        self.index += 1;
+        self.last = marked & LAST != 0;
+        self.chunk = Bytes::from(sealed);
+        debug_assert!(self.chunk.has_remaining() || self.last);
+        Ok(())
+    }
+}
+
+/// A file that ends early is damaged, not absent.
+fn read(input: &mut impl Read, bytes: &mut [u8], offset: u64) -> Result<(), SnapshotReadError> {
+    input.read_exact(bytes).map_err(|error| match error.kind() {
+        io::ErrorKind::UnexpectedEof => SnapshotReadError::Tampered(offset),
+        _ => SnapshotReadError::Io(error),
+    })
+}
+
+fn associated(length: u32, index: u64) -> [u8; 12] {
+    let mut bytes = [0; 12];
+    bytes[..4].copy_from_slice(&length.to_le_bytes());
+    bytes[4..].copy_from_slice(&index.to_le_bytes());
+    bytes
+}
+
+/// A [`Record`] in a snapshot; part of the format.
+#[derive(Clone, PartialEq, Eq, prost::Message)]
+struct RecordWire {
+    #[prost(bytes = "bytes", tag = "1")]
+    key: Bytes,
+    #[prost(bytes = "bytes", tag = "2")]
+    value: Bytes,
+    #[prost(int64, tag = "3")]
+    create_revision: i64,
+    #[prost(int64, tag = "4")]
+    mod_revision: i64,
+    #[prost(uint32, tag = "5")]
+    sub: u32,
+    #[prost(int64, tag = "6")]
+    version: i64,
+    #[prost(int64, tag = "7")]
+    lease: i64,
+}
