@@ -16,8 +16,10 @@ mod attestation;
 mod error;
 mod node;
 mod status;
+mod worker;
 
 pub use attestation::{AttestationQuery, AttestationReply};
 pub use error::ErrorBody;
 pub use node::{Heartbeat, HeartbeatReply, NodeList, NodeMetrics, NodeState, NodeSummary};
 pub use status::{ChainStatus, MasterStatus, TeeStatus};
+pub use worker::{GatewayLink, LinkStatus, NodeAgentStatus, WorkerStatus};

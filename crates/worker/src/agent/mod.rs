@@ -244,7 +244,6 @@ impl Agent {
             return None;
         }
         let token = self.membership(now_ms).ok()?;
-        let validity = Validity { from_ms: token.issued_ms, until_ms: token.expires_ms };
         // A read of the chain may still show the token as it was; renewing costs gas, so look twice first.
         let settled_ms = match self.renewed {
             Some((expires_ms, at_ms)) if expires_ms == token.expires_ms => {
@@ -252,7 +251,7 @@ impl Agent {
             }
             _ => 0,
         };
-        Some((Step::RenewToken, validity.renew_at_ms().max(settled_ms)))
+        Some((Step::RenewToken, token.renew_at_ms().max(settled_ms)))
     }
 
     fn gateway_wanted(&self, now_ms: u64) -> Option<(Step, u64)> {

@@ -25,6 +25,22 @@ pub enum Step {
     StopNode(Gone),
 }
 
+impl Step {
+    /// The name in logs and metrics.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::ReadChain => "read_chain",
+            Self::RenewToken => "renew_token",
+            Self::Gateway { call: Call::PinCa, .. } => "pin_ca",
+            Self::Gateway { call: Call::Attest, .. } => "attest",
+            Self::Gateway { call: Call::Certificates, .. } => "certificates",
+            Self::Gateway { call: Call::Heartbeat, .. } => "heartbeat",
+            Self::StartNode { .. } => "start_node",
+            Self::StopNode(_) => "stop_node",
+        }
+    }
+}
+
 /// What to do at the gateway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Call {
@@ -83,4 +99,16 @@ pub enum FailureKind {
     Refused,
     /// Anything else: try again later.
     Failed,
+}
+
+impl FailureKind {
+    /// The name in metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Unreachable => "unreachable",
+            Self::Untrusted => "untrusted",
+            Self::Refused => "refused",
+            Self::Failed => "failed",
+        }
+    }
 }

@@ -37,8 +37,8 @@ fn token() -> Token {
         node_name: "n1".into(),
         public_key: HOLDER,
         seal: [4; 32],
-        issued_ms: 0,
         expires_ms: 24 * HOUR,
+        lifetime_ms: 24 * HOUR,
         revoked: false,
         stake_covers_tier: true,
     }
@@ -79,7 +79,7 @@ impl World {
             Step::ReadChain if self.chain_up => Ok(Outcome::View(Box::new(self.view.clone()))),
             Step::RenewToken if self.chain_up => {
                 if let Some(token) = &mut self.view.token {
-                    (token.issued_ms, token.expires_ms) = (now_ms, now_ms + 24 * HOUR);
+                    token.expires_ms = now_ms + token.lifetime_ms;
                 }
                 Ok(Outcome::Done)
             }
@@ -198,7 +198,7 @@ fn joins_in_order_and_beats() {
 #[test]
 fn renews_certificates_and_token_at_two_thirds() {
     let (mut agent, mut world, mut now) = (Agent::new(settings()), World::new(), 0);
-    let log = advance(&mut agent, &mut world, &mut now, 30 * HOUR);
+    let log = advance(&mut agent, &mut world, &mut now, 100 * HOUR);
     let issued: Vec<u64> = log
         .iter()
         .filter(|(_, step)| matches!(step, Step::Gateway { call: Call::Certificates, .. }))
@@ -210,8 +210,11 @@ fn renews_certificates_and_token_at_two_thirds() {
         assert!((HOUR * 2 / 3..HOUR * 3 / 4).contains(&life), "renewed after {life} ms");
     }
     let renewals: Vec<_> = log.iter().filter(|(_, step)| *step == Step::RenewToken).collect();
-    assert_eq!(renewals.len(), 1, "{renewals:?}");
-    assert_eq!(renewals[0].0, 16 * HOUR);
+    let due = [16, 32, 48, 64, 80, 96].map(|hours| hours * HOUR);
+    assert_eq!(renewals.len(), due.len(), "{renewals:?}");
+    for ((at_ms, _), due_ms) in renewals.iter().zip(due) {
+        assert!(at_ms.abs_diff(due_ms) < 1_000, "{renewals:?}");
+    }
     // The node got every issue.
     let starts = log.iter().filter(|(_, step)| matches!(step, Step::StartNode { .. })).count();
     assert_eq!(starts, issued.len());
@@ -220,16 +223,17 @@ fn renews_certificates_and_token_at_two_thirds() {
 
 #[test]
 fn stops_the_node_when_the_membership_is_over_and_says_why() {
-    let over: [(fn(&mut View), Gone); 4] = [
-        (|view| view.token = None, Gone::NoToken),
-        (|view| view.token.as_mut().unwrap().revoked = true, Gone::Revoked),
-        (|view| view.token.as_mut().unwrap().stake_covers_tier = false, Gone::Stake),
-        (|view| view.token.as_mut().unwrap().public_key = [9; 32], Gone::OtherKey),
+    let over = [
+        (None, Gone::NoToken),
+        (Some(Token { node_name: String::new(), ..token() }), Gone::NotANode),
+        (Some(Token { revoked: true, ..token() }), Gone::Revoked),
+        (Some(Token { stake_covers_tier: false, ..token() }), Gone::Stake),
+        (Some(Token { public_key: [9; 32], ..token() }), Gone::OtherKey),
     ];
-    for (end, gone) in over {
+    for (token, gone) in over {
         let (mut agent, mut world, mut now) = (Agent::new(settings()), World::new(), 0);
         advance(&mut agent, &mut world, &mut now, 1_000);
-        end(&mut world.view);
+        world.view.token = token;
         let log = advance(&mut agent, &mut world, &mut now, 20_000);
         let stopped = log.iter().find(|(_, step)| *step == Step::StopNode(gone));
         let Some((at_ms, _)) = stopped else { panic!("never stopped for {gone:?}") };
@@ -370,7 +374,10 @@ fn apply(change: &Change, agent: &mut Agent, world: &mut World, monitor: &mut Mo
         Change::Refuses(yes) => world.refuses = yes,
         Change::NodeStarts(yes) => world.node_starts = yes,
         Change::Moves(n) => world.view.target = Ok(target(n)),
-        Change::NoTarget => world.view.target = Err("no endpoint yet".into()),
+        Change::NoTarget => {
+            world.view.target =
+                Err(api::ErrorBody { reason: "no_gateway".into(), message: "no endpoint yet".into() });
+        }
         Change::Revoked(yes) => {
             if let Some(token) = &mut world.view.token {
                 token.revoked = yes;
@@ -418,7 +425,7 @@ proptest! {
         prop_assert_eq!(agent.gone(end), Some(Gone::Revoked));
         prop_assert!(!monitor.node_runs, "a revoked node still runs");
 
-        world.view.token = Some(Token { issued_ms: end, expires_ms: end + 24 * HOUR, ..token() });
+        world.view.token = Some(Token { expires_ms: end + 24 * HOUR, ..token() });
         let end = settle(&mut agent, &mut world, &mut monitor);
         prop_assert_eq!(agent.phase(end), Phase::Running);
         prop_assert!(monitor.node_runs);

@@ -22,27 +22,34 @@ pub struct Target {
 pub struct Token {
     /// Object id of the stake.
     pub stake_id: [u8; 32],
-    /// Name of the node, pinned to the stake.
+    /// Name of the node, pinned to the stake; empty when the stake is not a node's.
     pub node_name: String,
     /// The holder's ed25519 key.
     pub public_key: [u8; 32],
     /// The current seal.
     pub seal: [u8; 32],
-    /// When it was issued or last renewed, milliseconds since the Unix epoch.
-    pub issued_ms: u64,
     /// When it runs out, milliseconds since the Unix epoch.
     pub expires_ms: u64,
+    /// How long it lives after a renewal, milliseconds.
+    pub lifetime_ms: u64,
     /// Whether it was revoked.
     pub revoked: bool,
     /// Whether the stake covers its tier and is not being withdrawn.
     pub stake_covers_tier: bool,
 }
 
+impl Token {
+    /// When a third of its life is left: time to renew.
+    pub(crate) fn renew_at_ms(&self) -> u64 {
+        self.expires_ms.saturating_sub(self.lifetime_ms / 3)
+    }
+}
+
 /// What one read of the chain gave.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct View {
-    /// The gateway, or what the cluster lacks to have one, in a sentence.
-    pub target: Result<Target, String>,
+    /// The gateway, or what the cluster lacks to have one.
+    pub target: Result<Target, api::ErrorBody>,
     /// The token; `None` when the chain has no such object.
     pub token: Option<Token>,
 }
@@ -52,8 +59,11 @@ pub struct View {
 #[non_exhaustive]
 pub enum Gone {
     /// The chain has no such token.
-    #[error("the chain has no such seal token; stake and request one")]
+    #[error("the chain has no such seal token of this cluster; stake and have one issued")]
     NoToken,
+    /// The token is a user's.
+    #[error("the seal token is of a user's stake and names no node; stake in tier node")]
+    NotANode,
     /// The token was revoked.
     #[error("the seal token was revoked on chain")]
     Revoked,
@@ -73,6 +83,7 @@ impl Gone {
     pub fn reason(self) -> &'static str {
         match self {
             Self::NoToken => "unknown_token",
+            Self::NotANode => "not_a_node_token",
             Self::Revoked => "token_revoked",
             Self::Expired => "token_expired",
             Self::Stake => "stake_insufficient",
@@ -85,7 +96,9 @@ impl View {
     /// Whether the holder of `holder_key` is a member at `now_ms`.
     pub(crate) fn membership(&self, holder_key: &[u8; 32], now_ms: u64) -> Result<&Token, Gone> {
         let token = self.token.as_ref().ok_or(Gone::NoToken)?;
-        if token.revoked {
+        if token.node_name.is_empty() {
+            Err(Gone::NotANode)
+        } else if token.revoked {
             Err(Gone::Revoked)
         } else if !token.stake_covers_tier {
             Err(Gone::Stake)

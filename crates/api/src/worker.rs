@@ -1,0 +1,78 @@
+use serde::{Deserialize, Serialize};
+
+/// Answer of a worker's `GET /api/v1/status`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WorkerStatus {
+    /// Version of the worker's binary.
+    pub version: String,
+    /// Where it is on its way: `readingChain`, `waitingForCluster`, `gone`, `pinningCa`, `attesting`,
+    /// `requestingCertificates`, `startingNode`, `running` or `reconnecting`.
+    pub phase: String,
+    /// What keeps it from going on, if anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<crate::ErrorBody>,
+    /// Name of the node, pinned on chain; empty until the chain was read.
+    pub node_name: String,
+    /// Cluster object id on chain, `0x…`.
+    pub cluster_id: String,
+    /// Seal token object id on chain, `0x…`.
+    pub token_id: String,
+    /// The chain as the worker sees it.
+    pub chain: LinkStatus,
+    /// The gateway as the worker sees it.
+    pub gateway: GatewayLink,
+    /// The processes that run pods.
+    pub node: NodeAgentStatus,
+    /// End of the seal token on chain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_expires_ms: Option<u64>,
+    /// End of the node's certificates.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificates_expire_ms: Option<u64>,
+    /// The worker's clock at the last heartbeat that the gateway took.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_heartbeat_ms: Option<u64>,
+}
+
+/// Whether a remote side answers.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LinkStatus {
+    /// Endpoint without credentials.
+    pub url: String,
+    /// Whether the last attempt succeeded.
+    pub reachable: bool,
+    /// Why not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// The gateway as a worker sees it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GatewayLink {
+    /// Endpoint on chain and whether it answers.
+    #[serde(flatten)]
+    pub link: LinkStatus,
+    /// Whether its attestation was verified against the chain in this connection.
+    pub attested: bool,
+    /// The TEE platform that attested, e.g. `simulated`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub platform: Option<String>,
+    /// True when that platform proves nothing about hardware.
+    pub simulated: bool,
+}
+
+/// The processes that run pods.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NodeAgentStatus {
+    /// Whether container runtime and kubelet answer.
+    pub ready: bool,
+    /// Why not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Running pods.
+    pub pods: u32,
+}

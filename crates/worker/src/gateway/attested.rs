@@ -1,0 +1,153 @@
+use reqwest::Client;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use seal_token::Proof;
+use serde_json::Value;
+
+use super::GatewayError;
+use super::http::fetch;
+
+/// User name of a proof in Basic authentication.
+const SEAL_USER: &str = "seal";
+
+/// Which certificate of the join protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CertificateKind {
+    /// The kubelet towards the apiserver.
+    ClientKubelet,
+    /// The apiserver towards the kubelet.
+    ServingKubelet,
+    /// kube-proxy towards the apiserver.
+    ClientKubeProxy,
+}
+
+impl CertificateKind {
+    fn path(self) -> &'static str {
+        match self {
+            Self::ClientKubelet => "client-kubelet.crt",
+            Self::ServingKubelet => "serving-kubelet.crt",
+            Self::ClientKubeProxy => "client-kube-proxy.crt",
+        }
+    }
+}
+
+/// A certificate as the gateway gave it.
+#[derive(Clone, Debug)]
+pub struct Signed {
+    /// PEM, leaf first.
+    pub pem: String,
+    /// The leaf in DER.
+    pub leaf: CertificateDer<'static>,
+}
+
+/// The node's side of the join protocol's headers.
+#[derive(Clone, Copy, Debug)]
+pub struct NodeHeaders<'a> {
+    /// Name of the node.
+    pub name: &'a str,
+    /// Its address.
+    pub ip: std::net::IpAddr,
+    /// Random; the gateway may tie the name to it.
+    pub password: &'a str,
+}
+
+/// A gateway that runs attested, allowed code under the key and CA on chain: it may see proofs.
+pub struct Attested {
+    client: Client,
+    base: String,
+    ca_pem: Vec<u8>,
+    claims: tee::Claims,
+}
+
+impl Attested {
+    pub(super) fn new(client: Client, base: String, ca_pem: Vec<u8>, claims: tee::Claims) -> Self {
+        Self { client, base, ca_pem, claims }
+    }
+
+    /// What the master's evidence said.
+    pub fn claims(&self) -> &tee::Claims {
+        &self.claims
+    }
+
+    /// The cluster CA in PEM.
+    pub fn ca_pem(&self) -> &[u8] {
+        &self.ca_pem
+    }
+
+    /// Has a certificate signed for the key in `csr_der`.
+    pub async fn sign(
+        &self,
+        proof: &Proof,
+        node: NodeHeaders<'_>,
+        kind: CertificateKind,
+        csr_der: Vec<u8>,
+    ) -> Result<Signed, GatewayError> {
+        let url = format!("{}/v1-k3s/{}", self.base, kind.path());
+        let request = self
+            .client
+            .post(url)
+            .basic_auth(SEAL_USER, Some(proof.to_string()))
+            .header("k3s-Node-Name", node.name)
+            .header("k3s-Node-IP", node.ip.to_string())
+            .header("k3s-Node-Password", node.password)
+            .header("content-type", "application/pkcs10")
+            .body(csr_der);
+        let what = kind.path();
+        let malformed = |problem: &str| GatewayError::Malformed { what, problem: problem.to_owned() };
+        let body = fetch(what, &self.base, request).await?;
+        let leaf = CertificateDer::pem_slice_iter(&body)
+            .next()
+            .and_then(Result::ok)
+            .ok_or_else(|| malformed("no PEM certificate"))?;
+        let pem = String::from_utf8(body).map_err(|_| malformed("not text"))?;
+        Ok(Signed { pem, leaf })
+    }
+
+    /// A CA file of the join protocol, `client-ca.crt` or `server-ca.crt`, in PEM.
+    pub async fn ca_file(&self, proof: &Proof, name: &'static str) -> Result<String, GatewayError> {
+        let body = self.join_get(proof, name).await?;
+        let all_certificates = CertificateDer::pem_slice_iter(&body).all(|pem| pem.is_ok());
+        let any = CertificateDer::pem_slice_iter(&body).next().is_some();
+        match String::from_utf8(body) {
+            Ok(pem) if all_certificates && any => Ok(pem),
+            _ => Err(GatewayError::Malformed { what: name, problem: "not PEM certificates".to_owned() }),
+        }
+    }
+
+    /// Addresses of the apiservers, `host:port`.
+    pub async fn apiservers(&self, proof: &Proof) -> Result<Vec<String>, GatewayError> {
+        let body = self.join_get(proof, "apiservers").await?;
+        let servers: Vec<String> = serde_json::from_slice(&body)
+            .map_err(|error| GatewayError::Malformed { what: "apiservers", problem: error.to_string() })?;
+        if servers.is_empty() {
+            return Err(GatewayError::Malformed { what: "apiservers", problem: "none".to_owned() });
+        }
+        Ok(servers)
+    }
+
+    /// The cluster's settings for nodes, as K3s words them.
+    pub async fn config(&self, proof: &Proof) -> Result<Value, GatewayError> {
+        let body = self.join_get(proof, "config").await?;
+        serde_json::from_slice(&body)
+            .map_err(|error| GatewayError::Malformed { what: "config", problem: error.to_string() })
+    }
+
+    /// Tells the gateway that this node lives.
+    pub async fn heartbeat(
+        &self,
+        proof: &Proof,
+        beat: &api::Heartbeat,
+    ) -> Result<api::HeartbeatReply, GatewayError> {
+        let url = format!("{}/api/v1/nodes/heartbeat", self.base);
+        let request = self.client.post(url).bearer_auth(proof.to_string()).json(beat);
+        let body = fetch("heartbeat", &self.base, request).await?;
+        serde_json::from_slice(&body)
+            .map_err(|error| GatewayError::Malformed { what: "heartbeat", problem: error.to_string() })
+    }
+
+    async fn join_get(&self, proof: &Proof, name: &'static str) -> Result<Vec<u8>, GatewayError> {
+        let url = format!("{}/v1-k3s/{name}", self.base);
+        let request = self.client.get(url).basic_auth(SEAL_USER, Some(proof.to_string()));
+        fetch(name, &self.base, request).await
+    }
+}

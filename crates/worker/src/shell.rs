@@ -1,0 +1,227 @@
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use ring::rand::{SecureRandom, SystemRandom};
+use tokio::time::{Duration, timeout};
+use zeroize::Zeroizing;
+
+use crate::agent::{Call, Failure, FailureKind, Outcome, Step, Target, Token, Validity};
+use crate::certificates::{KeyedCertificate, NodeBundle, Request};
+use crate::chain_source::ChainSource;
+use crate::gateway::{Attested, CertificateKind, GatewayError, NodeHeaders, Pinned};
+use crate::holder_key::{HolderKey, ProofScope};
+use crate::machine::{self, CpuTicks};
+use crate::node_agent::{NodeAgent, StopReason};
+use crate::{Config, clock};
+
+/// How long the node's processes may take to start.
+const START_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// Does the agent's steps: all of the worker's IO but its own API.
+pub(crate) struct Shell {
+    pub(crate) config: Config,
+    pub(crate) chain: Arc<dyn ChainSource>,
+    pub(crate) node: Arc<dyn NodeAgent>,
+    pub(crate) holder: HolderKey,
+    pub(crate) node_password: Zeroizing<String>,
+    pub(crate) memory: Mutex<Memory>,
+}
+
+/// What one step leaves for the next.
+#[derive(Default)]
+pub(crate) struct Memory {
+    trust: Option<(u64, Trust)>,
+    token: Option<Token>,
+    bundle: Option<NodeBundle>,
+    cpu: CpuTicks,
+    pub(crate) last_heartbeat_ms: Option<u64>,
+}
+
+enum Trust {
+    Pinned(Box<Pinned>),
+    Attested(Arc<Attested>),
+}
+
+impl Shell {
+    /// Does one step; its result belongs to the agent.
+    pub(crate) async fn perform(&self, step: &Step) -> Result<Outcome, Failure> {
+        match step {
+            Step::ReadChain => {
+                let view = self.chain.view().await?;
+                self.memory.lock().token.clone_from(&view.token);
+                Ok(Outcome::View(Box::new(view)))
+            }
+            Step::RenewToken => self.chain.renew_token().await.map(|()| Outcome::Done),
+            Step::Gateway { session, target, call } => self.at_gateway(*session, target, *call).await,
+            Step::StartNode { .. } => {
+                let bundle = self.memory.lock().bundle.clone();
+                let bundle = bundle.ok_or_else(|| failed("no_certificates", "no certificates yet"))?;
+                match timeout(START_TIMEOUT, self.node.start(bundle)).await {
+                    Ok(started) => started.map(|()| Outcome::Done).map_err(|error| node_failed(&error)),
+                    Err(_) => {
+                        let seconds = START_TIMEOUT.as_secs();
+                        Err(failed("node_start_timeout", &format!("the node did not start in {seconds} s")))
+                    }
+                }
+            }
+            Step::StopNode(gone) => {
+                self.memory.lock().bundle = None;
+                let stopped = self.node.stop(StopReason::Gone(*gone)).await;
+                stopped.map(|()| Outcome::Done).map_err(|error| node_failed(&error))
+            }
+        }
+    }
+
+    /// The TEE that attested in the current session.
+    pub(crate) fn attested_platform(&self) -> Option<tee::Claims> {
+        match &self.memory.lock().trust {
+            Some((_, Trust::Attested(attested))) => Some(attested.claims().clone()),
+            _ => None,
+        }
+    }
+
+    async fn at_gateway(&self, session: u64, target: &Target, call: Call) -> Result<Outcome, Failure> {
+        match call {
+            Call::PinCa => {
+                self.memory.lock().trust = None;
+                let pinned = Pinned::new(target).await?;
+                self.memory.lock().trust = Some((session, Trust::Pinned(Box::new(pinned))));
+                Ok(Outcome::Done)
+            }
+            Call::Attest => {
+                let pinned = match self.memory.lock().trust.take() {
+                    Some((pinned_in, Trust::Pinned(pinned))) if pinned_in == session => pinned,
+                    _ => return Err(out_of_order()),
+                };
+                let mut nonce = [0; 32];
+                SystemRandom::new().fill(&mut nonce).map_err(|_| failed("random", "no random bytes"))?;
+                let attested = pinned.attest(nonce, self.config.allow_simulated, clock::now_ms()).await?;
+                let claims = attested.claims();
+                tracing::info!(
+                    endpoint = target.endpoint,
+                    platform = %claims.platform,
+                    simulated = claims.simulated,
+                    "the master's attestation fits the enclave on chain"
+                );
+                self.memory.lock().trust = Some((session, Trust::Attested(Arc::new(attested))));
+                Ok(Outcome::Done)
+            }
+            Call::Certificates => self.certificates(&*self.attested(session)?, target).await,
+            Call::Heartbeat => self.heartbeat(&*self.attested(session)?, target).await,
+        }
+    }
+
+    fn attested(&self, session: u64) -> Result<Arc<Attested>, Failure> {
+        match &self.memory.lock().trust {
+            Some((attested_in, Trust::Attested(attested))) if *attested_in == session => {
+                Ok(Arc::clone(attested))
+            }
+            _ => Err(out_of_order()),
+        }
+    }
+
+    async fn certificates(&self, gateway: &Attested, target: &Target) -> Result<Outcome, Failure> {
+        let token = self.token()?;
+        let (client_kubelet, kubelet) =
+            self.certificate(gateway, target, &token, CertificateKind::ClientKubelet).await?;
+        let (serving_kubelet, serving) =
+            self.certificate(gateway, target, &token, CertificateKind::ServingKubelet).await?;
+        let (client_kube_proxy, proxy) =
+            self.certificate(gateway, target, &token, CertificateKind::ClientKubeProxy).await?;
+        let proof = || self.proof(&token, target);
+        let bundle = NodeBundle {
+            node_name: token.node_name.clone(),
+            client_kubelet,
+            serving_kubelet,
+            client_kube_proxy,
+            client_ca_pem: gateway.ca_file(&proof()?, "client-ca.crt").await?,
+            server_ca_pem: gateway.ca_file(&proof()?, "server-ca.crt").await?,
+            apiservers: gateway.apiservers(&proof()?).await?,
+            config: gateway.config(&proof()?).await?,
+        };
+        self.memory.lock().bundle = Some(bundle);
+        // All are renewed together, by the first to end.
+        let all = [kubelet, serving, proxy];
+        Ok(Outcome::Certificates(Validity {
+            from_ms: all.iter().map(|validity| validity.from_ms).min().unwrap_or(0),
+            until_ms: all.iter().map(|validity| validity.until_ms).min().unwrap_or(0),
+        }))
+    }
+
+    async fn certificate(
+        &self,
+        gateway: &Attested,
+        target: &Target,
+        token: &Token,
+        kind: CertificateKind,
+    ) -> Result<(KeyedCertificate, Validity), Failure> {
+        let node =
+            NodeHeaders { name: &token.node_name, ip: self.config.node_ip, password: &self.node_password };
+        let certificate = |error: crate::CertificateError| failed("certificate", &error.to_string());
+        let request = Request::new(kind, &token.node_name).map_err(certificate)?;
+        let csr = request.csr_der(self.config.node_ip).map_err(certificate)?;
+        let signed = gateway.sign(&self.proof(token, target)?, node, kind, csr).await?;
+        request.accept(signed).map_err(certificate)
+    }
+
+    async fn heartbeat(&self, gateway: &Attested, target: &Target) -> Result<Outcome, Failure> {
+        let token = self.token()?;
+        let status = self.node.status().await;
+        let metrics = self.measure(status.pods).await?;
+        let beat = api::Heartbeat {
+            node_name: token.node_name.clone(),
+            timestamp_ms: clock::now_ms(),
+            ready: status.ready,
+            reason: status.reason.filter(|_| !status.ready),
+            metrics,
+        };
+        let reply = gateway.heartbeat(&self.proof(&token, target)?, &beat).await?;
+        self.memory.lock().last_heartbeat_ms = Some(clock::now_ms());
+        Ok(Outcome::Beat { interval_ms: reply.interval_ms })
+    }
+
+    async fn measure(&self, pods: u32) -> Result<api::NodeMetrics, Failure> {
+        let last = self.memory.lock().cpu;
+        let state_dir = self.config.state_dir.clone();
+        let measured = tokio::task::spawn_blocking(move || {
+            machine::measure(&PathBuf::from("/proc"), &state_dir, last, pods)
+        });
+        let (metrics, cpu) = measured
+            .await
+            .map_err(|error| failed("metrics", &error.to_string()))?
+            .map_err(|error| failed("metrics", &format!("cannot measure this machine: {error}")))?;
+        self.memory.lock().cpu = cpu;
+        Ok(metrics)
+    }
+
+    /// A fresh proof; each is used once.
+    fn proof(&self, token: &Token, target: &Target) -> Result<seal_token::Proof, GatewayError> {
+        let scope =
+            ProofScope { token_id: self.config.token_id.0, seal: token.seal, audience: target.ca_hash };
+        self.holder
+            .mint(&scope, clock::now_ms(), self.config.proof_window_ms)
+            .map_err(|error| GatewayError::Local(error.to_string()))
+    }
+
+    fn token(&self) -> Result<Token, Failure> {
+        self.memory.lock().token.clone().ok_or_else(|| failed("unknown_token", "no seal token on chain"))
+    }
+}
+
+/// The agent asked for a step of a session that is over; it will start a new one.
+fn out_of_order() -> Failure {
+    Failure {
+        kind: FailureKind::Untrusted,
+        reason: "session_over".to_owned(),
+        message: "the gateway must be verified again first".to_owned(),
+    }
+}
+
+fn node_failed(error: &crate::NodeAgentError) -> Failure {
+    failed("node_agent_failed", &crate::with_causes(error))
+}
+
+fn failed(reason: &str, message: &str) -> Failure {
+    Failure { kind: FailureKind::Failed, reason: reason.to_owned(), message: message.to_owned() }
+}

@@ -1,0 +1,6 @@
+//! The whole worker against a gateway behind real TLS and its own API on a real socket.
+#![allow(clippy::result_large_err, clippy::unwrap_used, unreachable_pub, reason = "helpers of tests")]
+
+mod join;
+mod listener;
+mod support;

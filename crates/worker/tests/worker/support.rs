@@ -1,0 +1,558 @@
+//! A small gateway behind real TLS, with knobs for everything that can be wrong with a master; and
+//! stand-ins for the chain and the node's processes, so that only the worker is under test.
+use std::collections::HashSet;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use async_trait::async_trait;
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{Query, Request, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
+use hyper_util::service::TowerToHyperService;
+use parking_lot::Mutex;
+use rcgen::{
+    BasicConstraints, Certificate, CertificateParams, CertificateSigningRequestParams, IsCa, Issuer, KeyPair,
+};
+use rustls::pki_types::PrivateKeyDer;
+use seal_token::{Limits, Proof, TokenRecord};
+use tee::{EnclaveKey, KeyPolicy, Platform, PlatformKind, SimulatedPlatform};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use worker::agent::{Failure, FailureKind, Target, Token, View};
+use worker::{
+    ChainSource, Config, HolderKey, NodeAgent, NodeAgentError, NodeBundle, NodeStatus, ObjectId, StopReason,
+};
+
+pub const TOKEN_ID: [u8; 32] = [0x70; 32];
+pub const SEAL: [u8; 32] = [0x5e; 32];
+
+pub fn now_ms() -> u64 {
+    u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap()
+}
+
+pub struct Ca {
+    pub certificate: Certificate,
+    pub issuer: Issuer<'static, KeyPair>,
+}
+
+impl Ca {
+    pub fn new(name: &str) -> Self {
+        let mut params = CertificateParams::new(vec![]).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.distinguished_name.push(rcgen::DnType::CommonName, name);
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.self_signed(&key).unwrap();
+        Self { certificate, issuer: Issuer::new(params, key) }
+    }
+
+    pub fn hash(&self) -> [u8; 32] {
+        let digest = ring::digest::digest(&ring::digest::SHA256, self.certificate.der());
+        digest.as_ref().try_into().unwrap()
+    }
+}
+
+/// What is wrong with the master.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    None,
+    /// `/cacerts` gives a CA that the chain does not know; TLS fits it.
+    OtherCa,
+    /// `/cacerts` gives the CA on chain, TLS is under another.
+    OtherTls,
+    /// Two certificates where one belongs.
+    TwoCas,
+    /// Evidence for code that the chain does not allow.
+    OtherCode,
+    /// Names another enclave key, honestly attested.
+    OtherKey,
+    /// Names the key on chain, but its evidence is for another.
+    StolenName,
+    /// Evidence over an earlier nonce.
+    StaleNonce,
+    /// Evidence with a flipped bit.
+    Tampered,
+    /// Evidence that is no evidence.
+    Garbage,
+    /// Evidence from an hour ago.
+    Old,
+    /// An answer without end.
+    Endless,
+    /// Sends the client elsewhere.
+    Redirect,
+}
+
+/// The state of one fake gateway.
+pub struct Gateway {
+    pub ca: Ca,
+    pub platform: SimulatedPlatform,
+    pub enclave: EnclaveKey,
+    pub holder_key: [u8; 32],
+    pub fault: Mutex<Fault>,
+    /// Refuse every proof with this reason.
+    pub refuse: Mutex<Option<&'static str>>,
+    /// Life of the certificates, seconds.
+    pub certificate_life_s: Mutex<i64>,
+    /// Every Authorization header that ever came, with its path.
+    pub authorizations: Mutex<Vec<(String, String)>>,
+    pub calls: Mutex<Vec<String>>,
+    pub beats: Mutex<Vec<api::Heartbeat>>,
+    nonces: Mutex<HashSet<[u8; 16]>>,
+    _dir: tempfile::TempDir,
+}
+
+impl Gateway {
+    pub fn new(holder_key: [u8; 32]) -> Arc<Self> {
+        let dir = tempfile::tempdir().unwrap();
+        let platform = SimulatedPlatform::open(dir.path(), &tee::measure_bytes(b"released code")).unwrap();
+        let sealing = platform.sealing_key(KeyPolicy::Measurement).unwrap();
+        let enclave = EnclaveKey::open_or_create(&dir.path().join("enclave.key"), &sealing).unwrap();
+        Arc::new(Self {
+            ca: Ca::new("cluster CA"),
+            platform,
+            enclave,
+            holder_key,
+            fault: Mutex::new(Fault::None),
+            refuse: Mutex::new(None),
+            certificate_life_s: Mutex::new(3600),
+            authorizations: Mutex::default(),
+            calls: Mutex::default(),
+            beats: Mutex::default(),
+            nonces: Mutex::default(),
+            _dir: dir,
+        })
+    }
+
+    pub fn target(&self, address: SocketAddr) -> Target {
+        Target {
+            endpoint: format!("https://{address}"),
+            ca_hash: self.ca.hash(),
+            enclave_id: [0xe0; 32],
+            enclave_key: self.enclave.public_key(),
+            enclave_expires_ms: now_ms() + 3_600_000,
+            allowed: vec![(PlatformKind::Simulated, self.platform.measurement())],
+        }
+    }
+
+    pub fn set(&self, fault: Fault) {
+        *self.fault.lock() = fault;
+    }
+
+    /// Every proof that came, checked: each is valid for this cluster and none came twice.
+    pub fn proofs(&self) -> Vec<Proof> {
+        let headers = self.authorizations.lock().clone();
+        headers.iter().map(|(_, header)| proof_of(header).unwrap()).collect()
+    }
+
+    fn authorize(&self, headers: &HeaderMap) -> Result<(), Response> {
+        let header = headers.get("authorization").and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let refuse = |reason: &str| error(StatusCode::UNAUTHORIZED, reason, "this proof is not good");
+        let proof = proof_of(header).ok_or_else(|| refuse("malformed"))?;
+        if let Some(reason) = *self.refuse.lock() {
+            return Err(refuse(reason));
+        }
+        let record = TokenRecord {
+            token_id: TOKEN_ID,
+            public_key: self.holder_key,
+            seal: SEAL,
+            expires_ms: u64::MAX,
+            revoked: false,
+            stake_covers_tier: true,
+        };
+        let limits = Limits { max_window_ms: 300_000, max_clock_skew_ms: 5_000 };
+        seal_token::verify(&proof, &self.ca.hash(), Some(&record), now_ms(), &limits)
+            .map_err(|refusal| refuse(refusal.reason()))?;
+        if !self.nonces.lock().insert(proof.claims.nonce) {
+            return Err(refuse("replayed"));
+        }
+        Ok(())
+    }
+}
+
+fn proof_of(header: &str) -> Option<Proof> {
+    let text = match header.split_once(' ')? {
+        ("Bearer", proof) => proof.to_owned(),
+        ("Basic", encoded) => {
+            let pair = String::from_utf8(STANDARD.decode(encoded).ok()?).ok()?;
+            pair.strip_prefix("seal:")?.to_owned()
+        }
+        _ => return None,
+    };
+    text.parse().ok()
+}
+
+fn error(status: StatusCode, reason: &str, message: &str) -> Response {
+    let body = api::ErrorBody { reason: reason.to_owned(), message: message.to_owned() };
+    (status, axum::Json(body)).into_response()
+}
+
+/// A gateway that listens; stops when dropped.
+pub struct Running {
+    pub address: SocketAddr,
+    task: JoinHandle<()>,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+pub async fn start(gateway: &Arc<Gateway>) -> Running {
+    start_at(gateway, (Ipv4Addr::LOCALHOST, 0).into()).await
+}
+
+pub async fn start_at(gateway: &Arc<Gateway>, address: SocketAddr) -> Running {
+    let other = Ca::new("another CA");
+    let fault = *gateway.fault.lock();
+    let tls_ca = if matches!(fault, Fault::OtherCa | Fault::OtherTls) { &other } else { &gateway.ca };
+    let shown_ca = if fault == Fault::OtherCa { &other } else { &gateway.ca };
+    let cacerts = match fault {
+        Fault::TwoCas => gateway.ca.certificate.pem() + &other.certificate.pem(),
+        _ => shown_ca.certificate.pem(),
+    };
+
+    let key = KeyPair::generate().unwrap();
+    let params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+    let certificate = params.signed_by(&key, &tls_ca.issuer).unwrap();
+    let tls = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.der().clone()], PrivateKeyDer::Pkcs8(key.serialize_der().into()))
+        .unwrap();
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(tls));
+
+    let join = |name: &str| format!("/v1-k3s/{name}");
+    let router = Router::new()
+        .route("/cacerts", get(async move || cacerts))
+        .route("/api/v1/attestation", get(attestation))
+        .route("/api/v1/nodes/heartbeat", post(heartbeat))
+        .route(&join("client-kubelet.crt"), post(sign))
+        .route(&join("serving-kubelet.crt"), post(sign))
+        .route(&join("client-kube-proxy.crt"), post(sign))
+        .route(&join("client-ca.crt"), get(ca_file))
+        .route(&join("server-ca.crt"), get(ca_file))
+        .route(&join("apiservers"), get(apiservers))
+        .route(&join("config"), get(config))
+        .layer(middleware::from_fn_with_state(Arc::clone(gateway), record))
+        .with_state(Arc::clone(gateway));
+    let listener = TcpListener::bind(address).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let task = tokio::spawn(async move {
+        let mut connections = tokio::task::JoinSet::new();
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            let (acceptor, service) = (acceptor.clone(), TowerToHyperService::new(router.clone()));
+            connections.spawn(async move {
+                let Ok(stream) = acceptor.accept(stream).await else { return };
+                let _ = auto::Builder::new(TokioExecutor::new())
+                    .serve_connection(TokioIo::new(stream), service)
+                    .await;
+            });
+        }
+    });
+    Running { address, task }
+}
+
+async fn record(State(gateway): State<Arc<Gateway>>, request: Request, next: Next) -> Response {
+    let path = request.uri().path().to_owned();
+    gateway.calls.lock().push(path.clone());
+    if let Some(header) = request.headers().get("authorization") {
+        gateway.authorizations.lock().push((path, header.to_str().unwrap().to_owned()));
+    }
+    next.run(request).await
+}
+
+async fn attestation(State(gateway): State<Arc<Gateway>>, query: Query<api::AttestationQuery>) -> Response {
+    let mut nonce = [0; 32];
+    hex::decode_to_slice(&query.nonce, &mut nonce).unwrap();
+    let other_dir = tempfile::tempdir().unwrap();
+    let other = SimulatedPlatform::open(other_dir.path(), &tee::measure_bytes(b"patched code")).unwrap();
+    let fault = *gateway.fault.lock();
+    let mut platform = &gateway.platform;
+    let (mut named_key, mut attested_key) = (gateway.enclave.public_key(), gateway.enclave.public_key());
+    let mut made_ms = now_ms();
+    match fault {
+        Fault::OtherCode => platform = &other,
+        Fault::OtherKey => (named_key, attested_key) = ([9; 32], [9; 32]),
+        Fault::StolenName => attested_key = [9; 32],
+        Fault::StaleNonce => nonce = [0; 32],
+        Fault::Old => made_ms -= 3_600_000,
+        Fault::Endless => return vec![b' '; 8 << 20].into_response(),
+        Fault::Redirect => {
+            return (StatusCode::FOUND, [("location", "https://127.0.0.1:1/elsewhere")]).into_response();
+        }
+        _ => {}
+    }
+    let report_data = tee::report_data(&nonce, &attested_key, &gateway.ca.hash());
+    let mut evidence = platform.attest(&report_data, made_ms).unwrap().encode();
+    match fault {
+        Fault::Tampered => *evidence.last_mut().unwrap() ^= 1,
+        Fault::Garbage => evidence = b"no evidence".to_vec(),
+        _ => {}
+    }
+    let reply = api::AttestationReply {
+        platform: "simulated".to_owned(),
+        simulated: true,
+        evidence: STANDARD.encode(evidence),
+        enclave_id: ObjectId([0xe0; 32]).to_string(),
+        public_key: hex::encode(named_key),
+        ca_hash: hex::encode(gateway.ca.hash()),
+        timestamp_ms: made_ms,
+    };
+    axum::Json(reply).into_response()
+}
+
+async fn sign(State(gateway): State<Arc<Gateway>>, headers: HeaderMap, csr: Bytes) -> Response {
+    if let Err(refused) = gateway.authorize(&headers) {
+        return refused;
+    }
+    for name in ["k3s-node-name", "k3s-node-ip", "k3s-node-password"] {
+        assert!(headers.contains_key(name), "{name}");
+    }
+    let mut request = CertificateSigningRequestParams::from_der(&csr.to_vec().into()).unwrap();
+    let life = time::Duration::seconds(*gateway.certificate_life_s.lock());
+    request.params.not_before = time::OffsetDateTime::now_utc();
+    request.params.not_after = request.params.not_before + life;
+    request.signed_by(&gateway.ca.issuer).unwrap().pem().into_response()
+}
+
+async fn ca_file(State(gateway): State<Arc<Gateway>>, headers: HeaderMap) -> Response {
+    match gateway.authorize(&headers) {
+        Ok(()) => gateway.ca.certificate.pem().into_response(),
+        Err(refused) => refused,
+    }
+}
+
+async fn apiservers(State(gateway): State<Arc<Gateway>>, headers: HeaderMap) -> Response {
+    match gateway.authorize(&headers) {
+        Ok(()) => axum::Json(["127.0.0.1:6443"]).into_response(),
+        Err(refused) => refused,
+    }
+}
+
+async fn config(State(gateway): State<Arc<Gateway>>, headers: HeaderMap) -> Response {
+    match gateway.authorize(&headers) {
+        Ok(()) => axum::Json(serde_json::json!({ "ClusterDomain": "cluster.local" })).into_response(),
+        Err(refused) => refused,
+    }
+}
+
+async fn heartbeat(
+    State(gateway): State<Arc<Gateway>>,
+    headers: HeaderMap,
+    axum::Json(beat): axum::Json<api::Heartbeat>,
+) -> Response {
+    if let Err(refused) = gateway.authorize(&headers) {
+        return refused;
+    }
+    gateway.beats.lock().push(beat);
+    axum::Json(api::HeartbeatReply { timestamp_ms: now_ms(), interval_ms: 500 }).into_response()
+}
+
+/// A chain that says what the test wants.
+pub struct Chain {
+    pub view: Mutex<View>,
+    pub up: Mutex<bool>,
+    pub renewals: Mutex<u32>,
+}
+
+#[async_trait]
+impl ChainSource for Chain {
+    fn url(&self) -> &str {
+        "http://chain.test:9000"
+    }
+
+    fn can_renew_token(&self) -> bool {
+        true
+    }
+
+    async fn view(&self) -> Result<View, Failure> {
+        if *self.up.lock() { Ok(self.view.lock().clone()) } else { Err(chain_down()) }
+    }
+
+    async fn renew_token(&self) -> Result<(), Failure> {
+        if !*self.up.lock() {
+            return Err(chain_down());
+        }
+        *self.renewals.lock() += 1;
+        if let Some(token) = &mut self.view.lock().token {
+            token.expires_ms = now_ms() + token.lifetime_ms;
+        }
+        Ok(())
+    }
+}
+
+fn chain_down() -> Failure {
+    Failure {
+        kind: FailureKind::Unreachable,
+        reason: "chain_unreachable".to_owned(),
+        message: "the chain does not answer".to_owned(),
+    }
+}
+
+/// Node processes that only remember.
+#[derive(Default)]
+pub struct Node {
+    pub fails: Mutex<bool>,
+    pub bundles: Mutex<Vec<NodeBundle>>,
+    pub stops: Mutex<Vec<StopReason>>,
+    pub running: Mutex<bool>,
+}
+
+#[async_trait]
+impl NodeAgent for Node {
+    async fn start(&self, bundle: NodeBundle) -> Result<(), NodeAgentError> {
+        if *self.fails.lock() {
+            let cause: Box<dyn std::error::Error + Send + Sync> = "containerd is not installed".into();
+            return Err(cause.into());
+        }
+        self.bundles.lock().push(bundle);
+        *self.running.lock() = true;
+        Ok(())
+    }
+
+    async fn stop(&self, reason: StopReason) -> Result<(), NodeAgentError> {
+        self.stops.lock().push(reason);
+        *self.running.lock() = false;
+        Ok(())
+    }
+
+    async fn status(&self) -> NodeStatus {
+        let ready = *self.running.lock();
+        NodeStatus { ready, reason: (!ready).then(|| "not started".to_owned()), pods: 2 }
+    }
+}
+
+/// A worker that runs against a fake gateway.
+pub struct Bench {
+    pub gateway: Arc<Gateway>,
+    pub chain: Arc<Chain>,
+    pub node: Arc<Node>,
+    pub api: SocketAddr,
+    pub status: tokio::sync::watch::Receiver<api::WorkerStatus>,
+    pub shutdown: tokio_util::sync::CancellationToken,
+    pub task: JoinHandle<Result<(), worker::WorkerError>>,
+    pub dir: tempfile::TempDir,
+}
+
+pub fn token(holder: &HolderKey) -> Token {
+    Token {
+        stake_id: [0x57; 32],
+        node_name: "worker-1".to_owned(),
+        public_key: holder.public_key(),
+        seal: SEAL,
+        expires_ms: now_ms() + 3_600_000,
+        lifetime_ms: 3_600_000,
+        revoked: false,
+        stake_covers_tier: true,
+    }
+}
+
+pub fn worker_config(dir: &Path) -> Config {
+    Config {
+        state_dir: dir.join("state"),
+        holder_key: dir.join("holder.pem"),
+        cluster_id: ObjectId([0xc1; 32]),
+        token_id: ObjectId(TOKEN_ID),
+        node_ip: Ipv4Addr::LOCALHOST.into(),
+        listen: (Ipv4Addr::LOCALHOST, 0).into(),
+        allow_simulated: true,
+        chain_poll_ms: 100,
+        heartbeat_ms: 500,
+        proof_window_ms: 60_000,
+        retry_min_ms: 50,
+        retry_max_ms: 200,
+    }
+}
+
+impl Bench {
+    /// Starts a worker against `running`, after `prepare` had its way with chain and node.
+    pub async fn start(
+        make: impl FnOnce(&Config, &Arc<Gateway>, &Arc<Chain>, &Arc<Node>) -> Config,
+        fault: Fault,
+    ) -> (Self, Running) {
+        let dir = tempfile::tempdir().unwrap();
+        let config = worker_config(dir.path());
+        let holder = HolderKey::open_or_create(&config.holder_key).unwrap();
+        let gateway = Gateway::new(holder.public_key());
+        gateway.set(fault);
+        let running = start(&gateway).await;
+        let view = View { target: Ok(gateway.target(running.address)), token: Some(token(&holder)) };
+        let chain = Arc::new(Chain { view: Mutex::new(view), up: Mutex::new(true), renewals: Mutex::new(0) });
+        let node = Arc::new(Node::default());
+        let config = make(&config, &gateway, &chain, &node);
+        let worker = worker::Worker::bind(
+            config,
+            Arc::clone(&chain) as Arc<dyn ChainSource>,
+            Arc::clone(&node) as Arc<dyn NodeAgent>,
+        )
+        .await
+        .unwrap();
+        let (api, status) = (worker.local_addr().unwrap(), worker.subscribe());
+        let shutdown = tokio_util::sync::CancellationToken::new();
+        let task = tokio::spawn(worker.run(shutdown.clone()));
+        (Self { gateway, chain, node, api, status, shutdown, task, dir }, running)
+    }
+
+    /// Waits for a status that fits, or fails with the last one.
+    pub async fn wait(&mut self, what: &str, fits: impl Fn(&api::WorkerStatus) -> bool) -> api::WorkerStatus {
+        let mut status = self.status.clone();
+        let found =
+            tokio::time::timeout(Duration::from_secs(20), status.wait_for(|status| fits(status))).await;
+        match found {
+            Ok(status) => status.unwrap().clone(),
+            Err(_) => panic!("never {what}: {:#?}", self.status.borrow().clone()),
+        }
+    }
+
+    pub async fn phase(&mut self, phase: &str) -> api::WorkerStatus {
+        self.wait(phase, |status| status.phase == phase).await
+    }
+
+    /// Waits until `condition` holds, or fails.
+    pub async fn until(&self, what: &str, condition: impl Fn(&Self) -> bool) {
+        for _ in 0..1000 {
+            if condition(self) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("never {what}");
+    }
+
+    /// One GET of the worker's API: status and body.
+    pub async fn get(&self, path: &str) -> (u16, String) {
+        let request = format!("GET {path} HTTP/1.1\r\nhost: worker\r\nconnection: close\r\n\r\n");
+        exchange(self.api, request.as_bytes()).await
+    }
+
+    pub async fn stop(self) {
+        self.shutdown.cancel();
+        self.task.await.unwrap().unwrap();
+    }
+}
+
+/// Sends raw bytes and reads until the other side closes: status (0 when none came) and body.
+pub async fn exchange(address: SocketAddr, request: &[u8]) -> (u16, String) {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+    stream.write_all(request).await.unwrap();
+    let mut answer = Vec::new();
+    let read = tokio::time::timeout(Duration::from_secs(30), stream.read_to_end(&mut answer)).await;
+    // A reset after the answer is an end like any other.
+    let _ = read.expect("the connection was never closed");
+    let text = String::from_utf8_lossy(&answer).into_owned();
+    let status = text.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or(0);
+    (status, text.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default())
+}
