@@ -1,0 +1,117 @@
+//! The Move bytecode interpreter and the object runtime under it.
+//!
+//! [`Vm`] keeps loaded modules and is shared by all transactions; a [`Session`] runs one. The
+//! interpreter knows nothing of transactions' wire form, of gas coins or of effects: it is given
+//! modules and child objects through [`Backing`], values as BCS, and says at the end what was
+//! transferred, emitted, created and deleted ([`SessionOutput`]).
+//!
+//! What it executes is the bytecode itself, of our contracts as of the framework. It is not a
+//! bytecode verifier: code that a Sui validator would refuse to publish fails here at the latest when
+//! it runs, with [`VmError::BadCode`]. An instruction or native function it does not have is
+//! [`VmError::Unsupported`], by name.
+//!
+//! Upgrades: a package has a storage identifier (its object) and its modules name themselves and
+//! each other by original identifiers. [`Backing::linked`] says which storage identifier stands for
+//! an original one; each package is linked by its own table.
+
+mod error;
+mod output;
+mod session;
+
+use std::sync::Arc;
+
+use sui_sdk_types::{Address, Identifier, StructTag};
+
+pub use error::{Location, Primitive, Resource, VmError};
+pub use output::{ChildChange, ChildFate, EmittedEvent, LoadedChild, NewOwner, SessionOutput, Transfer};
+pub use session::{
+    AbilitySet, Arg, FunctionInfo, Param, Passing, Publication, Published, Session, Value, Visibility,
+};
+
+/// What a session may use up before it is stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Instructions. Copying, hashing and encoding count by size: one per 32 bytes or value.
+    pub instructions: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { instructions: 5_000_000 }
+    }
+}
+
+/// What code can learn about the transaction it runs in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TxContext {
+    /// Who sent it.
+    pub sender: Address,
+    /// Who pays for it, if that is not the sender.
+    pub sponsor: Option<Address>,
+    /// Its digest, from which new identifiers are derived.
+    pub digest: [u8; 32],
+    /// The epoch.
+    pub epoch: u64,
+    /// When the epoch began, milliseconds since the Unix epoch.
+    pub epoch_timestamp_ms: u64,
+    /// MIST per unit of computation that the transaction offers.
+    pub gas_price: u64,
+    /// MIST per unit of computation that the epoch asks for.
+    pub reference_gas_price: u64,
+    /// The most MIST that may be charged.
+    pub gas_budget: u64,
+    /// Identifiers derived before this session starts.
+    pub ids_created: u64,
+}
+
+/// An object that was there before the transaction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredObject {
+    /// Its version.
+    pub version: u64,
+    /// Its type.
+    pub ty: StructTag,
+    /// BCS of its value, identifier first.
+    pub contents: Arc<[u8]>,
+}
+
+/// Modules and objects as they were before the transaction.
+pub trait Backing {
+    /// Bytes of a module of the package with storage identifier `package`.
+    fn module(&self, package: Address, name: &Identifier) -> Option<Arc<[u8]>>;
+
+    /// The object `id` if it is owned by the object `parent` (a dynamic field of it).
+    fn child(&self, parent: Address, id: Address) -> Option<StoredObject>;
+
+    /// The object `id` at `version` if it is owned by the *address* `parent` and an input of the
+    /// transaction that may be received.
+    fn receivable(&self, parent: Address, id: Address, version: u64) -> Option<StoredObject> {
+        let _ = (parent, id, version);
+        None
+    }
+
+    /// Storage identifier that the package with storage identifier `package` uses for the package
+    /// with original identifier `original`. The default: packages that were never upgraded.
+    fn linked(&self, package: Address, original: Address) -> Address {
+        let _ = package;
+        original
+    }
+
+    /// Storage identifier of the package version that first had this type, whose modules' storage
+    /// identifier is `package`. The default: packages that were never upgraded.
+    fn type_origin(&self, package: Address, module: &Identifier, datatype: &Identifier) -> Address {
+        let _ = (module, datatype);
+        package
+    }
+}
+
+/// Loaded modules, shared by all sessions.
+#[derive(Debug, Default)]
+pub struct Vm {}
+
+impl Vm {
+    /// An interpreter that has loaded nothing yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+}
