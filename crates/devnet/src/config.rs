@@ -1,0 +1,55 @@
+//! What a development chain can be told before it starts.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// How to start a [`Devnet`](crate::Devnet).
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where the gRPC services and the faucet listen. Port 0 takes any free port.
+    pub listen: SocketAddr,
+    /// Directory of the chain's journal; `None` keeps the chain in memory only.
+    pub dir: Option<PathBuf>,
+    /// The file with the framework's compiled modules (`0x1` and `0x2`).
+    pub framework: PathBuf,
+    /// Seed of a new chain. The same seed, framework and start time give the same chain
+    /// identifier; `None` draws one at random. Ignored when `dir` already holds a chain.
+    pub seed: Option<[u8; 32]>,
+    /// Milliseconds since the Unix epoch at which a new chain starts, or `None` for now.
+    pub genesis_ms: Option<u64>,
+    /// An idle chain still makes a checkpoint this often, so that its clock moves and the streams
+    /// of its followers are seen to be alive (clients give up on a stream silent for 30 s).
+    pub idle_checkpoint: Duration,
+    /// MIST the faucet hands out per request that names no amount.
+    pub faucet_mist: u64,
+}
+
+impl Config {
+    /// A chain in memory on any free loopback port.
+    pub fn in_memory(framework: impl Into<PathBuf>) -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            dir: None,
+            framework: framework.into(),
+            seed: None,
+            genesis_ms: None,
+            idle_checkpoint: Duration::from_secs(10),
+            faucet_mist: 10_000_000_000,
+        }
+    }
+
+    /// The same chain, kept in `dir`.
+    #[must_use]
+    pub fn with_dir(mut self, dir: impl Into<PathBuf>) -> Self {
+        self.dir = Some(dir.into());
+        self
+    }
+
+    /// The same chain, listening on `listen`.
+    #[must_use]
+    pub fn with_listen(mut self, listen: SocketAddr) -> Self {
+        self.listen = listen;
+        self
+    }
+}
