@@ -126,7 +126,7 @@ impl Client {
 
     async fn simulate(&self, transaction: &Transaction) -> Result<Executed, Error> {
         let mask = EXECUTED.map(|path| format!("transaction.{path}"));
-        let request = proto::SimulateTransactionRequest::new(transaction.clone().into())
+        let request = proto::SimulateTransactionRequest::new(encode(transaction)?)
             .with_read_mask(FieldMask::from_paths(mask))
             .with_do_gas_selection(false);
         let answer = self
@@ -191,9 +191,10 @@ impl Client {
     }
 
     async fn send(&self, signed: &Signed) -> Result<Executed, Sent> {
-        let SignedTransaction { transaction, signatures } = signed.transaction().clone();
-        let request = proto::ExecuteTransactionRequest::new(transaction.into())
-            .with_signatures(signatures.into_iter().map(Into::into).collect())
+        let SignedTransaction { transaction, signatures } = signed.transaction();
+        let transaction = encode(transaction).map_err(|error| Sent::Refused(error.to_string()))?;
+        let request = proto::ExecuteTransactionRequest::new(transaction)
+            .with_signatures(signatures.iter().cloned().map(Into::into).collect())
             .with_read_mask(FieldMask::from_paths(EXECUTED));
         let answer = self.rpc().execution_client().execute_transaction(request).await.map_err(|status| {
             match refusal_before_execution(&status) {
@@ -267,6 +268,12 @@ impl Plan {
             need: have.saturating_add(self.payment.probe_budget),
         }
     }
+}
+
+/// The transaction in its BCS form alone: what was signed, and half the bytes of sending its fields too.
+fn encode(transaction: &Transaction) -> Result<proto::Transaction, Error> {
+    let bcs = proto::Bcs::serialize(transaction).map_err(|error| Error::Build(error.to_string()))?;
+    Ok(proto::Transaction::default().with_bcs(bcs))
 }
 
 /// The reason, when a status means that the transaction was refused and not executed. Everything that

@@ -23,6 +23,7 @@ mod draft;
 mod error;
 mod events;
 mod execute;
+mod faucet;
 mod follower;
 mod gas;
 mod keypair;

@@ -190,6 +190,8 @@ impl State {
 
     fn fold_stake(&mut self, event: &Event) -> Option<()> {
         match event {
+            // An id is made once: a second time is a replay.
+            Event::Staked(e) if self.stakes.contains_key(&e.stake) => return None,
             Event::Staked(e) => {
                 let stake = Stake {
                     id: e.stake,
@@ -227,6 +229,9 @@ impl State {
         match event {
             Event::TokenIssued(e) => {
                 let stake = self.stakes.get_mut(&e.stake)?;
+                if stake.token.is_some_and(|token| token != e.token) {
+                    return None;
+                }
                 stake.token = Some(e.token);
                 stake.generation = e.generation;
                 if !e.node_name.is_empty() {
@@ -250,8 +255,9 @@ impl State {
             }
             Event::TokenRenewed(e) => self.tokens.get_mut(&e.token)?.expires_ms = e.expires_ms,
             Event::KeyRotated(e) => {
-                self.stakes.get_mut(&e.stake)?.generation = e.generation;
+                let stake = self.stakes.get_mut(&e.stake)?;
                 let token = self.tokens.get_mut(&e.token)?;
+                stake.generation = e.generation;
                 token.public_key = e.public_key.clone();
                 token.generation = e.generation;
             }
@@ -264,5 +270,182 @@ impl State {
             _ => return None,
         }
         Some(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::*;
+
+    const CLUSTER: Address = Address::ZERO;
+
+    fn id(byte: u8) -> Address {
+        Address::new([byte; 32])
+    }
+
+    fn staked(stake: u8, tier: Tier, amount: u64) -> Event {
+        Event::Staked(Staked {
+            cluster: CLUSTER,
+            stake: id(stake),
+            owner: id(9),
+            tier,
+            amount,
+            staked_ms: 1,
+            locked_until_ms: 2,
+        })
+    }
+
+    fn issued(stake: u8, token: u8, generation: u64) -> Event {
+        Event::TokenIssued(TokenIssued {
+            cluster: CLUSTER,
+            stake: id(stake),
+            token: id(token),
+            owner: id(9),
+            tier: Tier::Node,
+            public_key: vec![1; 32],
+            node_name: format!("node-{stake}"),
+            seal: vec![2; 32],
+            issued_ms: 3,
+            expires_ms: 4,
+            generation,
+        })
+    }
+
+    fn created(minimum: u64) -> Event {
+        Event::ClusterCreated(ClusterCreated {
+            cluster: CLUSTER,
+            name: "c".into(),
+            creator: id(9),
+            governance: id(1),
+            registry: id(2),
+            names: id(3),
+            config: Config {
+                tiers: vec![TierTerms { minimum, lock_ms: 0 }; 3],
+                unbonding_ms: 0,
+                token_lifetime_ms: 1,
+            },
+        })
+    }
+
+    #[test]
+    fn a_raised_minimum_uncovers_a_stake_and_a_top_up_covers_it() {
+        let mut state = State::new(CLUSTER);
+        state.apply(&created(100));
+        state.apply(&staked(5, Tier::Node, 100));
+        assert!(state.covers_tier(&id(5)));
+        let mut config = state.cluster.as_ref().unwrap().config.clone();
+        config.tiers[0].minimum = 101;
+        state.apply(&Event::ConfigChanged(ConfigChanged { cluster: CLUSTER, config }));
+        assert!(!state.covers_tier(&id(5)));
+        state.apply(&Event::ToppedUp(ToppedUp { cluster: CLUSTER, stake: id(5), added: 1, amount: 101 }));
+        assert!(state.covers_tier(&id(5)));
+    }
+
+    #[test]
+    fn a_token_goes_with_its_stake_and_may_be_revoked_after() {
+        let mut state = State::new(CLUSTER);
+        state.apply(&staked(5, Tier::Node, 100));
+        state.apply(&issued(5, 6, 1));
+        let paid = Withdrawn { cluster: CLUSTER, stake: id(5), owner: id(9), amount: 100 };
+        assert_eq!(state.apply(&Event::Withdrawn(paid)), Applied::Changed);
+        assert!(state.tokens.is_empty() && state.stakes.is_empty());
+        let revoked = TokenRevoked { cluster: CLUSTER, stake: id(5), token: id(6), by_governance: false };
+        assert_eq!(state.apply(&Event::TokenRevoked(revoked)), Applied::Changed);
+    }
+
+    #[test]
+    fn events_of_another_cluster_and_unknown_ones_are_ignored() {
+        let mut state = State::new(id(77));
+        assert_eq!(state.apply(&created(1)), Applied::Ignored);
+        let unknown = Event::Unknown { name: "slashing::Slashed".into(), contents: vec![1] };
+        assert_eq!(state.apply(&unknown), Applied::Ignored);
+        assert_eq!(state, State::new(id(77)));
+    }
+
+    #[test]
+    fn it_survives_being_written_down() {
+        let mut state = State::new(CLUSTER);
+        state.apply(&created(100));
+        state.apply(&staked(5, Tier::Node, 100));
+        state.apply(&issued(5, 6, 1));
+        let text = serde_json::to_string(&state).unwrap();
+        assert_eq!(serde_json::from_str::<State>(&text).unwrap(), state);
+    }
+
+    fn event() -> impl Strategy<Value = Event> {
+        let small = 0u8..4;
+        prop_oneof![
+            (small.clone(), any::<u64>()).prop_map(|(s, a)| staked(s, Tier::Node, a)),
+            (small.clone(), any::<u64>()).prop_map(|(s, g)| issued(s, s + 10, g)),
+            (small.clone(), any::<u64>()).prop_map(|(s, amount)| Event::ToppedUp(ToppedUp {
+                cluster: CLUSTER,
+                stake: id(s),
+                added: 0,
+                amount
+            })),
+            small.clone().prop_map(|s| Event::UnstakeRequested(UnstakeRequested {
+                cluster: CLUSTER,
+                stake: id(s),
+                unbonding_ms: 1,
+                locked_until_ms: 2
+            })),
+            small.clone().prop_map(|s| Event::Withdrawn(Withdrawn {
+                cluster: CLUSTER,
+                stake: id(s),
+                owner: id(9),
+                amount: 1
+            })),
+            small.clone().prop_map(|s| Event::KeyRotated(KeyRotated {
+                cluster: CLUSTER,
+                stake: id(s),
+                token: id(s + 10),
+                public_key: vec![],
+                generation: 1
+            })),
+            small.clone().prop_map(|s| Event::TokenRenewed(TokenRenewed {
+                cluster: CLUSTER,
+                stake: id(s),
+                token: id(s + 10),
+                expires_ms: 1
+            })),
+            small.clone().prop_map(|s| Event::TokenRevoked(TokenRevoked {
+                cluster: CLUSTER,
+                stake: id(s),
+                token: id(s + 10),
+                by_governance: true
+            })),
+            small.clone().prop_map(|s| Event::MeasurementRetired(MeasurementRetired {
+                cluster: CLUSTER,
+                measurement: Measurement { platform: s.to_string(), names: vec![], values: vec![] }
+            })),
+            small.prop_map(|s| Event::GrantRevoked(GrantRevoked {
+                cluster: CLUSTER,
+                grant: id(s),
+                grantee: id(9),
+                namespace: String::new(),
+                role: String::new()
+            })),
+        ]
+    }
+
+    proptest! {
+        /// In whatever order events come: no panic, what does not fit changes nothing, and tokens and stakes
+        /// always point at each other.
+        #[test]
+        fn the_fold_keeps_its_invariants(events in proptest::collection::vec(event(), 0..60)) {
+            let mut state = State::new(CLUSTER);
+            for event in events {
+                let before = state.clone();
+                if matches!(state.apply(&event), Applied::Unexpected(_)) {
+                    prop_assert_eq!(&state, &before);
+                }
+                for (id, token) in &state.tokens {
+                    prop_assert_eq!(state.stakes[&token.stake].token, Some(*id));
+                }
+            }
+        }
     }
 }
