@@ -173,6 +173,26 @@ impl Client {
         Ok(found)
     }
 
+    /// One object as it was at a version.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when there was none or the endpoint no longer has it.
+    pub async fn object_at(&self, id: Address, version: u64) -> Result<Object, Error> {
+        let request = proto::GetObjectRequest::new(&id)
+            .with_version(version)
+            .with_read_mask(FieldMask::from_paths(["bcs"]));
+        let answer = self
+            .rpc()
+            .ledger_client()
+            .get_object(request)
+            .await
+            .map_err(|status| {
+                self.error("GetObject", Some(("object", format!("{id} at version {version}"))), status)
+            })?
+            .into_inner();
+        decode_bcs("GetObject", answer.object.and_then(|object| object.bcs).as_ref())
+    }
+
     /// SUI of an address in coins, in MIST.
     ///
     /// # Errors

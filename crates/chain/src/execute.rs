@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 use sui_rpc::field::{FieldMask, FieldMaskUtil as _};
 use sui_rpc::proto::sui::rpc::v2 as proto;
 use sui_sdk_types::{
-    Address, ExecutionError, ExecutionStatus, GasPayment, SignedTransaction, Transaction,
+    Address, ExecutionError, ExecutionStatus, GasPayment, ObjectChange, SignedTransaction, Transaction,
     TransactionExpiration, TransactionKind,
 };
 
@@ -18,6 +18,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const CHECKPOINT_PATIENCE: Duration = Duration::from_secs(30);
 /// How often a transaction is built anew after the chain provably refused the one before.
 const REBUILDS: usize = 5;
+
+/// How many transactions of a coin are looked at to find who consumed a version of it.
+const MAX_COIN_STEPS: usize = 100;
 
 const EXECUTED: [&str; 5] = ["digest", "effects.bcs", "events.bcs", "checkpoint", "timestamp"];
 
@@ -209,11 +212,51 @@ impl Client {
 
     /// The epoch is read before the digest, so that absence proves something; see [`Submission::looked`].
     async fn look_up(&self, signed: &Signed) -> Result<Executed, Looked> {
-        let (epoch, _) = self.epoch().await.map_err(|error| Looked::Silent(error.to_string()))?;
-        self.transaction(signed.digest()).await.map_err(|error| match error {
-            Error::NotFound { .. } => Looked::Absent { epoch },
-            error => Looked::Silent(error.to_string()),
-        })
+        let silent = |error: Error| Looked::Silent(error.to_string());
+        let (epoch, _) = self.epoch().await.map_err(silent)?;
+        match self.transaction(signed.digest()).await {
+            Ok(executed) => Ok(executed),
+            Err(Error::NotFound { .. }) => {
+                let consumed = self.coin_consumed(signed).await.map_err(silent)?;
+                Err(Looked::Absent { epoch, consumed })
+            }
+            Err(error) => Err(silent(error)),
+        }
+    }
+
+    /// Whether another transaction has consumed the version of the coin that `signed` pays with: walks back
+    /// from the coin's present version, through the transactions that wrote it. `false` when it cannot tell.
+    async fn coin_consumed(&self, signed: &Signed) -> Result<bool, Error> {
+        let Some(coin) = signed.transaction().transaction.gas_payment.objects.first() else {
+            return Ok(false);
+        };
+        let id = *coin.object_id();
+        let mut object = match self.object(id).await {
+            Ok(object) => object,
+            // Merged into another coin; who did that is not said.
+            Err(Error::NotFound { .. }) => return Ok(false),
+            Err(error) => return Err(error),
+        };
+        for _ in 0..MAX_COIN_STEPS {
+            if object.version() <= coin.version() {
+                return Ok(false);
+            }
+            let writer = object.previous_transaction();
+            if writer == signed.digest() {
+                return Ok(false);
+            }
+            let effects = self.transaction(writer).await?.effects;
+            let before = effects.object_changes().find_map(|change| match change {
+                ObjectChange::Mutated { object_id, input_version, .. } if *object_id == id => input_version,
+                _ => None,
+            });
+            match before {
+                Some(version) if version == coin.version() => return Ok(true),
+                Some(version) if version > coin.version() => object = self.object_at(id, version).await?,
+                _ => return Ok(false),
+            }
+        }
+        Ok(false)
     }
 
     async fn transaction(&self, digest: sui_sdk_types::Digest) -> Result<Executed, Error> {

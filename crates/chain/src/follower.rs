@@ -24,6 +24,8 @@ const QUEUE: usize = 64;
 const PULSE: Duration = Duration::from_secs(1);
 /// The longest wait for the answer to that.
 const PULSE_TIMEOUT: Duration = Duration::from_secs(5);
+/// The pause before a checkpoint is asked for again that one node knows and another does not yet.
+const LAG: Duration = Duration::from_millis(200);
 const FIRST_BACKOFF: Duration = Duration::from_millis(100);
 const MAX_BACKOFF: Duration = Duration::from_secs(5);
 
@@ -162,7 +164,7 @@ impl Shell {
         let mut pulsing = false;
         loop {
             for sequence in self.tracker.fetch(FETCHES) {
-                requests.push(Box::pin(fetch(self.client.clone(), self.package, sequence)));
+                requests.push(Box::pin(fetch(self.client.clone(), self.package, sequence, Duration::ZERO)));
             }
             tokio::select! {
                 permit = sender.reserve(), if self.tracker.has_next() => {
@@ -194,6 +196,10 @@ impl Shell {
                     Arrival::Fetched(sequence, Ok(checkpoint)) => {
                         self.tracker.fetched(sequence, checkpoint);
                         self.contact();
+                    }
+                    // Behind one URL there may be several nodes, of which some lag.
+                    Arrival::Fetched(sequence, Err(Error::NotFound { .. })) => {
+                        requests.push(Box::pin(fetch(self.client.clone(), self.package, sequence, LAG)));
                     }
                     Arrival::Fetched(sequence, Err(error)) => {
                         self.tracker.fetch_failed(sequence);
@@ -274,7 +280,8 @@ async fn ask(client: Client) -> Arrival {
     Arrival::Pulse(answer)
 }
 
-async fn fetch(client: Client, package: Address, sequence: u64) -> Arrival {
+async fn fetch(client: Client, package: Address, sequence: u64, after: Duration) -> Arrival {
+    tokio::time::sleep(after).await;
     Arrival::Fetched(sequence, client.checkpoint(package, sequence).await)
 }
 

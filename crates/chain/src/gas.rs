@@ -102,6 +102,13 @@ mod tests {
     }
 
     #[test]
+    fn what_is_spent_does_not_pay_for_gas() {
+        let error = select(Address::ZERO, vec![coin(1, 1_999_999 + 100)], 100, 1000).unwrap_err();
+        assert!(matches!(error, Error::InsufficientGas { have: 2_000_099, need: 2_000_100, .. }), "{error}");
+        assert!(select(Address::ZERO, vec![coin(1, 2_000_000 + 100)], 100, 1000).is_ok());
+    }
+
+    #[test]
     fn one_large_coin_is_enough() {
         let payment = select(Address::ZERO, vec![coin(1, 5), coin(2, 10_000_000_000)], 1000, 1000).unwrap();
         assert_eq!(payment.coins.len(), 1);

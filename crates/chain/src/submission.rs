@@ -7,8 +7,9 @@ use std::time::Duration;
 /// for the same purpose while the first may still be executed. [`Step::Reject`] is the only step that
 /// permits it, and it is reached only with proof:
 ///
-/// - the very first send was refused outright, or
-/// - the chain is in an epoch after the transaction's expiration and does not know its digest.
+/// - the very first send was refused outright,
+/// - the chain is in an epoch after the transaction's expiration and does not know its digest, or
+/// - another transaction has consumed the version of the coin that this one pays with.
 #[derive(Debug)]
 pub(crate) struct Submission {
     /// A send may have reached the chain without our knowing its outcome.
@@ -60,6 +61,8 @@ pub(crate) enum Looked {
     Absent {
         /// The chain's epoch, read before the lookup; see [`Submission::looked`].
         epoch: u64,
+        /// Whether another transaction is known to have consumed one of its inputs.
+        consumed: bool,
     },
     /// No answer.
     Silent(String),
@@ -104,11 +107,14 @@ impl Submission {
     pub(crate) fn looked(&mut self, outcome: Looked, now_ms: u64) -> Step {
         match outcome {
             Looked::Executed => return Step::Finish,
-            Looked::Absent { epoch } if epoch > self.expires_epoch => {
+            Looked::Absent { epoch, .. } if epoch > self.expires_epoch => {
                 return Step::Reject(format!(
                     "it expired with epoch {} and was not executed",
                     self.expires_epoch
                 ));
+            }
+            Looked::Absent { consumed: true, .. } => {
+                return Step::Reject("another transaction has used the coin that it pays with".to_owned());
             }
             Looked::Absent { .. } => {}
             Looked::Silent(reason) => self.last = reason,
@@ -149,16 +155,31 @@ mod tests {
     fn a_refusal_after_doubt_is_not() {
         let (mut submission, _) = Submission::new(1, false, 0, PATIENCE);
         assert_eq!(submission.sent(doubtful()), Step::Lookup);
-        assert!(matches!(submission.looked(Looked::Absent { epoch: 1 }, 1), Step::WaitAndSend(_)));
+        assert!(matches!(
+            submission.looked(Looked::Absent { epoch: 1, consumed: false }, 1),
+            Step::WaitAndSend(_)
+        ));
         assert_eq!(submission.sent(refused()), Step::Lookup);
-        assert_eq!(submission.looked(Looked::Absent { epoch: 1 }, 10_000), Step::GiveUp("stale".into()));
+        assert_eq!(
+            submission.looked(Looked::Absent { epoch: 1, consumed: false }, 10_000),
+            Step::GiveUp("stale".into())
+        );
+    }
+
+    #[test]
+    fn a_consumed_coin_is_proof() {
+        let (mut submission, _) = Submission::new(4, true, 0, PATIENCE);
+        assert!(matches!(submission.looked(Looked::Absent { epoch: 4, consumed: true }, 0), Step::Reject(_)));
     }
 
     #[test]
     fn expiry_is_proof() {
         let (mut submission, step) = Submission::new(4, true, 0, PATIENCE);
         assert_eq!(step, Step::Lookup);
-        assert!(matches!(submission.looked(Looked::Absent { epoch: 5 }, 0), Step::Reject(_)));
+        assert!(matches!(
+            submission.looked(Looked::Absent { epoch: 5, consumed: false }, 0),
+            Step::Reject(_)
+        ));
     }
 
     #[test]
@@ -197,6 +218,8 @@ mod tests {
         Late,
         StrangerUsesCoin,
         EpochEnds,
+        /// A node refuses although it has no reason to.
+        NodeIsWrong,
     }
 
     fn weather() -> impl Strategy<Value = Weather> {
@@ -207,6 +230,7 @@ mod tests {
             Just(Weather::Late),
             Just(Weather::StrangerUsesCoin),
             Just(Weather::EpochEnds),
+            Just(Weather::NodeIsWrong),
         ]
     }
 
@@ -244,6 +268,7 @@ mod tests {
                                     chain.coin_version += 1;
                                     submission.sent(arrive(&mut chain, digest, built_on, expires))
                                 }
+                                Weather::NodeIsWrong => submission.sent(refused()),
                                 Weather::EpochEnds => {
                                     chain.epoch += 1;
                                     submission.sent(arrive(&mut chain, digest, built_on, expires))
@@ -256,7 +281,10 @@ mod tests {
                                 submission.looked(Looked::Silent("timeout".into()), now)
                             }
                             _ if chain.executed.contains(&digest) => submission.looked(Looked::Executed, now),
-                            _ => submission.looked(Looked::Absent { epoch: chain.epoch }, now),
+                            _ => {
+                                let consumed = chain.coin_version != built_on;
+                                submission.looked(Looked::Absent { epoch: chain.epoch, consumed }, now)
+                            }
                         },
                         Step::Finish => {
                             prop_assert!(chain.executed.contains(&digest));
