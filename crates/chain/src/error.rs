@@ -146,13 +146,22 @@ impl Error {
     /// True when trying the same again later can help: the endpoint was not there or was overloaded.
     pub fn is_transient(&self) -> bool {
         match self {
-            Error::Unreachable { .. } => true,
+            Error::Unreachable { .. } | Error::Behind { .. } => true,
             Error::Rpc { status, .. } => matches!(
                 status.code(),
                 tonic::Code::ResourceExhausted | tonic::Code::Aborted | tonic::Code::Internal
             ),
             _ => false,
         }
+    }
+
+    /// True when this, as the outcome of [`Client::submit`](crate::Client::submit), proves that the
+    /// transaction took no effect and never will: forget it, and build a new one if it is still wanted.
+    pub fn took_no_effect(&self) -> bool {
+        matches!(
+            self,
+            Error::Rejected { .. } | Error::Refused(_) | Error::Failed { .. } | Error::WrongChain { .. }
+        )
     }
 
     /// True when what was asked for does not exist.

@@ -259,7 +259,7 @@ impl Client {
         Ok(false)
     }
 
-    async fn transaction(&self, digest: sui_sdk_types::Digest) -> Result<Executed, Error> {
+    pub(crate) async fn transaction(&self, digest: sui_sdk_types::Digest) -> Result<Executed, Error> {
         let request =
             proto::GetTransactionRequest::new(&digest).with_read_mask(FieldMask::from_paths(EXECUTED));
         let answer = self.rpc().ledger_client().get_transaction(request).await.map_err(|status| {

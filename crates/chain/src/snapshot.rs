@@ -8,8 +8,29 @@ use crate::{Applied, Client, Cursor, Error, Names, State};
 const FETCHES: usize = 16;
 
 impl Client {
+    /// Where the history of a package begins: the checkpoint that published it.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when there is no such package or the endpoint has dropped its publication, and
+    /// when the endpoint does not answer.
+    pub async fn start_of(&self, package: Address) -> Result<Cursor, Error> {
+        let object = self.object(package).await?;
+        if object.as_struct().is_some() {
+            let found = object.object_type();
+            return Err(Error::WrongType {
+                id: package,
+                expected: "package".into(),
+                found: format!("{found:?}"),
+            });
+        }
+        // A package is never changed, so the transaction that wrote it last is the one that made it.
+        let publication = self.transaction(object.previous_transaction()).await?;
+        let next = publication.checkpoint.unwrap_or_default();
+        Ok(Cursor { chain_id: self.chain_id().await?, next })
+    }
+
     /// Reads on from `cursor` to the present height and folds what has happened into `state`. Gives the
-    /// cursor behind it. For a new state start where the package was published, or at checkpoint 0.
+    /// cursor behind it. A new state starts at [`Client::start_of`] its package.
     ///
     /// # Errors
     /// [`Error::WrongChain`] when the cursor belongs to another chain, and when the endpoint does not answer.
