@@ -334,6 +334,32 @@ fn a_clock_set_back_does_not_silence_the_worker() {
     assert!(calls(&log).len() >= 6, "{log:?}");
 }
 
+/// Evidence that was asked for before the membership broke off says nothing about what is there after.
+#[test]
+fn an_answer_of_a_session_that_is_over_does_not_count() {
+    let mut agent = Agent::new(settings());
+    let read = |agent: &mut Agent, now_ms, view: View| {
+        assert_eq!(agent.poll(now_ms), [Step::ReadChain]);
+        agent.done(now_ms, &Step::ReadChain, Ok(Outcome::View(Box::new(view))));
+    };
+    read(&mut agent, 0, view());
+    let gateway_step = |agent: &mut Agent, now_ms| {
+        let steps = agent.poll(now_ms);
+        let [step @ Step::Gateway { call, .. }] = &steps[..] else { panic!("{steps:?}") };
+        (step.clone(), *call)
+    };
+    let (pin, _) = gateway_step(&mut agent, 1);
+    agent.done(2, &pin, Ok(Outcome::Done));
+    let (attest, call) = gateway_step(&mut agent, 3);
+    assert_eq!(call, Call::Attest);
+
+    read(&mut agent, 6_000, View { token: Some(Token { revoked: true, ..token() }), ..view() });
+    agent.done(6_001, &attest, Ok(Outcome::Done));
+    assert!(!agent.attested());
+    read(&mut agent, 12_000, view());
+    assert_eq!(gateway_step(&mut agent, 12_001).1, Call::PinCa);
+}
+
 /// One change of the world.
 #[derive(Clone, Debug)]
 enum Change {

@@ -148,8 +148,10 @@ async fn the_end_of_the_membership_stops_the_node_and_leaves_the_api() {
     let (code, body) = bench.get("/readyz").await;
     assert_eq!(code, 503);
     assert!(body.contains("token_revoked"), "{body}");
+    // What was on its way may still arrive.
+    tokio::time::sleep(Duration::from_millis(300)).await;
     let sent = bench.gateway.authorizations.lock().len();
-    tokio::time::sleep(Duration::from_millis(700)).await;
+    tokio::time::sleep(Duration::from_millis(1_200)).await;
     assert_eq!(bench.gateway.authorizations.lock().len(), sent);
     bench.stop().await;
 }

@@ -97,6 +97,11 @@ async fn no_proof_password_or_key_is_logged_or_shown() {
         secrets.push(bundle.client_kubelet.key_pem.lines().nth(1).unwrap().to_owned());
     }
     assert!(secrets.len() > 10);
+    let is_proof = |word: &str| word.parse::<seal_token::Proof>().is_ok();
+    let words =
+        |text: &str| text.split(|c: char| !c.is_ascii_alphanumeric() && c != '-' && c != '_').any(is_proof);
+    assert!(words(&bench.gateway.proofs()[0].to_string()), "proofs are not recognised");
+    assert!(!words(&log) && !words(&shown), "a proof came out that was never sent");
     for secret in &secrets {
         assert!(!log.contains(secret) && !shown.contains(secret), "a secret came out: {secret}");
     }
