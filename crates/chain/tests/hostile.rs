@@ -1,4 +1,5 @@
 //! An endpoint that repeats, swaps, drops, lags and lies. It speaks the protocol and has no chain behind it.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::net::SocketAddr;
 use std::sync::Arc;
