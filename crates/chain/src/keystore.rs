@@ -321,4 +321,19 @@ mod tests {
             assert!(!error.to_string().contains(&secret), "{error}");
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_file_is_read_or_refused(bytes: Vec<u8>, entries: Vec<Vec<u8>>) {
+            let path = Path::new("x");
+            let _ = parse(path, &bytes);
+            let texts: Vec<String> = entries.iter().map(|entry| STANDARD.encode(entry)).collect();
+            let usable = entries.iter().all(|entry| match entry.first() {
+                Some(0) => entry.len() == 33,
+                Some(1..=4) => true,
+                _ => false,
+            });
+            proptest::prop_assert_eq!(parse(path, &serde_json::to_vec(&texts).unwrap()).is_ok(), usable);
+        }
+    }
 }

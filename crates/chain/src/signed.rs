@@ -65,3 +65,24 @@ impl Signed {
         &self.transaction
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_or_refused(bytes: Vec<u8>) {
+            if let Ok(signed) = Signed::from_bytes(&bytes) {
+                prop_assert_eq!(signed.to_bytes().unwrap(), bytes);
+            }
+        }
+    }
+
+    #[test]
+    fn a_file_without_end_is_refused() {
+        assert!(matches!(Signed::from_bytes(&vec![0; MAX_BYTES + 1]), Err(Error::Invalid(_))));
+    }
+}

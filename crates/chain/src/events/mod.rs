@@ -80,3 +80,46 @@ events! {
     KeyRotated in "seal_token": "A seal token belongs to another key.",
     TokenRevoked in "seal_token": "A seal token is worth nothing.",
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use sui_sdk_types::{Identifier, StructTag};
+
+    use super::*;
+
+    fn on_chain(module: &str, name: &str, contents: Vec<u8>) -> sui_sdk_types::Event {
+        let (module, name) = (Identifier::new(module).unwrap(), Identifier::new(name).unwrap());
+        sui_sdk_types::Event {
+            package_id: Address::TWO,
+            module: module.clone(),
+            sender: Address::ZERO,
+            type_: StructTag::new(Address::TWO, module, name, vec![]),
+            contents,
+        }
+    }
+
+    #[test]
+    fn what_is_known_is_decoded_and_what_has_more_fields_is_not() {
+        let issued = ToppedUp { cluster: Address::TWO, stake: Address::ZERO, added: 1, amount: 2 };
+        let mut contents = bcs::to_bytes(&issued).unwrap();
+        assert_eq!(
+            Event::decode(&on_chain("staking", "ToppedUp", contents.clone())),
+            Event::ToppedUp(issued)
+        );
+        contents.push(0);
+        let unknown = Event::decode(&on_chain("staking", "ToppedUp", contents.clone()));
+        assert_eq!(unknown, Event::Unknown { name: "staking::ToppedUp".into(), contents });
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_decoded_or_unknown(which in any::<prop::sample::Index>(), bytes: Vec<u8>) {
+            let known = known();
+            let (module, name, _) = known[which.index(known.len())];
+            let event = Event::decode(&on_chain(module, name, bytes));
+            let unknown = matches!(event, Event::Unknown { .. });
+            prop_assert_eq!(event.cluster().is_none(), unknown);
+        }
+    }
+}
