@@ -90,7 +90,14 @@ impl Inventory {
         }
         let old: Vec<Info> = {
             let mut segments = self.segments.lock();
-            let (old, kept) = segments.iter().partition(|segment| segment.start < sequence);
+            // The current one stays; others that begin at `sequence` are empty.
+            let current = segments.last().map(|segment| segment.number);
+            let (old, kept) = segments.iter().partition(|segment| {
+                segment.start <= sequence && Some(segment.number) != current && {
+                    let next = segments.iter().find(|other| other.number > segment.number);
+                    next.is_some_and(|next| next.start <= sequence)
+                }
+            });
             *segments = kept;
             old
         };

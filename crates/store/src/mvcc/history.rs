@@ -48,16 +48,16 @@ impl History {
     }
 
     /// Drops what nobody can read once `revision` is compacted; tells how much weight went, and whether
-    /// the whole key can go. A deletion *at* `revision` stays: a watch may start there.
+    /// the whole key can go. Changes *at* `revision` stay, deletions too: a watch may start there.
     pub(crate) fn compact(&mut self, revision: i64) -> Compacted {
         let mut freed = 0;
         let Some(base) = self.newest_until(revision) else {
             return Compacted { freed, gone: false };
         };
-        let drop_base = base.is_tombstone() && base.mod_revision < revision;
-        let base = base.order();
-        let first_kept =
-            self.older.partition_point(|r| if drop_base { r.order() <= base } else { r.order() < base });
+        let (base, drop_base) = (base.order(), base.is_tombstone() && base.mod_revision < revision);
+        let first_kept = self.older.partition_point(|record| {
+            record.mod_revision < revision && (record.order() < base || drop_base && record.order() == base)
+        });
         for record in self.older.drain(..first_kept) {
             freed += record.weight();
         }

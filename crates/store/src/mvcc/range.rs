@@ -132,17 +132,18 @@ fn sorting(request: &RangeRequest) -> (SortOrder, SortTarget) {
     }
 }
 
+/// Ties stay in the order of keys, whichever the direction.
 fn sort(records: &mut [Shared], order: SortOrder, target: SortTarget) {
-    match target {
-        SortTarget::Key => records.sort_by(|a, b| a.key.cmp(&b.key)),
-        SortTarget::Version => records.sort_by_key(|record| record.version),
-        SortTarget::Create => records.sort_by_key(|record| record.create_revision),
-        SortTarget::Mod => records.sort_by_key(|record| record.order()),
-        SortTarget::Value => records.sort_by(|a, b| a.value.cmp(&b.value)),
-    }
-    if order == SortOrder::Descend {
-        records.reverse();
-    }
+    records.sort_by(|a, b| {
+        let ascending = match target {
+            SortTarget::Key => a.key.cmp(&b.key),
+            SortTarget::Version => a.version.cmp(&b.version),
+            SortTarget::Create => a.create_revision.cmp(&b.create_revision),
+            SortTarget::Mod => a.mod_revision.cmp(&b.mod_revision),
+            SortTarget::Value => a.value.cmp(&b.value),
+        };
+        if order == SortOrder::Descend { ascending.reverse() } else { ascending }
+    });
 }
 
 /// Bounds on revisions; 0 is "no bound".

@@ -24,7 +24,7 @@ const MIN_LEASE_TTL: i64 = 2;
 pub struct Change {
     /// The new version; a tombstone for a deletion.
     pub record: Arc<Record>,
-    /// The version that was live before.
+    /// The version that was live at the revision before.
     pub previous: Option<Arc<Record>>,
 }
 

@@ -143,6 +143,11 @@ impl<'a> Writer<'a> {
     fn record(&mut self, record: Record, previous: Option<Shared>) {
         self.sub += 1;
         self.state.weight += record.weight();
+        // Watches are told what was there before this revision, even when it changes a key twice.
+        let previous = match previous {
+            Some(earlier) if earlier.mod_revision == self.revision => self.before(&record.key),
+            other => other,
+        };
         let record = Arc::new(record);
         self.state.log.push_back(record.clone());
         match self.state.keys.get_mut(&record.key) {
@@ -152,6 +157,10 @@ impl<'a> Writer<'a> {
             }
         }
         self.changes.push(Change { record, previous });
+    }
+
+    fn before(&self, key: &[u8]) -> Option<Shared> {
+        self.state.keys.get(key)?.at(self.revision - 1).cloned()
     }
 
     /// Moves `key` from one lease to another; 0 is none.

@@ -1,0 +1,240 @@
+//! State machine and watches against a plain model, over random histories.
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+#[path = "common/actions.rs"]
+mod actions;
+mod common;
+
+use std::collections::BTreeMap;
+
+use actions::{Action, action};
+use common::{Changed, Model, changed, in_range};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use store::EtcdError;
+use store::mvcc::{Command, Op, Record, Reply, State, check_txn};
+use store::proto::{CompactionRequest, LeaseGrantRequest, LeaseRevokeRequest, WatchCreateRequest};
+use store::watch::{Hub, Limits, Polled, StreamId};
+
+/// Small, so that watchers fall behind all the time.
+const LIMITS: Limits = Limits { events: 3, bytes: 400, scan: 5, fragment: 150 };
+
+/// What one watch has been told.
+struct Told {
+    request: WatchCreateRequest,
+    start: i64,
+    events: Vec<Changed>,
+    cancelled: bool,
+}
+
+struct Rig {
+    state: State,
+    model: Model,
+    hub: Hub<()>,
+    stream: StreamId,
+    told: BTreeMap<i64, Told>,
+    created: Vec<WatchCreateRequest>,
+    answered: usize,
+}
+
+impl Rig {
+    fn new() -> Self {
+        let mut hub = Hub::new(1, LIMITS);
+        let stream = hub.open(());
+        Self {
+            state: State::default(),
+            model: Model::default(),
+            hub,
+            stream,
+            told: BTreeMap::new(),
+            created: Vec::new(),
+            answered: 0,
+        }
+    }
+
+    fn apply(&mut self, op: Op) -> Result<Reply, EtcdError> {
+        let mut changes = Vec::new();
+        let before = self.model.at(i64::MAX);
+        let reply = self.state.apply(Command::from(op), &mut changes);
+        let mut wake = Vec::new();
+        self.hub.publish(&changes, &mut wake);
+        for change in &changes {
+            let previous = change.previous.as_ref().map(|record| record.to_kv(false));
+            assert_eq!(
+                previous,
+                before.get(&change.record.key).cloned(),
+                "what was there before {:?}",
+                change.record
+            );
+        }
+        reply
+    }
+
+    fn act(&mut self, action: Action) {
+        match action {
+            Action::Txn(txn) => {
+                if check_txn(&txn).is_err() {
+                    return;
+                }
+                let expected = self.model.clone().txn(&txn);
+                if let Ok(answer) = self.state.read_txn(&txn) {
+                    assert!(
+                        answer.succeeded == expected.as_ref().is_ok_and(|expected| expected.succeeded)
+                            || expected.is_err()
+                    );
+                }
+                let actual = self.apply(Op::Txn(txn.clone()));
+                let expected = self.model.txn(&txn).map(Reply::Txn);
+                assert_eq!(actual, expected);
+            }
+            Action::Range(range) => {
+                assert_eq!(self.state.range(&range), self.model.range(&range, self.model.revision));
+            }
+            Action::Compact(revision) => {
+                let actual =
+                    self.apply(Op::Compact(CompactionRequest { revision, physical: false })).map(|_| ());
+                assert_eq!(actual, self.model.compact(revision));
+            }
+            Action::Grant(id) => {
+                let actual = self.apply(Op::LeaseGrant(LeaseGrantRequest { ttl: 10, id }));
+                assert_eq!(actual.is_ok(), self.model.leases.insert(id));
+            }
+            Action::Revoke(id) => {
+                let actual = self.apply(Op::LeaseRevoke(LeaseRevokeRequest { id })).map(|_| ());
+                assert_eq!(actual, self.model.revoke(id));
+            }
+            Action::Scrub(max) => {
+                let hash = self.state.hash_kv(0);
+                self.state.scrub(max);
+                assert_eq!(self.state.hash_kv(0), hash, "scrubbing changes nothing that can be read");
+            }
+            Action::Restore(stride) => self.restore(stride),
+            Action::Watch(request) => {
+                self.created.push(request.clone());
+                self.hub.create(self.stream, &request);
+            }
+            Action::CancelWatch(id) => {
+                self.hub.cancel(self.stream, id);
+            }
+            Action::Progress => self.hub.request_progress(self.stream),
+            Action::Poll(times) => {
+                for _ in 0..times {
+                    self.poll();
+                }
+            }
+        }
+        assert_eq!(self.state.revision(), self.model.revision);
+        assert_eq!(self.state.compact_revision(), self.model.compacted);
+    }
+
+    fn restore(&mut self, stride: usize) {
+        let (image, mut cursor) = self.state.begin_image();
+        let mut records: Vec<Record> = Vec::new();
+        while let Some(part) = self.state.image_records(&mut cursor, stride) {
+            records.extend(part.iter().map(|record| Record::clone(record)));
+        }
+        self.state.end_image();
+        let restored = State::restore(&image, records).unwrap();
+        assert_eq!(restored.hash_kv(0), self.state.hash_kv(0));
+        assert_eq!(restored.leases().collect::<Vec<_>>(), self.state.leases().collect::<Vec<_>>());
+        for (id, _) in restored.leases() {
+            assert_eq!(restored.lease_keys(id), self.state.lease_keys(id));
+        }
+        let readable = self.state.compact_revision();
+        let log =
+            |state: &State| state.changes_since(readable).map(|record| changed(record)).collect::<Vec<_>>();
+        assert_eq!(
+            log(&restored),
+            log(&self.state),
+            "a watch may start at the compact revision, before and after"
+        );
+        let weight = restored.weight();
+        self.state = restored;
+        while !self.state.scrub(1) {}
+        assert_eq!(self.state.weight(), weight, "a restored state has nothing left to scrub");
+    }
+
+    fn poll(&mut self) -> bool {
+        let response = match self.hub.poll(self.stream, Some(&self.state)) {
+            Polled::Response(response) => response,
+            Polled::Again => return true,
+            Polled::Idle => return false,
+        };
+        let header = response.header.unwrap().revision;
+        if response.created {
+            let request = self.created[self.answered].clone();
+            self.answered += 1;
+            if !response.canceled {
+                let start = if request.start_revision > 0 { request.start_revision } else { header + 1 };
+                let told = Told { request, start, events: Vec::new(), cancelled: false };
+                self.told.insert(response.watch_id, told);
+            }
+            return true;
+        }
+        if response.watch_id == -1 {
+            for (id, told) in self.told.iter().filter(|(_, told)| !told.cancelled) {
+                let due = expected(&self.model, told).filter(|change| change.revision <= header).count();
+                assert_eq!(told.events.len(), due, "progress {header} told before the events of watch {id}");
+            }
+            return true;
+        }
+        let told = self.told.get_mut(&response.watch_id).unwrap();
+        if response.canceled {
+            told.cancelled = true;
+            if response.compact_revision != 0 {
+                assert!(told.start < response.compact_revision);
+            }
+            return true;
+        }
+        assert!(!response.events.is_empty());
+        for event in response.events {
+            let kv = event.kv.unwrap();
+            let revision = kv.mod_revision;
+            assert!(revision <= header);
+            let key = kv.key.clone();
+            if let Some(previous) = &event.prev_kv {
+                assert!(told.request.prev_kv);
+                assert_eq!(Some(previous), self.model.at(revision - 1).get(&key).as_ref().copied());
+            }
+            told.events.push(Changed { revision, key, kv: (event.r#type == 0).then_some(kv) });
+        }
+        true
+    }
+
+    fn finish(mut self) {
+        while self.poll() {}
+        for (id, told) in &self.told {
+            let expected: Vec<Changed> = expected(&self.model, told).cloned().collect();
+            if told.cancelled {
+                assert_eq!(
+                    told.events,
+                    expected[..told.events.len().min(expected.len())],
+                    "cancelled watch {id}"
+                );
+            } else {
+                assert_eq!(told.events, expected, "watch {id} from {}: {:?}", told.start, told.request);
+            }
+        }
+    }
+}
+
+fn expected<'a>(model: &'a Model, told: &'a Told) -> impl Iterator<Item = &'a Changed> {
+    let request = &told.request;
+    model.changes.iter().filter(move |change| {
+        let filtered = request.filters.contains(&i32::from(change.kv.is_none()));
+        change.revision >= told.start && in_range(&change.key, &request.key, &request.range_end) && !filtered
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases.max(1500)))]
+
+    #[test]
+    fn does_what_the_model_does(actions in vec(action(), 1..80)) {
+        let mut rig = Rig::new();
+        for action in actions {
+            rig.act(action);
+        }
+        rig.finish();
+    }
+}
