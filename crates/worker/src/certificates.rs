@@ -1,12 +1,12 @@
 use std::net::IpAddr;
 
 use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair, PublicKeyData, SanType};
-use serde_json::Value;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer;
 use zeroize::Zeroizing;
 
 use crate::agent::Validity;
+use crate::cluster_settings::ClusterSettings;
 use crate::gateway::{CertificateKind, Signed};
 
 /// Everything that the node's processes need to be part of the cluster. The keys never leave this machine.
@@ -26,8 +26,8 @@ pub struct NodeBundle {
     pub server_ca_pem: String,
     /// Addresses of the apiservers, `host:port`.
     pub apiservers: Vec<String>,
-    /// The cluster's settings for nodes, as K3s words them.
-    pub config: Value,
+    /// The cluster's settings for nodes.
+    pub settings: ClusterSettings,
 }
 
 /// A certificate with its key, both PEM.

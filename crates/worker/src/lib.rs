@@ -23,6 +23,7 @@ pub mod agent;
 mod certificates;
 mod chain_source;
 mod clock;
+mod cluster_settings;
 mod config;
 mod error;
 pub mod gateway;
@@ -39,6 +40,7 @@ mod worker;
 
 pub use certificates::{CertificateError, KeyedCertificate, NodeBundle};
 pub use chain_source::ChainSource;
+pub use cluster_settings::ClusterSettings;
 pub use config::{Config, ObjectId};
 pub use error::WorkerError;
 pub use holder_key::{HolderKey, HolderKeyError, ProofScope};

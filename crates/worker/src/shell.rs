@@ -138,7 +138,7 @@ impl Shell {
             client_ca_pem: gateway.ca_file(&proof()?, "client-ca.crt").await?,
             server_ca_pem: gateway.ca_file(&proof()?, "server-ca.crt").await?,
             apiservers: gateway.apiservers(&proof()?).await?,
-            config: gateway.config(&proof()?).await?,
+            settings: gateway.settings(&proof()?).await?,
         };
         self.memory.lock().bundle = Some(bundle);
         // All are renewed together, by the first to end.

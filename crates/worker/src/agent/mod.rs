@@ -53,6 +53,8 @@ enum Trust {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Node {
+    /// Nothing was done yet; an earlier run may have left pods behind.
+    Unknown,
     Stopped,
     /// Runs with the certificates of this issue.
     Running {
@@ -103,7 +105,7 @@ impl Agent {
             beat_interval_ms: settings.heartbeat_ms.clamp(MIN_HEARTBEAT_MS, MAX_HEARTBEAT_MS),
             start: Lane::default(),
             stop: Lane::default(),
-            node: Node::Stopped,
+            node: Node::Unknown,
             last_ms: 0,
             settings,
         }
@@ -178,7 +180,7 @@ impl Agent {
         if self.certificates.is_none() && self.chain.failure.is_some() {
             return Phase::ReadingChain;
         }
-        let runs = self.node != Node::Stopped;
+        let runs = matches!(self.node, Node::Running { .. });
         match (self.trust, self.target(now_ms).is_some()) {
             (Trust::Attested, true) if self.certificates.is_none() => Phase::RequestingCertificates,
             (Trust::Attested, true) if runs => Phase::Running,
@@ -280,7 +282,7 @@ impl Agent {
             return None;
         }
         match (self.gone(now_ms), self.node, self.certificates) {
-            (Some(gone), Node::Running { .. }, _) => Some((Step::StopNode(gone), 0)),
+            (Some(gone), Node::Unknown | Node::Running { .. }, _) => Some((Step::StopNode(gone), 0)),
             (None, Node::Running { certificates }, Some((issue, _))) if certificates == issue => None,
             (None, _, Some((issue, _))) => Some((Step::StartNode { issue }, 0)),
             (Some(_), Node::Stopped, _) | (None, _, None) => None,

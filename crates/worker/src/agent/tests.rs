@@ -334,6 +334,15 @@ fn a_clock_set_back_does_not_silence_the_worker() {
     assert!(calls(&log).len() >= 6, "{log:?}");
 }
 
+#[test]
+fn what_an_earlier_run_left_is_cleared_once_when_the_membership_is_over() {
+    let (mut agent, mut world, mut now) = (Agent::new(settings()), World::new(), 0);
+    world.view.token = None;
+    let log = advance(&mut agent, &mut world, &mut now, 60_000);
+    let stops = log.iter().filter(|(_, step)| matches!(step, Step::StopNode(_))).count();
+    assert_eq!(stops, 1);
+}
+
 /// Evidence that was asked for before the membership broke off says nothing about what is there after.
 #[test]
 fn an_answer_of_a_session_that_is_over_does_not_count() {
@@ -354,6 +363,7 @@ fn an_answer_of_a_session_that_is_over_does_not_count() {
     assert_eq!(call, Call::Attest);
 
     read(&mut agent, 6_000, View { token: Some(Token { revoked: true, ..token() }), ..view() });
+    assert_eq!(agent.poll(6_001), [Step::StopNode(Gone::Revoked)]);
     agent.done(6_001, &attest, Ok(Outcome::Done));
     assert!(!agent.attested());
     read(&mut agent, 12_000, view());

@@ -2,10 +2,10 @@ use reqwest::Client;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use seal_token::Proof;
-use serde_json::Value;
 
 use super::GatewayError;
 use super::http::fetch;
+use crate::ClusterSettings;
 
 /// User name of a proof in Basic authentication.
 const SEAL_USER: &str = "seal";
@@ -125,11 +125,11 @@ impl Attested {
         Ok(servers)
     }
 
-    /// The cluster's settings for nodes, as K3s words them.
-    pub async fn config(&self, proof: &Proof) -> Result<Value, GatewayError> {
+    /// The cluster's settings for nodes.
+    pub async fn settings(&self, proof: &Proof) -> Result<ClusterSettings, GatewayError> {
         let body = self.join_get(proof, "config").await?;
-        serde_json::from_slice(&body)
-            .map_err(|error| GatewayError::Malformed { what: "config", problem: error.to_string() })
+        ClusterSettings::from_config(&body)
+            .map_err(|problem| GatewayError::Malformed { what: "config", problem })
     }
 
     /// Tells the gateway that this node lives.

@@ -25,7 +25,7 @@ async fn joins_and_beats() {
         let bundles = bench.node.bundles.lock();
         assert_eq!(bundles.len(), 1);
         assert_eq!(bundles[0].apiservers, ["127.0.0.1:6443"]);
-        assert_eq!(bundles[0].config["ClusterDomain"], "cluster.local");
+        assert_eq!(bundles[0].settings.cluster_domain, "cluster.local");
         // Nothing was asked before the master was verified.
         let calls = bench.gateway.calls.lock();
         assert_eq!(calls[..2], ["/cacerts", "/api/v1/attestation"]);

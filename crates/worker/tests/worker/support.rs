@@ -343,7 +343,15 @@ async fn apiservers(State(gateway): State<Arc<Gateway>>, headers: HeaderMap) -> 
 
 async fn config(State(gateway): State<Arc<Gateway>>, headers: HeaderMap) -> Response {
     match gateway.authorize(&headers) {
-        Ok(()) => axum::Json(serde_json::json!({ "ClusterDomain": "cluster.local" })).into_response(),
+        Ok(()) => axum::Json(serde_json::json!({
+            "ClusterDomain": "cluster.local",
+            "k3sDaas": {
+                "clusterDomain": "cluster.local",
+                "clusterDns": "10.43.0.10",
+                "clusterCidr": "10.42.0.0/16",
+            },
+        }))
+        .into_response(),
         Err(refused) => refused,
     }
 }
