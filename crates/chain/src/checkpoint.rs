@@ -8,6 +8,9 @@ use crate::receipt::decode_events;
 use crate::{Error, Event};
 
 const CALL: &str = "GetCheckpoint";
+/// The parts of a checkpoint that are read.
+pub(crate) const MASK: [&str; 5] =
+    ["sequence_number", "digest", "summary.timestamp", "transactions.digest", "transactions.events.bcs"];
 
 /// One checkpoint of the chain, with the contracts' events in the order in which they happened.
 #[derive(Clone, Debug, PartialEq)]

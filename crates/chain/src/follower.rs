@@ -10,7 +10,7 @@ use sui_sdk_types::Address;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
-use crate::checkpoint::{Checkpoint, decode};
+use crate::checkpoint::{Checkpoint, MASK, decode};
 use crate::tracker::Tracker;
 use crate::{Client, Cursor, Error, FollowError, Reachability, ServiceInfo};
 
@@ -28,9 +28,6 @@ const PULSE_TIMEOUT: Duration = Duration::from_secs(5);
 const LAG: Duration = Duration::from_millis(200);
 const FIRST_BACKOFF: Duration = Duration::from_millis(100);
 const MAX_BACKOFF: Duration = Duration::from_secs(5);
-
-const MASK: [&str; 5] =
-    ["sequence_number", "digest", "summary.timestamp", "transactions.digest", "transactions.events.bcs"];
 
 /// Follows a package's events checkpoint by checkpoint, from a cursor on.
 ///

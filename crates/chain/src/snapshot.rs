@@ -1,11 +1,19 @@
+use std::time::Duration;
+
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use serde::Deserialize;
+use sui_rpc::field::{FieldMask, FieldMaskUtil as _};
+use sui_rpc::proto::sui::rpc::v2 as proto;
+use sui_rpc::proto::sui::rpc::v2::filter::transaction;
 use sui_sdk_types::{Address, StructTag, TypeTag};
 
+use crate::checkpoint::{self, Checkpoint};
 use crate::{Applied, Client, Cursor, Error, Names, State};
 
 /// Checkpoints fetched at a time.
 const FETCHES: usize = 16;
+/// The longest wait for the next piece of a listing.
+const FRAME_TIMEOUT: Duration = Duration::from_secs(20);
 
 impl Client {
     /// Where the history of a package begins: the checkpoint that published it.
@@ -32,8 +40,11 @@ impl Client {
     /// Reads on from `cursor` to the present height and folds what has happened into `state`. Gives the
     /// cursor behind it. A new state starts at [`Client::start_of`] its package.
     ///
+    /// Only checkpoints with events of the package are transferred, where the endpoint can select them.
+    ///
     /// # Errors
     /// [`Error::WrongChain`] when the cursor belongs to another chain, and when the endpoint does not answer.
+    /// `state` is left as it was.
     pub async fn catch_up(
         &self,
         package: Address,
@@ -44,18 +55,69 @@ impl Client {
         if info.chain_id != cursor.chain_id {
             return Err(Error::WrongChain { expected: cursor.chain_id.clone(), found: info.chain_id });
         }
-        let next = info.checkpoint_height.saturating_add(1).max(cursor.next);
-        let mut checkpoints = stream::iter(cursor.next..next)
+        if info.lowest_available_checkpoint > cursor.next {
+            let id = format!("{} (the endpoint begins at {})", cursor.next, info.lowest_available_checkpoint);
+            return Err(Error::NotFound { what: "checkpoint", id });
+        }
+        let end = info.checkpoint_height.saturating_add(1).max(cursor.next);
+        let mut folded = state.clone();
+        let selected_to = self.fold_selected(package, &mut folded, cursor.next, end).await?;
+        // What the endpoint has not indexed yet, or all of it when it has no index.
+        let mut rest = stream::iter(selected_to..end)
             .map(|sequence| self.checkpoint(package, sequence))
             .buffered(FETCHES);
-        while let Some(checkpoint) = checkpoints.try_next().await? {
-            for at in &checkpoint.events {
-                if let Applied::Unexpected(reason) = state.apply(&at.event) {
-                    tracing::warn!(checkpoint = checkpoint.sequence, reason, "an event was left out");
+        while let Some(checkpoint) = rest.try_next().await? {
+            fold(&mut folded, &checkpoint);
+        }
+        *state = folded;
+        Ok(Cursor { chain_id: info.chain_id, next: end })
+    }
+
+    /// Folds the checkpoints of `next..end` that have events of the package; gives how far the endpoint's
+    /// index reached.
+    async fn fold_selected(
+        &self,
+        package: Address,
+        state: &mut State,
+        next: u64,
+        end: u64,
+    ) -> Result<u64, Error> {
+        const CALL: &str = "ListCheckpoints";
+        if next >= end {
+            return Ok(end);
+        }
+        let filter = proto::TransactionFilter::matching(transaction::event_type(package.to_string()));
+        let request = proto::ListCheckpointsRequest::default()
+            .with_read_mask(FieldMask::from_paths(checkpoint::MASK))
+            .with_start_checkpoint(next)
+            .with_end_checkpoint(end)
+            .with_filter(filter);
+        let mut frames = std::pin::pin!(self.rpc().list_checkpoints(request));
+        let mut covered = next;
+        loop {
+            let frame = tokio::time::timeout(FRAME_TIMEOUT, frames.next()).await.map_err(|_| {
+                self.error(CALL, None, tonic::Status::deadline_exceeded("the listing stands still"))
+            })?;
+            let frame = match frame {
+                None => return Ok(covered.min(end)),
+                Some(Err(status)) if status.code() == tonic::Code::Unimplemented && covered == next => {
+                    return Ok(next);
                 }
+                Some(Err(status)) => return Err(self.error(CALL, None, status)),
+                Some(Ok(frame)) => frame,
+            };
+            if let Some(checkpoint) = frame.checkpoint {
+                let checkpoint = checkpoint::decode(package, checkpoint)?;
+                if !(covered..end).contains(&checkpoint.sequence) {
+                    return Err(Error::malformed(CALL, "checkpoints are out of order"));
+                }
+                covered = checkpoint.sequence.saturating_add(1);
+                fold(state, &checkpoint);
+            }
+            if let Some(boundary) = frame.watermark.and_then(|watermark| watermark.checkpoint) {
+                covered = covered.max(boundary.saturating_add(1));
             }
         }
-        Ok(Cursor { chain_id: info.chain_id, next })
     }
 
     /// The stake that a node name is pinned to.
@@ -83,5 +145,13 @@ impl Client {
         let field: Field =
             bcs::from_bytes(data.contents()).map_err(|error| Error::malformed("dynamic field", error))?;
         Ok(Some(field.value))
+    }
+}
+
+fn fold(state: &mut State, checkpoint: &Checkpoint) {
+    for at in &checkpoint.events {
+        if let Applied::Unexpected(reason) = state.apply(&at.event) {
+            tracing::warn!(checkpoint = checkpoint.sequence, reason, "an event was left out");
+        }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use chain::{Address, Client, Cursor, Error, FollowError, Follower};
+use chain::{Address, Client, Cursor, Error, FollowError, Follower, State};
 use futures::StreamExt as _;
 use sui_rpc::proto::sui::rpc::v2 as proto;
 use sui_rpc::proto::sui::rpc::v2::ledger_service_server::{LedgerService, LedgerServiceServer};
@@ -248,4 +248,21 @@ async fn a_call_that_the_endpoint_does_not_have_is_named() {
     let error = client.epoch().await.unwrap_err();
     assert!(matches!(error, Error::Rpc { call: "GetEpoch", .. }), "{error}");
     assert!(!client.is_devnet().await.unwrap());
+}
+
+#[tokio::test]
+async fn an_endpoint_without_an_index_is_caught_up_with_checkpoint_by_checkpoint() {
+    let (address, endpoint) = serve(Script { height: 40, lowest: 3, ..Script::default() }).await;
+    let client = Client::connect(&format!("http://{address}")).await.unwrap();
+    let mut state = State::new(Address::ZERO);
+    let cursor = |next| Cursor { chain_id: CHAIN.into(), next };
+    let next = client.catch_up(Address::TWO, &mut state, &cursor(7)).await.unwrap();
+    assert_eq!(next, cursor(41));
+    assert_eq!(endpoint.fetched.load(Ordering::SeqCst), 34);
+    assert_eq!(client.catch_up(Address::TWO, &mut state, &next).await.unwrap(), next);
+    let error = client.catch_up(Address::TWO, &mut state, &cursor(2)).await.unwrap_err();
+    assert!(error.is_not_found(), "{error}");
+    let other = Cursor { chain_id: "another".into(), next: 0 };
+    let error = client.catch_up(Address::TWO, &mut state, &other).await.unwrap_err();
+    assert!(matches!(error, Error::WrongChain { .. }), "{error}");
 }
