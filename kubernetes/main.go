@@ -20,7 +20,7 @@ import (
 	"k8s.io/component-base/logs"
 	kubectl "k8s.io/kubectl/pkg/cmd"
 	kubectlutil "k8s.io/kubectl/pkg/cmd/util"
-	apiserver "k8s.io/kubernetes/cmd/kube-apiserver/app"
+
 	controllers "k8s.io/kubernetes/cmd/kube-controller-manager/app"
 	proxy "k8s.io/kubernetes/cmd/kube-proxy/app"
 	scheduler "k8s.io/kubernetes/cmd/kube-scheduler/app"
@@ -42,7 +42,7 @@ func main() {
 	}
 	switch name {
 	case "kube-apiserver":
-		run(apiserver.NewAPIServerCommand())
+		run(newAPIServer())
 	case "kube-controller-manager":
 		run(controllers.NewControllerManagerCommand())
 	case "kube-proxy":

@@ -1,0 +1,88 @@
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use super::error::ControlPlaneError;
+use crate::pki::Identity;
+
+/// What the control plane runs with.
+#[derive(Clone, Debug)]
+pub struct ControlPlaneConfig {
+    /// The multi-call Kubernetes binary, `bin/kubernetes`.
+    pub binary: PathBuf,
+    /// Directory for what the components write; also marks their processes. No private key is written to it.
+    pub state_dir: PathBuf,
+    /// An etcd endpoint, e.g. `unix:///path/store.sock`.
+    pub etcd_endpoint: String,
+    /// Where kube-apiserver listens.
+    pub listen: SocketAddr,
+    /// Address by which nodes reach kube-apiserver.
+    pub advertise_address: IpAddr,
+    /// Further names and addresses in kube-apiserver's certificate.
+    pub names: Vec<String>,
+    /// Range of service addresses, CIDR; the first one is kube-apiserver's.
+    pub service_cidr: String,
+    /// Range of pod addresses, CIDR.
+    pub cluster_cidr: String,
+    /// Domain of the cluster's services.
+    pub cluster_domain: String,
+    /// Who is asked about tokens and nodes; none for a cluster without a gateway.
+    pub webhooks: Option<Webhooks>,
+}
+
+/// Where kube-apiserver asks who a bearer is, and whether a node may go on.
+#[derive(Clone, Debug)]
+pub struct Webhooks {
+    /// URL of the TokenReview webhook.
+    pub token_review: String,
+    /// URL of the SubjectAccessReview webhook, asked about nodes only.
+    pub authorize: String,
+    /// The CA of their server certificate, PEM.
+    pub ca: String,
+    /// The client certificate that kube-apiserver shows them.
+    pub client: Identity,
+}
+
+impl ControlPlaneConfig {
+    /// A cluster with the usual ranges, listening everywhere on `port`.
+    pub fn new(binary: PathBuf, state_dir: PathBuf, etcd_endpoint: String, port: u16) -> Self {
+        Self {
+            binary,
+            state_dir,
+            etcd_endpoint,
+            listen: SocketAddr::from(([0, 0, 0, 0], port)),
+            advertise_address: IpAddr::from([127, 0, 0, 1]),
+            names: Vec::new(),
+            service_cidr: "10.43.0.0/16".to_owned(),
+            cluster_cidr: "10.42.0.0/16".to_owned(),
+            cluster_domain: "cluster.local".to_owned(),
+            webhooks: None,
+        }
+    }
+
+    pub(crate) fn local_url(&self) -> String {
+        let address =
+            if self.listen.ip().is_unspecified() { IpAddr::from([127, 0, 0, 1]) } else { self.listen.ip() };
+        format!("https://{}", SocketAddr::new(address, self.listen.port()))
+    }
+
+    pub(crate) fn make_directories(&self) -> Result<(), ControlPlaneError> {
+        make_private(&self.state_dir)
+    }
+
+    /// The first address of the service range.
+    pub(crate) fn service_address(&self) -> Option<IpAddr> {
+        let (network, _) = self.service_cidr.split_once('/')?;
+        let network: std::net::Ipv4Addr = network.parse().ok()?;
+        Some(IpAddr::from(std::net::Ipv4Addr::from(u32::from(network).checked_add(1)?)))
+    }
+}
+
+/// Makes a directory that only this user can enter.
+pub(crate) fn make_private(path: &Path) -> Result<(), ControlPlaneError> {
+    use std::os::unix::fs::DirBuilderExt;
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .map_err(|source| ControlPlaneError::Io { path: path.to_owned(), source })
+}

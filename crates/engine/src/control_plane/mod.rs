@@ -1,0 +1,98 @@
+//! The control plane's processes: kube-apiserver, kube-controller-manager and kube-scheduler over an etcd
+//! endpoint.
+
+mod authorization;
+mod config;
+mod error;
+mod kubeconfig;
+mod programs;
+mod ready;
+
+use std::time::Duration;
+
+use crate::pki::{ClusterPki, Identity, PkiError, Profile};
+use crate::supervise::{Child, ChildStatus, leftovers, stop_all};
+
+pub use authorization::TOKEN_GROUP_PREFIX;
+pub use config::{ControlPlaneConfig, Webhooks};
+pub use error::ControlPlaneError;
+pub use kubeconfig::{Kubeconfig, User};
+pub use programs::SERVICE_ACCOUNT_ISSUER;
+
+/// How long a component may take to end after SIGTERM.
+const GRACE: Duration = Duration::from_secs(10);
+/// Identities of the control plane live this long; each start makes new ones.
+const LIFETIME_SECONDS: u64 = 365 * 24 * 3600;
+/// Common name of the client certificate that kube-apiserver shows to the webhooks.
+pub const WEBHOOK_CLIENT: &str = "k3s-daas:apiserver-webhook";
+
+/// A running control plane. Dropping it kills its processes.
+pub struct ControlPlane {
+    apiserver: Child,
+    controller_manager: Child,
+    scheduler: Child,
+    admin: Identity,
+    url: String,
+    ca: String,
+}
+
+impl ControlPlane {
+    /// Starts the processes; [`ControlPlane::ready`] says when they serve. What an earlier run left behind is
+    /// ended first.
+    ///
+    /// # Errors
+    /// When a directory or certificate cannot be made, or a leftover cannot be ended.
+    pub async fn start(
+        config: &ControlPlaneConfig,
+        pki: &ClusterPki,
+        now_ms: u64,
+    ) -> Result<Self, ControlPlaneError> {
+        let left = stop_all(leftovers(&config.state_dir), GRACE).await;
+        if let Some(left) = left.first() {
+            return Err(ControlPlaneError::Leftover { pid: left.pid, command: left.command.clone() });
+        }
+        config.make_directories()?;
+        let admin = admin(pki, now_ms)?;
+        Ok(Self {
+            apiserver: Child::start(programs::apiserver(config, pki, now_ms)?),
+            controller_manager: Child::start(programs::controller_manager(config, pki, now_ms)?),
+            scheduler: Child::start(programs::scheduler(config, pki, now_ms)?),
+            admin,
+            url: config.local_url(),
+            ca: pki.ca_pem().to_owned(),
+        })
+    }
+
+    /// Waits until kube-apiserver says that it is ready.
+    ///
+    /// # Errors
+    /// [`ControlPlaneError::NotReady`] with its last words after `limit`.
+    pub async fn ready(&self, limit: Duration) -> Result<(), ControlPlaneError> {
+        ready::wait(&self.url, &self.ca, &self.admin, limit).await
+    }
+
+    /// The cluster administrator (group `system:masters`), for the master's own use: it is never written down.
+    pub fn admin(&self) -> &Identity {
+        &self.admin
+    }
+
+    /// Where kube-apiserver listens, seen from this machine.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Each process as it is now.
+    pub fn status(&self) -> Vec<ChildStatus> {
+        vec![self.apiserver.status(), self.controller_manager.status(), self.scheduler.status()]
+    }
+
+    /// Stops the processes, those that depend on the apiserver first.
+    pub async fn shutdown(self) {
+        tokio::join!(self.scheduler.stop(GRACE), self.controller_manager.stop(GRACE));
+        self.apiserver.stop(GRACE).await;
+    }
+}
+
+fn admin(pki: &ClusterPki, now_ms: u64) -> Result<Identity, PkiError> {
+    pki.issue(&Profile::client("k3s-daas:master", &["system:masters"], LIFETIME_SECONDS), now_ms)
+}

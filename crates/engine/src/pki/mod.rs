@@ -1,0 +1,17 @@
+//! The cluster's keys: certificate authorities, the service-account key, and what they sign.
+//!
+//! Four trusts, each with a key of its own: the *server* CA of `/cacerts` (apiserver and gateway), the
+//! *client* CA (users, components, kubelets as clients), the *kubelet* CA (kubelets as servers, so that a node,
+//! which chooses its own addresses, cannot pose as the gateway), and the service-account key.
+
+mod authority;
+mod cluster;
+mod error;
+mod identity;
+mod profile;
+mod request;
+
+pub use cluster::ClusterPki;
+pub use error::PkiError;
+pub use identity::Identity;
+pub use profile::{Profile, Usage};

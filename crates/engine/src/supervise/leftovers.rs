@@ -1,0 +1,124 @@
+use std::collections::HashMap;
+use std::path::Path;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::program::MARKER;
+
+/// A process of ours that outlived the one who started it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Leftover {
+    /// Process id.
+    pub pid: i32,
+    /// Its parent's process id.
+    pub parent: i32,
+    /// Start time in clock ticks since boot: with the id it names one process for ever.
+    pub start: u64,
+    /// Its command line.
+    pub command: String,
+}
+
+/// Processes that carry our marker for `state_dir`, and their descendants, this process and its ancestors left
+/// out. Names play no part: another containerd on the machine is not ours.
+pub fn leftovers(state_dir: &Path) -> Vec<Leftover> {
+    let marker = format!("{MARKER}={}", state_dir.display());
+    let mut all = HashMap::new();
+    for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else {
+            continue;
+        };
+        // A process may end between the listing and the look.
+        if let Some((parent, start)) = stat(pid) {
+            let environment = std::fs::read(entry.path().join("environ")).unwrap_or_default();
+            let marked = environment.split(|byte| *byte == 0).any(|entry| entry == marker.as_bytes());
+            all.insert(pid, (parent, start, marked));
+        }
+    }
+    let mut family = Vec::new();
+    let mut pid = i32::try_from(std::process::id()).unwrap_or_default();
+    while let Some((parent, ..)) = all.get(&pid) {
+        family.push(pid);
+        pid = *parent;
+    }
+    let ours = |mut pid: i32| {
+        for _ in 0..64 {
+            match all.get(&pid) {
+                Some((_, _, true)) => return true,
+                Some((parent, ..)) => pid = *parent,
+                None => return false,
+            }
+        }
+        false
+    };
+    let mut found: Vec<Leftover> = all
+        .iter()
+        .filter(|(pid, _)| !family.contains(pid) && ours(**pid))
+        .map(|(pid, (parent, start, _))| Leftover {
+            pid: *pid,
+            parent: *parent,
+            start: *start,
+            command: command(*pid),
+        })
+        .collect();
+    found.sort_by_key(|leftover| leftover.pid);
+    found
+}
+
+/// Ends these processes: SIGTERM, and SIGKILL to what is left after `grace`. Gives what could not be ended.
+pub async fn stop_all(mut processes: Vec<Leftover>, grace: Duration) -> Vec<Leftover> {
+    let same = |process: &Leftover| stat(process.pid).is_some_and(|(_, start)| start == process.start);
+    for (kind, patience) in [(Signal::TERM, grace), (Signal::KILL, Duration::from_secs(5))] {
+        processes.retain(same);
+        for process in &processes {
+            if let Some(pid) = Pid::from_raw(process.pid) {
+                // It may have ended since the look.
+                let _ = kill_process(pid, kind);
+            }
+        }
+        let deadline = tokio::time::Instant::now() + patience;
+        while !processes.is_empty() && tokio::time::Instant::now() < deadline {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            processes.retain(same);
+        }
+    }
+    processes
+}
+
+/// Parent and start time, unless the process is gone or a zombie (proc(5): fields 3, 4 and 22).
+fn stat(pid: i32) -> Option<(i32, u64)> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (_, rest) = text.rsplit_once(')')?;
+    let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
+    if matches!(fields.first(), Some(&"Z" | &"X")) {
+        return None;
+    }
+    Some((fields.get(1)?.parse().ok()?, fields.get(19)?.parse().ok()?))
+}
+
+fn command(pid: i32) -> String {
+    let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    String::from_utf8_lossy(&line).replace('\0', " ").trim().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn marked_processes_and_their_children_are_found_and_ended() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut child = std::process::Command::new("/bin/sh")
+            .args(["-c", "unset K3S_DAAS_STATE; sleep 61 & sleep 62"])
+            .env(MARKER, dir.path())
+            .spawn()
+            .unwrap();
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        let found = leftovers(dir.path());
+        assert!(found.iter().any(|leftover| leftover.command.contains("sleep 61")), "{found:?}");
+        assert!(leftovers(Path::new("/somewhere/else")).is_empty());
+        assert_eq!(stop_all(found, Duration::from_secs(1)).await, []);
+        child.wait().unwrap();
+        assert_eq!(leftovers(dir.path()), []);
+    }
+}

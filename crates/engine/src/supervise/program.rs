@@ -1,0 +1,107 @@
+use std::ffi::OsString;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use command_fds::{CommandFdExt, FdMapping};
+use rustix::fs::{MemfdFlags, memfd_create};
+use zeroize::Zeroizing;
+
+/// Environment variable by which a process says whose it is: the state directory of the one who started it.
+pub const MARKER: &str = "K3S_DAAS_STATE";
+
+/// Descriptors of secrets start here in the child, clear of the usual ones.
+const FIRST_SECRET: i32 = 40;
+
+/// What to run. Private keys are given to it by memory only: a file without a name on any disk, inherited as a
+/// descriptor and named to the program as `/proc/self/fd/N`.
+#[derive(Clone)]
+pub struct Program {
+    pub(crate) name: String,
+    path: PathBuf,
+    args: Vec<OsString>,
+    env: Vec<(OsString, OsString)>,
+    secrets: Vec<Zeroizing<Vec<u8>>>,
+    pub(crate) quiet: bool,
+}
+
+impl Program {
+    /// `path`, to be called `name` in logs and status, on behalf of `state_dir`.
+    pub fn new(name: impl Into<String>, path: impl Into<PathBuf>, state_dir: &Path) -> Self {
+        Self {
+            name: name.into(),
+            path: path.into(),
+            args: Vec::new(),
+            env: vec![(MARKER.into(), state_dir.into())],
+            secrets: Vec::new(),
+            quiet: false,
+        }
+    }
+
+    /// Adds an argument.
+    #[must_use]
+    pub fn arg(mut self, arg: impl Into<OsString>) -> Self {
+        self.args.push(arg.into());
+        self
+    }
+
+    /// Adds arguments.
+    #[must_use]
+    pub fn args<T: Into<OsString>>(mut self, args: impl IntoIterator<Item = T>) -> Self {
+        self.args.extend(args.into_iter().map(Into::into));
+        self
+    }
+
+    /// Sets an environment variable.
+    #[must_use]
+    pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
+        self.env.push((name.into(), value.into()));
+        self
+    }
+
+    /// Keeps it, and gives the path by which the program reads it, for use in arguments and in other secrets.
+    pub fn secret(&mut self, content: impl Into<Vec<u8>>) -> String {
+        self.secrets.push(Zeroizing::new(content.into()));
+        let number = FIRST_SECRET + i32::try_from(self.secrets.len()).unwrap_or(i32::MAX - FIRST_SECRET) - 1;
+        format!("/proc/self/fd/{number}")
+    }
+
+    /// Whether to leave its output out of our log below level debug.
+    #[must_use]
+    pub fn quiet(mut self) -> Self {
+        self.quiet = true;
+        self
+    }
+
+    pub(crate) fn command(&self) -> std::io::Result<std::process::Command> {
+        let mut command = std::process::Command::new(&self.path);
+        command
+            .args(&self.args)
+            .envs(self.env.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut mappings = Vec::with_capacity(self.secrets.len());
+        for (secret, child_fd) in self.secrets.iter().zip(FIRST_SECRET..) {
+            mappings.push(FdMapping { parent_fd: in_memory(secret)?, child_fd });
+        }
+        command.fd_mappings(mappings).map_err(std::io::Error::other)?;
+        Ok(command)
+    }
+}
+
+impl std::fmt::Debug for Program {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Program").field("name", &self.name).field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+fn in_memory(content: &[u8]) -> std::io::Result<OwnedFd> {
+    let descriptor = memfd_create("k3s-daas", MemfdFlags::CLOEXEC)?;
+    let mut rest = content;
+    while !rest.is_empty() {
+        let written = rustix::io::write(&descriptor, rest)?;
+        rest = &rest[written..];
+    }
+    Ok(descriptor)
+}

@@ -1,0 +1,81 @@
+//! The whole product, end to end: one cluster from `k3s-daas up`, scenarios in order, real parts only.
+//!
+//! `cargo test -p e2e` runs them all; `cargo test -p e2e -- NAME…` runs those whose name contains NAME.
+//! `E2E_KEEP=1` leaves the cluster and its state directory behind for a look.
+#![forbid(unsafe_code)]
+
+mod bad_input;
+mod chain_outage;
+mod cluster;
+mod command;
+mod crash;
+mod node_client;
+mod pod;
+mod proofs;
+mod removal;
+mod secrets;
+mod users;
+mod wrong_master;
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+use cluster::Cluster;
+
+/// What a scenario ends with: nothing, or what was seen instead of what was expected.
+type Outcome = Result<(), String>;
+type Scenario = (&'static str, fn(&mut Cluster) -> Outcome);
+
+/// In this order: each leaves the cluster as the next one needs it.
+const SCENARIOS: &[Scenario] = &[
+    ("up_ends_with_a_ready_node_within_60_seconds", pod::up_is_fast),
+    ("a_pod_runs_and_its_logs_and_exec_work", pod::runs_logs_exec),
+    ("a_user_works_in_the_granted_namespace_and_nowhere_else", users::grant_for_one_namespace),
+    ("an_unknown_wallet_gets_401", users::unknown_wallet),
+    ("every_bad_proof_gets_401_and_its_own_reason", proofs::refusals),
+    ("no_secret_is_readable_under_the_state_directory", secrets::nothing_in_clear),
+    ("bad_input_to_every_listener_is_refused_without_a_panic", bad_input::every_listener),
+    ("a_worker_refuses_a_master_that_the_chain_does_not_know", wrong_master::refused),
+    ("a_revoked_node_is_out_within_a_second", removal::revoked_node),
+    ("an_unstaked_node_is_out_within_a_second", removal::unstaked_node),
+    ("a_chain_outage_stops_new_joins_only", chain_outage::joined_go_on),
+    ("kill_9_of_everything_loses_nothing", crash::kill_everything),
+    ("down_leaves_nothing_behind", pod::down_cleans_up),
+];
+
+fn main() -> ExitCode {
+    let filters: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
+    let chosen: Vec<&Scenario> = SCENARIOS
+        .iter()
+        .filter(|(name, _)| filters.is_empty() || filters.iter().any(|filter| name.contains(filter.as_str())))
+        .collect();
+    println!("\nrunning {} tests", chosen.len());
+    if chosen.is_empty() {
+        println!("\ntest result: ok. 0 passed; 0 failed; {} filtered out", SCENARIOS.len());
+        return ExitCode::SUCCESS;
+    }
+    let mut cluster = match Cluster::up() {
+        Ok(cluster) => cluster,
+        Err(error) => {
+            println!("test up ... FAILED\n{error}\n\ntest result: FAILED. 0 passed; {} failed", chosen.len());
+            return ExitCode::FAILURE;
+        }
+    };
+    let mut failed = Vec::new();
+    for (name, scenario) in &chosen {
+        let started = Instant::now();
+        match scenario(&mut cluster) {
+            Ok(()) => println!("test {name} ... ok ({:.1} s)", started.elapsed().as_secs_f64()),
+            Err(error) => {
+                println!("test {name} ... FAILED ({:.1} s)\n  {error}", started.elapsed().as_secs_f64());
+                failed.push(*name);
+            }
+        }
+    }
+    if !failed.is_empty() {
+        println!("\nfailures: {}\n\nlast lines of the cluster's log:\n{}", failed.join(", "), cluster.log_tail(200));
+    }
+    let verdict = if failed.is_empty() { "ok" } else { "FAILED" };
+    println!("\ntest result: {verdict}. {} passed; {} failed", chosen.len() - failed.len(), failed.len());
+    if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
