@@ -46,6 +46,10 @@ pub(crate) fn apiserver(
         ("client-ca-file", file(config, "client-ca.crt", pki.client_ca_pem())?),
         ("tls-cert-file", file(config, "apiserver.crt", &serving.certificate)?),
         ("kubelet-client-certificate", file(config, "kubelet-client.crt", &to_kubelets.certificate)?),
+        (
+            "service-account-key-file",
+            file(config, "service-accounts.pub", &pki.service_account_public_key()?)?,
+        ),
         ("kubelet-certificate-authority", file(config, "kubelet-ca.crt", pki.kubelet_ca_pem())?),
     ];
     for (name, path) in files {
@@ -54,7 +58,6 @@ pub(crate) fn apiserver(
     program = program.args([
         flag("tls-private-key-file", &serving_key),
         flag("kubelet-client-key", &kubelet_key),
-        flag("service-account-key-file", &accounts_key),
         flag("service-account-signing-key-file", &accounts_key),
         flag("service-account-issuer", SERVICE_ACCOUNT_ISSUER),
         flag("api-audiences", SERVICE_ACCOUNT_ISSUER),

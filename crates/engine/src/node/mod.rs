@@ -1,5 +1,6 @@
 //! The node's processes: containerd, kubelet and kube-proxy, in directories of their own.
 
+mod address;
 mod cgroups;
 mod cleanup;
 mod config;
@@ -13,6 +14,7 @@ use std::time::Duration;
 
 use crate::supervise::{Child, ChildStatus, leftovers, stop_all};
 
+pub use address::host_address;
 pub use cleanup::remove_everything;
 pub use config::{BRIDGE, NodeConfig, NodeCredentials};
 pub use error::NodeError;

@@ -88,6 +88,16 @@ impl ClusterPki {
         &self.service_accounts
     }
 
+    /// The public half of [`ClusterPki::service_account_key`], PEM.
+    ///
+    /// # Errors
+    /// When the stored key is damaged.
+    pub fn service_account_public_key(&self) -> Result<String, PkiError> {
+        let key =
+            KeyPair::from_pem(&self.service_accounts).map_err(failed("read the service-account key"))?;
+        Ok(key.public_key_pem())
+    }
+
     /// A new key and a certificate for it: of the client CA for a client, of the server CA for a server.
     ///
     /// # Errors
