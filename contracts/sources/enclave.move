@@ -32,15 +32,18 @@ const EBadTimestamp: u64 = 9;
 const EBadThreshold: u64 = 10;
 /// The measurement is there already.
 const EAlreadyAllowed: u64 = 11;
-/// Names and values of a measurement differ in number, or there are none or too many.
+/// The measurement has no values, too many, or too long ones, or its names are not in ascending order.
 const EBadMeasurement: u64 = 12;
 /// A list is as long as it may be.
 const ETooMany: u64 = 13;
+/// There is no such platform: sev-snp, tdx, sgx, nitro, trustzone, tpm or simulated.
+const EUnknownPlatform: u64 = 14;
 
 const VERSION: u64 = 1;
 const MAX_ALLOWED: u64 = 64;
 const MAX_VERIFIERS: u64 = 32;
 const MAX_VALUES: u64 = 16;
+const MAX_NAME_BYTES: u64 = 32;
 const MAX_VALUE_BYTES: u64 = 64;
 /// A registration lasts at most this long: 30 days.
 const MAX_LIFETIME_MS: u64 = 2_592_000_000;
@@ -87,7 +90,14 @@ public struct Claims has copy, drop {
     expires_ms: u64,
 }
 
-/// The form of every statement that a key of ours signs.
+/// What an enclave signs is bound to its registration: another one with the same key cannot be used to
+/// replay it. BCS of `IntentMessage { intent, timestamp_ms, Statement }`.
+public struct Statement<T: drop> has copy, drop {
+    enclave: ID,
+    payload: T,
+}
+
+/// The form of everything that a key of ours signs.
 public struct IntentMessage<T: drop> has copy, drop {
     intent: u8,
     timestamp_ms: u64,
@@ -135,6 +145,7 @@ public fun allow_measurement(
     clock: &Clock,
 ) {
     check_admin(registry, governance, cap, clock);
+    assert!(registry.allow_simulated || !is_simulated(&platform), ESimulated);
     let measurement = new_measurement(platform, names, values);
     assert!(!registry.allowed.contains(&measurement), EAlreadyAllowed);
     assert!(registry.allowed.length() < MAX_ALLOWED, ETooMany);
@@ -142,7 +153,7 @@ public fun allow_measurement(
     event::emit(MeasurementAllowed { cluster: registry.cluster, measurement });
 }
 
-/// Takes that back; enclaves with it lose their standing at once.
+/// Takes that back; enclaves with it have no standing for as long as it is not allowed again.
 public fun retire_measurement(
     registry: &mut Registry,
     governance: &Governance,
@@ -201,7 +212,7 @@ public fun register_enclave(
 ) {
     assert!(registry.version == VERSION, EWrongVersion);
     assert!(public_key.length() == 32, EBadKey);
-    assert!(registry.allow_simulated || platform != b"simulated".to_string(), ESimulated);
+    assert!(registry.allow_simulated || !is_simulated(&platform), ESimulated);
     let measurement = new_measurement(platform, names, values);
     assert!(registry.allowed.contains(&measurement), EMeasurementNotAllowed);
     let now = clock.timestamp_ms();
@@ -230,8 +241,9 @@ public fun register_enclave(
 }
 
 /// Aborts unless the enclave is in good standing and signed this payload now: later than every statement of
-/// the same intent before, and near the chain's clock. Remembers the time, so that it cannot be replayed.
-public fun verify<T: drop>(
+/// the same intent before, and near the chain's clock. Remembers the time, so that it cannot be replayed. For
+/// this package only: who else may use up a statement could keep it from where it was meant to go.
+public(package) fun verify<T: drop>(
     enclave: &mut Enclave,
     registry: &Registry,
     intent: u8,
@@ -247,7 +259,8 @@ public fun verify<T: drop>(
         enclave.latest_ms.push_back(0);
     };
     assert!(timestamp_ms > enclave.latest_ms[at], EBadTimestamp);
-    let message = bcs::to_bytes(&IntentMessage { intent, timestamp_ms, payload });
+    let statement = Statement { enclave: object::id(enclave), payload };
+    let message = bcs::to_bytes(&IntentMessage { intent, timestamp_ms, payload: statement });
     assert!(ed25519::ed25519_verify(signature, &enclave.public_key, &message), EBadSignature);
     *enclave.latest_ms.borrow_mut(at) = timestamp_ms;
 }
@@ -309,14 +322,37 @@ fun check_quorum(
 }
 
 fun new_measurement(platform: String, names: vector<String>, values: vector<vector<u8>>): Measurement {
+    assert!(is_platform(&platform), EUnknownPlatform);
     let count = names.length();
     assert!(count >= 1 && count <= MAX_VALUES && count == values.length(), EBadMeasurement);
     let mut i = 0;
     while (i < count) {
+        assert!(names[i].length() >= 1 && names[i].length() <= MAX_NAME_BYTES, EBadMeasurement);
+        assert!(i == 0 || is_before(names[i - 1].as_bytes(), names[i].as_bytes()), EBadMeasurement);
         assert!(values[i].length() >= 1 && values[i].length() <= MAX_VALUE_BYTES, EBadMeasurement);
         i = i + 1;
     };
     Measurement { platform, names, values }
+}
+
+fun is_platform(platform: &String): bool {
+    let name = *platform.as_bytes();
+    name == b"sev-snp" || name == b"tdx" || name == b"sgx" || name == b"nitro"
+        || name == b"trustzone" || name == b"tpm" || is_simulated(platform)
+}
+
+fun is_simulated(platform: &String): bool {
+    *platform.as_bytes() == b"simulated"
+}
+
+/// Whether `a` comes before `b` in the order of bytes.
+fun is_before(a: &vector<u8>, b: &vector<u8>): bool {
+    let mut i = 0;
+    while (i < a.length() && i < b.length()) {
+        if (a[i] != b[i]) return a[i] < b[i];
+        i = i + 1;
+    };
+    a.length() < b.length()
 }
 
 fun near(timestamp_ms: u64, now: u64): bool {

@@ -1,5 +1,6 @@
 /// Who may change a cluster: capabilities with an expiry that can be revoked. Every cluster has one shared
-/// `Governance` that lists its live capabilities; a capability that is not in the list does nothing.
+/// `Governance` that lists its live capabilities; a capability that is not in the list does nothing. A
+/// capability stays with the address it was issued to: to hand it on, issue another and revoke it.
 module k3s_daas::governance;
 
 use sui::clock::Clock;
@@ -13,26 +14,36 @@ const EWrongCluster: u64 = 2;
 const ERevoked: u64 = 3;
 /// The capability has expired.
 const EExpired: u64 = 4;
-/// The last capability of a cluster cannot be revoked.
+/// The last capability that never expires cannot be revoked.
 const ELastCap: u64 = 5;
 /// There are as many live capabilities as a cluster may have.
 const ETooManyCaps: u64 = 6;
 /// There is no live capability with this id.
 const EUnknownCap: u64 = 7;
+/// A capability cannot issue or revoke one that outlives it.
+const EOutlives: u64 = 8;
 
 const VERSION: u64 = 1;
 const MAX_CAPS: u64 = 32;
+/// Expiry of a capability that never expires.
+const NEVER: u64 = 18_446_744_073_709_551_615;
 
 /// The live capabilities of one cluster. Shared.
 public struct Governance has key {
     id: UID,
     version: u64,
     cluster: ID,
-    caps: vector<ID>,
+    caps: vector<LiveCap>,
+}
+
+/// A capability that was not revoked.
+public struct LiveCap has copy, drop, store {
+    cap: ID,
+    expires_ms: u64,
 }
 
 /// The right to change a cluster, until `expires_ms`.
-public struct AdminCap has key, store {
+public struct AdminCap has key {
     id: UID,
     cluster: ID,
     expires_ms: u64,
@@ -51,7 +62,7 @@ public struct CapRevoked has copy, drop {
     cap: ID,
 }
 
-/// Gives another address the same right, until `expires_ms`.
+/// Gives another address the same right, until `expires_ms` and no longer than the capability used.
 public fun issue_cap(
     governance: &mut Governance,
     cap: &AdminCap,
@@ -62,17 +73,20 @@ public fun issue_cap(
 ) {
     check(governance, cap, clock);
     assert!(expires_ms > clock.timestamp_ms(), EExpired);
+    assert!(expires_ms <= cap.expires_ms, EOutlives);
     assert!(governance.caps.length() < MAX_CAPS, ETooManyCaps);
-    let issued = mint(governance, recipient, expires_ms, ctx);
-    transfer::public_transfer(issued, recipient);
+    mint(governance, recipient, expires_ms, ctx);
 }
 
-/// Makes a capability worthless. A holder may revoke any of the cluster, also the one used, but not the last.
+/// Makes a capability worthless: any of the cluster that does not outlive the one used, also that one itself.
+/// One that never expires is always left, so a cluster cannot lose its governance.
 public fun revoke_cap(governance: &mut Governance, cap: &AdminCap, revoked: ID, clock: &Clock) {
     check(governance, cap, clock);
-    assert!(governance.caps.length() > 1, ELastCap);
-    let (found, at) = governance.caps.index_of(&revoked);
+    let (found, at) = find(governance, revoked);
     assert!(found, EUnknownCap);
+    let expires_ms = governance.caps[at].expires_ms;
+    assert!(expires_ms <= cap.expires_ms, EOutlives);
+    assert!(expires_ms != NEVER || count_never(governance) > 1, ELastCap);
     governance.caps.swap_remove(at);
     event::emit(CapRevoked { cluster: governance.cluster, cap: revoked });
 }
@@ -81,7 +95,8 @@ public fun revoke_cap(governance: &mut Governance, cap: &AdminCap, revoked: ID, 
 public fun check(governance: &Governance, cap: &AdminCap, clock: &Clock) {
     assert!(governance.version == VERSION, EWrongVersion);
     assert!(cap.cluster == governance.cluster, EWrongCluster);
-    assert!(governance.caps.contains(&object::id(cap)), ERevoked);
+    let (live, _) = find(governance, object::id(cap));
+    assert!(live, ERevoked);
     assert!(clock.timestamp_ms() < cap.expires_ms, EExpired);
 }
 
@@ -90,19 +105,19 @@ public fun cluster(governance: &Governance): ID {
     governance.cluster
 }
 
-/// Governance of a new cluster and its first capability, which never expires.
-public(package) fun create(cluster: ID, recipient: address, ctx: &mut TxContext): (ID, AdminCap) {
+/// Governance of a new cluster; its first capability, which never expires, goes to `recipient`.
+public(package) fun create(cluster: ID, recipient: address, ctx: &mut TxContext): ID {
     let mut governance = Governance { id: object::new(ctx), version: VERSION, cluster, caps: vector[] };
-    let cap = mint(&mut governance, recipient, 18446744073709551615, ctx);
+    mint(&mut governance, recipient, NEVER, ctx);
     let id = object::id(&governance);
     transfer::share_object(governance);
-    (id, cap)
+    id
 }
 
-fun mint(governance: &mut Governance, recipient: address, expires_ms: u64, ctx: &mut TxContext): AdminCap {
+fun mint(governance: &mut Governance, recipient: address, expires_ms: u64, ctx: &mut TxContext) {
     let cap = AdminCap { id: object::new(ctx), cluster: governance.cluster, expires_ms };
     let id = object::id(&cap);
-    governance.caps.push_back(id);
+    governance.caps.push_back(LiveCap { cap: id, expires_ms });
     event::emit(CapIssued {
         cluster: governance.cluster,
         governance: object::id(governance),
@@ -110,5 +125,25 @@ fun mint(governance: &mut Governance, recipient: address, expires_ms: u64, ctx: 
         recipient,
         expires_ms,
     });
-    cap
+    transfer::transfer(cap, recipient);
+}
+
+/// Where a live capability is in the list.
+fun find(governance: &Governance, cap: ID): (bool, u64) {
+    let mut i = 0;
+    while (i < governance.caps.length()) {
+        if (governance.caps[i].cap == cap) return (true, i);
+        i = i + 1;
+    };
+    (false, 0)
+}
+
+fun count_never(governance: &Governance): u64 {
+    let mut count = 0;
+    let mut i = 0;
+    while (i < governance.caps.length()) {
+        if (governance.caps[i].expires_ms == NEVER) count = count + 1;
+        i = i + 1;
+    };
+    count
 }

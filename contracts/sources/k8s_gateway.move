@@ -33,6 +33,8 @@ const MAX_STRING: u64 = 256;
 const MAX_LABEL: u64 = 63;
 const DAY_MS: u64 = 86_400_000;
 const YEAR_MS: u64 = 31_536_000_000;
+/// All SUI there can ever be, in MIST.
+const MAX_MINIMUM: u64 = 10_000_000_000_000_000_000;
 const MINUTE_MS: u64 = 60_000;
 /// Intent of the enclave's statement of where the cluster is.
 const INTENT_ENDPOINT: u8 = 1;
@@ -144,7 +146,7 @@ public fun create_cluster(name: String, allow_simulated: bool, ctx: &mut TxConte
     check_string(&name);
     let id = object::new(ctx);
     let cluster = id.to_inner();
-    let (governance, cap) = governance::create(cluster, ctx.sender(), ctx);
+    let governance = governance::create(cluster, ctx.sender(), ctx);
     let registry = enclave::create(cluster, allow_simulated, ctx);
     let names = Names { id: object::new(ctx), version: VERSION, cluster, stakes: table::new(ctx) };
     let config = default_config();
@@ -171,7 +173,6 @@ public fun create_cluster(name: String, allow_simulated: bool, ctx: &mut TxConte
         names: object::id(&names),
     });
     transfer::share_object(names);
-    transfer::public_transfer(cap, ctx.sender());
 }
 
 /// Sets what stakes and tokens are held to from now on. `minimums` and `locks_ms` by tier.
@@ -192,7 +193,8 @@ public fun set_config(
     let mut tiers = vector[];
     let mut i = 0;
     while (i < TIERS) {
-        assert!(minimums[i] >= 1 && locks_ms[i] <= YEAR_MS, EOutOfBounds);
+        assert!(minimums[i] >= 1 && minimums[i] <= MAX_MINIMUM, EOutOfBounds);
+        assert!(locks_ms[i] <= YEAR_MS, EOutOfBounds);
         tiers.push_back(Tier { minimum: minimums[i], lock_ms: locks_ms[i] });
         i = i + 1;
     };

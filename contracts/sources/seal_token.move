@@ -29,6 +29,8 @@ const ERevoked: u64 = 7;
 const EExpired: u64 = 8;
 /// The new key did not sign for the change.
 const EBadSignature: u64 = 9;
+/// Governance revoked the token: this stake gets no other one.
+const EBarred: u64 = 10;
 
 const VERSION: u64 = 1;
 /// Intent of the statement by which a key shows that it is held.
@@ -52,6 +54,8 @@ public struct SealToken has key {
     /// Counts the tokens of the stake from one, and each rotation of the key.
     generation: u64,
     revoked: bool,
+    /// Whether it was governance that revoked it: then it stays revoked.
+    barred: bool,
 }
 
 /// What a new key signs, as BCS: intent 2, the generation it will have, token and key.
@@ -135,12 +139,13 @@ public fun issue(
         expires_ms: now + cluster.token_lifetime_ms(),
         generation,
         revoked: false,
+        barred: false,
     };
     announce(&token, stake.tier());
     transfer::share_object(token);
 }
 
-/// Issues the token anew after it was revoked or has expired: another seal, key and generation.
+/// Issues the token anew after its owner revoked it or it has expired: another seal, key and generation.
 public fun reissue(
     token: &mut SealToken,
     stake: &mut Stake,
@@ -151,6 +156,7 @@ public fun reissue(
 ) {
     check(token, stake, cluster, ctx);
     assert!(public_key.length() == 32, EBadKey);
+    assert!(!token.barred, EBarred);
     let now = clock.timestamp_ms();
     assert!(token.revoked || now >= token.expires_ms, ELiveToken);
     token.public_key = public_key;
@@ -207,19 +213,21 @@ public fun rotate_key(
 public fun revoke(token: &mut SealToken, ctx: &TxContext) {
     assert!(token.version == VERSION, EWrongVersion);
     assert!(token.owner == ctx.sender(), EWrongStake);
+    assert!(!token.revoked, ERevoked);
     end(token, false);
 }
 
-/// Ends a token; governance of its cluster may at any time.
+/// Ends a token for good; governance of its cluster may at any time, also when its owner revoked it before.
 public fun revoke_by_governance(token: &mut SealToken, governance: &Governance, cap: &AdminCap, clock: &Clock) {
     assert!(token.version == VERSION, EWrongVersion);
     assert!(token.cluster == governance.cluster(), EWrongStake);
     governance.check(cap, clock);
+    assert!(!token.barred, EBarred);
+    token.barred = true;
     end(token, true);
 }
 
 fun end(token: &mut SealToken, by_governance: bool) {
-    assert!(!token.revoked, ERevoked);
     token.revoked = true;
     event::emit(TokenRevoked {
         cluster: token.cluster,

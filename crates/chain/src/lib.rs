@@ -74,6 +74,6 @@ pub use statement::{
 pub use sui_sdk_types as sui;
 pub use sui_sdk_types::{Address, Digest};
 pub use types::{
-    AdminCap, Cluster, Config, Enclave, Governance, Grant, Measurement, Names, Registry, SealToken, Stake,
-    Tier, TierTerms,
+    AdminCap, Cluster, Config, Enclave, Governance, Grant, LiveCap, Measurement, Names, Registry, SealToken,
+    Stake, Tier, TierTerms,
 };

@@ -250,6 +250,7 @@ impl State {
                     expires_ms: e.expires_ms,
                     generation: e.generation,
                     revoked: false,
+                    barred: false,
                 };
                 self.tokens.insert(e.token, token);
             }
@@ -263,7 +264,10 @@ impl State {
             }
             // A token can be revoked after its stake was paid out and both were forgotten.
             Event::TokenRevoked(e) => match self.tokens.get_mut(&e.token) {
-                Some(token) => token.revoked = true,
+                Some(token) => {
+                    token.revoked = true;
+                    token.barred |= e.by_governance;
+                }
                 None if self.stakes.contains_key(&e.stake) => return None,
                 None => {}
             },

@@ -93,13 +93,22 @@ pub struct Place {
 }
 
 impl Place {
-    /// The bytes that the enclave's key signs. `timestamp_ms` has to be later than in every statement of
-    /// this intent before, and near the chain's clock.
+    /// What the enclave registered as `enclave` states, in BCS: the payload of the [`IntentMessage`] that it
+    /// signs. Bound to the registration, so that another one with the same key cannot replay it.
     ///
     /// # Errors
     /// [`Error::Build`] when the place has no BCS form.
-    pub fn message(&self, timestamp_ms: u64) -> Result<Vec<u8>, Error> {
-        IntentMessage { intent: INTENT_ENDPOINT, timestamp_ms, payload: self }.to_bytes()
+    pub fn payload(&self, enclave: Address) -> Result<Vec<u8>, Error> {
+        bcs::to_bytes(&(enclave, self)).map_err(|error| Error::Build(error.to_string()))
+    }
+
+    /// The bytes that the key of the enclave registered as `enclave` signs. `timestamp_ms` has to be later
+    /// than in every statement of this intent before, and near the chain's clock.
+    ///
+    /// # Errors
+    /// [`Error::Build`] when the place has no BCS form.
+    pub fn message(&self, enclave: Address, timestamp_ms: u64) -> Result<Vec<u8>, Error> {
+        IntentMessage { intent: INTENT_ENDPOINT, timestamp_ms, payload: (enclave, self) }.to_bytes()
     }
 }
 

@@ -309,6 +309,7 @@ mod tests {
             expires_ms: 60_000,
             generation: 1,
             revoked: false,
+            barred: false,
         };
         let stake = Stake {
             id: id(11),

@@ -15,3 +15,4 @@ public native fun remove<K: copy + drop + store, V: store>(table: &mut Table<K, 
 public native fun contains<K: copy + drop + store, V: store>(table: &Table<K, V>, k: K): bool;
 public native fun length<K: copy + drop + store, V: store>(table: &Table<K, V>): u64;
 public native fun is_empty<K: copy + drop + store, V: store>(table: &Table<K, V>): bool;
+public native fun drop<K: copy + drop + store, V: drop + store>(table: Table<K, V>);

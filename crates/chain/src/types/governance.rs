@@ -10,11 +10,20 @@ pub struct Governance {
     pub version: u64,
     /// The cluster that is governed.
     pub cluster: Address,
-    /// Ids of the live capabilities.
-    pub caps: Vec<Address>,
+    /// The live capabilities.
+    pub caps: Vec<LiveCap>,
 }
 
-/// `governance::AdminCap`: the right to change a cluster. Owned.
+/// `governance::LiveCap`: a capability that was not revoked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LiveCap {
+    /// Its object id.
+    pub cap: Address,
+    /// When it ends, milliseconds since the Unix epoch.
+    pub expires_ms: u64,
+}
+
+/// `governance::AdminCap`: the right to change a cluster. Owned, and cannot be transferred.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AdminCap {
     /// Its object id.

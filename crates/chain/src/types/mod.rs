@@ -7,7 +7,7 @@ mod tier;
 
 pub use cluster::{Cluster, Config, Grant, Names, TierTerms};
 pub use enclave::{Enclave, Measurement, Registry};
-pub use governance::{AdminCap, Governance};
+pub use governance::{AdminCap, Governance, LiveCap};
 pub use seal_token::SealToken;
 pub use stake::Stake;
 pub use tier::Tier;

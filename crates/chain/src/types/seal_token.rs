@@ -28,4 +28,6 @@ pub struct SealToken {
     pub generation: u64,
     /// Whether it was revoked.
     pub revoked: bool,
+    /// Whether governance revoked it: then it stays revoked.
+    pub barred: bool,
 }
