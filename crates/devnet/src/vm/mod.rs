@@ -14,19 +14,37 @@
 //! each other by original identifiers. [`Backing::linked`] says which storage identifier stands for
 //! an original one; each package is linked by its own table.
 
+mod arith;
+mod binary;
+mod codec;
 mod error;
+mod exec;
+mod fault;
+mod loader;
+mod machine;
+mod module;
+mod natives;
+mod objects;
 mod output;
+mod publish;
 mod session;
+mod types;
+mod u256;
+mod value;
 
+use std::collections::HashMap;
+use std::fmt;
 use std::sync::Arc;
 
+use parking_lot::RwLock;
 use sui_sdk_types::{Address, Identifier, StructTag};
 
 pub use error::{Location, Primitive, Resource, VmError};
 pub use output::{ChildChange, ChildFate, EmittedEvent, LoadedChild, NewOwner, SessionOutput, Transfer};
-pub use session::{
-    AbilitySet, Arg, FunctionInfo, Param, Passing, Publication, Published, Session, Value, Visibility,
-};
+pub use publish::{Publication, Published, module_name};
+pub use session::{AbilitySet, Arg, FunctionInfo, Param, Passing, Session, Value, Visibility};
+
+use module::Module;
 
 /// What a session may use up before it is stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,6 +108,13 @@ pub trait Backing {
         None
     }
 
+    /// Whether the object `id` is a shared input of the transaction, so that code that takes it by
+    /// value may share it again.
+    fn is_shared(&self, id: Address) -> bool {
+        let _ = id;
+        false
+    }
+
     /// Storage identifier that the package with storage identifier `package` uses for the package
     /// with original identifier `original`. The default: packages that were never upgraded.
     fn linked(&self, package: Address, original: Address) -> Address {
@@ -105,13 +130,31 @@ pub trait Backing {
     }
 }
 
-/// Loaded modules, shared by all sessions.
-#[derive(Debug, Default)]
-pub struct Vm {}
+/// Loaded modules, shared by all sessions of one chain.
+#[derive(Default)]
+pub struct Vm {
+    /// By storage identifier of the package, then by name.
+    modules: RwLock<HashMap<Address, HashMap<Identifier, Arc<Module>>>>,
+}
 
 impl Vm {
     /// An interpreter that has loaded nothing yet.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    fn cached(&self, package: Address, name: &Identifier) -> Option<Arc<Module>> {
+        self.modules.read().get(&package)?.get(name).cloned()
+    }
+
+    fn cache(&self, module: Arc<Module>) {
+        let mut modules = self.modules.write();
+        modules.entry(module.package).or_default().insert(module.name.clone(), module);
+    }
+}
+
+impl fmt::Debug for Vm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Vm").field("packages", &self.modules.read().len()).finish()
     }
 }

@@ -1,11 +1,17 @@
 //! One transaction's use of the interpreter.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use sui_sdk_types::{Address, Identifier, StructTag, TypeTag};
+use sui_sdk_types::{Address, Identifier, TypeTag};
 
-use super::{Backing, Limits, SessionOutput, TxContext, Vm, VmError};
+use super::codec;
+use super::error::VmError;
+use super::loader::Loader;
+use super::machine::{CONTEXT_SLOT, Machine};
+use super::module::Module;
+use super::types::{SUI, Type};
+use super::value::{Ref, Root, Value as Inner};
+use super::{Backing, Limits, SessionOutput, TxContext, Vm};
 
 /// What may be done with values of a type.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -68,8 +74,8 @@ pub struct FunctionInfo {
 }
 
 /// A Move value outside of running code. It does not know its type.
-#[derive(Clone, Debug)]
-pub struct Value(());
+#[derive(Debug)]
+pub struct Value(Inner);
 
 /// An argument of a call. The caller owns what is referred to, and finds it changed afterwards.
 #[derive(Debug)]
@@ -80,47 +86,17 @@ pub enum Arg<'v> {
     Ref(&'v mut Value),
 }
 
-/// A package to publish.
-#[derive(Clone, Debug)]
-pub struct Publication {
-    /// Storage identifier of the new package.
-    pub id: Address,
-    /// Its modules; their own address is `0x0`, or for an upgrade its original identifier.
-    pub modules: Vec<Vec<u8>>,
-    /// Original identifier of the package: `id`, unless it is an upgrade.
-    pub original: Address,
-    /// Storage identifier of each dependency, by original identifier.
-    pub linkage: BTreeMap<Address, Address>,
-    /// Storage identifier of the version that first had a type, for types that are older than this
-    /// version; by module and type name.
-    pub type_origins: BTreeMap<(Identifier, Identifier), Address>,
-}
-
-/// A package that was checked and can be called in the same session.
-#[derive(Clone, Debug)]
-pub struct Published {
-    /// Bytes of each module, now with the package's own address.
-    pub modules: BTreeMap<Identifier, Arc<[u8]>>,
-    /// Modules and names of the package's structs and enums, in order.
-    pub datatypes: Vec<(Identifier, Identifier)>,
-    /// Original identifiers of the packages that the modules use.
-    pub dependencies: Vec<Address>,
-    /// Modules with a function `init`.
-    pub initializers: Vec<Identifier>,
-}
-
 /// The interpreter at work for one transaction.
 pub struct Session<'a> {
-    vm: &'a Vm,
-    backing: &'a dyn Backing,
-    context: TxContext,
+    pub(super) machine: Machine<'a>,
     limits: Limits,
 }
 
 impl<'a> Session<'a> {
     /// Starts.
     pub fn new(vm: &'a Vm, backing: &'a dyn Backing, context: TxContext, limits: Limits) -> Self {
-        Self { vm, backing, context, limits }
+        let machine = Machine::new(Loader::new(vm, backing), context, limits.instructions);
+        Self { machine, limits }
     }
 
     /// Looks a function up and fills in its type arguments, whose number and abilities are checked.
@@ -135,9 +111,14 @@ impl<'a> Session<'a> {
         function: &Identifier,
         type_arguments: &[TypeTag],
     ) -> Result<FunctionInfo, VmError> {
-        let _ =
-            (self.vm, self.backing, &self.context, self.limits, package, module, function, type_arguments);
-        Err(VmError::Unsupported("function".into()))
+        let call = self.prepare(package, module, function, type_arguments)?;
+        let params = |types: &[Type]| types.iter().map(param).collect::<Result<_, _>>();
+        Ok(FunctionInfo {
+            visibility: call.visibility,
+            is_entry: call.entry,
+            params: params(&call.params)?,
+            returns: params(&call.returns)?,
+        })
     }
 
     /// Abilities of a type.
@@ -146,7 +127,7 @@ impl<'a> Session<'a> {
     ///
     /// If there is no such type.
     pub fn abilities(&mut self, ty: &TypeTag) -> Result<AbilitySet, VmError> {
-        Err(VmError::Unsupported(ty.to_string()))
+        self.machine.loader.ty(ty).map(|ty| ty.ability_set())
     }
 
     /// Reads a value; checks everything that its type demands (UTF-8 of strings, length of options).
@@ -155,8 +136,8 @@ impl<'a> Session<'a> {
     ///
     /// If `bytes` are not exactly one value of the type.
     pub fn deserialize(&mut self, ty: &TypeTag, bytes: &[u8]) -> Result<Value, VmError> {
-        let _ = bytes;
-        Err(VmError::Unsupported(ty.to_string()))
+        let ty = self.machine.loader.ty(ty)?;
+        codec::decode(&ty, bytes).map(Value)
     }
 
     /// Writes a value as BCS.
@@ -165,8 +146,15 @@ impl<'a> Session<'a> {
     ///
     /// If there is no such type, or the value is not of it.
     pub fn serialize(&mut self, ty: &TypeTag, value: &Value) -> Result<Vec<u8>, VmError> {
-        let _ = value;
-        Err(VmError::Unsupported(ty.to_string()))
+        let resolved = self.machine.loader.ty(ty)?;
+        if !codec::conforms(&value.0, &resolved)? {
+            let problem = "the value has another type";
+            return Err(VmError::Value { ty: Box::new(ty.clone()), problem });
+        }
+        codec::encode(&value.0, &mut self.machine.fuel).map_err(|fault| match VmError::try_from(fault) {
+            Ok(error) => error,
+            Err(problem) => VmError::Value { ty: Box::new(ty.clone()), problem },
+        })
     }
 
     /// Number of bytes of the value of type `ty` that `bytes` start with.
@@ -175,20 +163,20 @@ impl<'a> Session<'a> {
     ///
     /// If they start with no such value.
     pub fn measure(&mut self, ty: &TypeTag, bytes: &[u8]) -> Result<usize, VmError> {
-        let _ = bytes;
-        Err(VmError::Unsupported(ty.to_string()))
+        let ty = self.machine.loader.ty(ty)?;
+        codec::measure(&ty, bytes)
     }
 
     /// Calls a function, whatever its visibility. `arguments` are those of the parameters that are
-    /// not [`Param::is_tx_context`]; values must be of the parameters' types (the caller checks, with
-    /// [`Session::function`]). Referred-to values are changed in place, also if the call fails.
+    /// not [`Param::is_tx_context`]. Referred-to values are changed in place; if the call fails,
+    /// what they hold is unspecified.
     ///
     /// Results are returned with their types; a function that returns references cannot be called.
     ///
     /// # Errors
     ///
-    /// If the function does not run to its end. The session is of no further use then, except for
-    /// [`Session::instructions`].
+    /// If an argument does not fit its parameter, or the function does not run to its end. The
+    /// session is of no further use then, except for [`Session::instructions`].
     pub fn call(
         &mut self,
         package: Address,
@@ -197,45 +185,75 @@ impl<'a> Session<'a> {
         type_arguments: &[TypeTag],
         arguments: Vec<Arg<'_>>,
     ) -> Result<Vec<(TypeTag, Value)>, VmError> {
-        let _ = (package, module, function, type_arguments, arguments);
-        Err(VmError::Unsupported("call".into()))
+        let call = self.prepare(package, module, function, type_arguments)?;
+        let tags: Option<Vec<TypeTag>> = call.returns.iter().map(Type::tag).collect();
+        let tags =
+            tags.ok_or_else(|| VmError::Unsupported(format!("{function}, which returns references,")))?;
+        let mut lent = Vec::new();
+        let mut values = Vec::with_capacity(call.params.len());
+        let mut arguments = arguments.into_iter().enumerate();
+        for param in &call.params {
+            if is_tx_context(param) {
+                values.push(self.context_reference());
+                continue;
+            }
+            let missing = || argument(values.len(), "it is missing");
+            let (index, given) = arguments.next().ok_or_else(missing)?;
+            values.push(self.pass(index, param, given, &mut lent)?);
+        }
+        if let Some((index, _)) = arguments.next() {
+            return Err(argument(index, "there is no parameter for it"));
+        }
+        self.machine.entry = Some((package, module.clone()));
+        let returned = self.machine.run(&call.module, call.function, call.type_args, values)?;
+        for (slot, owner) in lent {
+            if let Some(value) = self.machine.slots.get_mut(slot as usize) {
+                *owner = Value(std::mem::take(value));
+            }
+        }
+        Ok(tags.into_iter().zip(returned.into_iter().map(Value)).collect())
     }
 
-    /// Gives a package's modules their address, checks and links them. From now on this session can
-    /// call it; others can when [`Backing`] has it.
-    ///
-    /// # Errors
-    ///
-    /// If a module is malformed, is there twice, or does not fit what it uses.
-    pub fn publish(&mut self, publication: Publication) -> Result<Published, VmError> {
-        let _ = publication;
-        Err(VmError::Unsupported("publish".into()))
-    }
-
-    /// Runs the `init` functions of a package published in this session, with one-time witnesses for
-    /// those that take one.
-    ///
-    /// # Errors
-    ///
-    /// As [`Session::call`].
-    pub fn initialize(&mut self, published: &Published, package: Address) -> Result<(), VmError> {
-        let _ = (published, package);
-        Err(VmError::Unsupported("init".into()))
+    /// Checks one argument and makes it an operand.
+    fn pass<'v>(
+        &mut self,
+        index: usize,
+        param: &Type,
+        given: Arg<'v>,
+        lent: &mut Vec<(u32, &'v mut Value)>,
+    ) -> Result<Inner, VmError> {
+        let fits = match &given {
+            Arg::Value(value) => !param.is_reference() && codec::conforms(&value.0, param)?,
+            Arg::Ref(value) => param.is_reference() && codec::conforms(&value.0, param.referent())?,
+        };
+        if !fits {
+            return Err(argument(index, "it does not have the parameter's type"));
+        }
+        match given {
+            Arg::Value(value) => Ok(value.0),
+            Arg::Ref(value) => {
+                let slot = self.machine.new_slot(std::mem::take(&mut value.0));
+                let slot = slot.map_err(|_| argument(index, "there are too many"))?;
+                lent.push((slot, value));
+                Ok(Inner::Ref(Ref::new(Root::Slot(slot))))
+            }
+        }
     }
 
     /// Derives a new object identifier and counts the object as created.
     pub fn fresh_id(&mut self) -> Address {
-        Address::ZERO
+        let digest = self.machine.context.digest;
+        self.machine.objects.fresh_id(&digest)
     }
 
     /// Counts an object as deleted, as `0x2::object::delete` does.
     pub fn delete_id(&mut self, id: Address) {
-        let _ = id;
+        self.machine.objects.record_deleted(id);
     }
 
     /// Instructions used so far.
     pub fn instructions(&self) -> u64 {
-        0
+        self.limits.instructions - self.machine.fuel
     }
 
     /// Ends the session.
@@ -244,7 +262,79 @@ impl<'a> Session<'a> {
     ///
     /// If an object cannot be encoded, or is larger than an object may be.
     pub fn finish(self) -> Result<SessionOutput, VmError> {
-        let _: Option<StructTag> = None;
-        Ok(SessionOutput::default())
+        let instructions = self.instructions();
+        self.machine.output(instructions)
     }
+
+    pub(super) fn context_reference(&self) -> Inner {
+        Inner::Ref(Ref::new(Root::Slot(CONTEXT_SLOT)))
+    }
+
+    fn prepare(
+        &mut self,
+        package: Address,
+        name: &Identifier,
+        function: &Identifier,
+        type_arguments: &[TypeTag],
+    ) -> Result<Call, VmError> {
+        let module = self.machine.loader.module(package, name)?;
+        let missing =
+            || VmError::MissingFunction { package, module: name.clone(), function: function.clone() };
+        let (index, found) = module.function(function).ok_or_else(missing)?;
+        if found.type_params.len() != type_arguments.len() {
+            let (wanted, given) = (found.type_params.len(), type_arguments.len());
+            return Err(VmError::TypeArguments(format!("{name}::{function} takes {wanted}, not {given}")));
+        }
+        let mut type_args = Vec::with_capacity(type_arguments.len());
+        for (constraints, tag) in found.type_params.iter().zip(type_arguments) {
+            let ty = self.machine.loader.ty(tag)?;
+            if !ty.has(*constraints) {
+                let problem = format!("{tag} lacks an ability that {name}::{function} asks for");
+                return Err(VmError::TypeArguments(problem));
+            }
+            type_args.push(ty);
+        }
+        let fill =
+            |types: &[Type]| types.iter().map(|ty| ty.substitute(&type_args)).collect::<Result<_, _>>();
+        Ok(Call {
+            function: index,
+            visibility: found.visibility,
+            entry: found.entry,
+            params: fill(&found.params)?,
+            returns: fill(&found.returns)?,
+            module: Arc::clone(&module),
+            type_args,
+        })
+    }
+}
+
+/// A function with its type arguments filled in.
+struct Call {
+    module: Arc<Module>,
+    function: u16,
+    visibility: Visibility,
+    entry: bool,
+    type_args: Vec<Type>,
+    params: Vec<Type>,
+    returns: Vec<Type>,
+}
+
+fn argument(index: usize, problem: &str) -> VmError {
+    VmError::Argument { index: u16::try_from(index).unwrap_or(u16::MAX), problem: problem.into() }
+}
+
+fn is_tx_context(ty: &Type) -> bool {
+    let datatype = ty.referent().as_datatype();
+    ty.is_reference() && datatype.is_some_and(|datatype| datatype.is(SUI, "tx_context", "TxContext"))
+}
+
+fn param(ty: &Type) -> Result<Param, VmError> {
+    let passing = match ty {
+        Type::Reference(_) => Passing::Reference,
+        Type::MutableReference(_) => Passing::MutableReference,
+        _ => Passing::Value,
+    };
+    let nameless = || VmError::BadModule("a parameter's type has no name".into());
+    let tag = ty.referent().tag().ok_or_else(nameless)?;
+    Ok(Param { passing, ty: tag, is_tx_context: is_tx_context(ty) })
 }
