@@ -245,8 +245,10 @@ impl Store {
         match self.commit(Op::Compact(request)).await? {
             Reply::Compact(mut response) => {
                 if request.physical {
-                    let done = scrubbed.wait_for(|revision| *revision >= request.revision).await;
-                    done.map_err(|_| EtcdError::Stopped)?;
+                    tokio::select! {
+                        _done = scrubbed.wait_for(|revision| *revision >= request.revision) => {}
+                        _reason = self.failed() => return Err(EtcdError::Stopped),
+                    }
                 }
                 self.fill(&mut response.header);
                 Ok(response)

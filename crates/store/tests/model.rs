@@ -12,7 +12,7 @@ use common::{Changed, Model, changed, in_range};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use store::EtcdError;
-use store::mvcc::{Command, Op, Record, Reply, State, check_txn};
+use store::mvcc::{Change, Command, Op, Record, Reply, State, check_txn};
 use store::proto::{CompactionRequest, LeaseGrantRequest, LeaseRevokeRequest, WatchCreateRequest};
 use store::watch::{Hub, Limits, Polled, StreamId};
 
@@ -35,6 +35,8 @@ struct Rig {
     told: BTreeMap<i64, Told>,
     created: Vec<WatchCreateRequest>,
     answered: usize,
+    /// Applied, but not told to the hub yet: the state is ahead of what is published.
+    unpublished: Vec<Vec<Change>>,
 }
 
 impl Rig {
@@ -49,6 +51,7 @@ impl Rig {
             told: BTreeMap::new(),
             created: Vec::new(),
             answered: 0,
+            unpublished: Vec::new(),
         }
     }
 
@@ -56,8 +59,7 @@ impl Rig {
         let mut changes = Vec::new();
         let before = self.model.at(i64::MAX);
         let reply = self.state.apply(Command::from(op), &mut changes);
-        let mut wake = Vec::new();
-        self.hub.publish(&changes, &mut wake);
+        self.unpublished.push(changes.clone());
         for change in &changes {
             let previous = change.previous.as_ref().map(|record| record.to_kv(false));
             assert_eq!(
@@ -116,6 +118,7 @@ impl Rig {
             Action::CancelWatch(id) => {
                 self.hub.cancel(self.stream, id);
             }
+            Action::Publish => self.publish(),
             Action::Progress => self.hub.request_progress(self.stream),
             Action::Poll(times) => {
                 for _ in 0..times {
@@ -125,6 +128,12 @@ impl Rig {
         }
         assert_eq!(self.state.revision(), self.model.revision);
         assert_eq!(self.state.compact_revision(), self.model.compacted);
+    }
+
+    fn publish(&mut self) {
+        for changes in std::mem::take(&mut self.unpublished) {
+            self.hub.publish(&changes, &mut Vec::new());
+        }
     }
 
     fn restore(&mut self, stride: usize) {
@@ -202,6 +211,7 @@ impl Rig {
     }
 
     fn finish(mut self) {
+        self.publish();
         while self.poll() {}
         for (id, told) in &self.told {
             let expected: Vec<Changed> = expected(&self.model, told).cloned().collect();

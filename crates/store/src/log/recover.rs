@@ -42,7 +42,7 @@ pub(crate) fn recover(
     replay.check_anchor(anchor.is_some())?;
 
     let identity = Identity {
-        store_id: replay.store_id.unwrap_or_else(rand::random),
+        store_id: replay.store_id.or(anchored.map(|point| point.store_id)).unwrap_or_else(rand::random),
         anchored: anchor.is_some() || replay.was_anchored,
         keyring: keyring.clone(),
     };
@@ -50,10 +50,19 @@ pub(crate) fn recover(
         directory.cut_segment(number, end)?;
     }
     remove_outdated(directory, &listing.snapshots, &listing.segments, &needed)?;
+    let position = replay.position;
+    if let Some(anchor) = anchor {
+        // Before the first file says that there is an anchor: a crash in between must not look like a lost one.
+        anchor.store(&AnchorPoint {
+            store_id: identity.store_id,
+            sequence: position.sequence,
+            revision: replay.state.revision(),
+            chain: position.chain,
+        })?;
+    }
     let number = listing.segments.last().map_or(1, |last| last + 1);
     let known = needed.iter().map(|(number, header)| (*number, header.start.sequence));
     let inventory = Arc::new(Inventory::new(directory.clone(), known, replay.log_bytes, replay.snapshot));
-    let position = replay.position;
     let segments = Segments::begin(
         directory.clone(),
         identity.clone(),
@@ -62,15 +71,6 @@ pub(crate) fn recover(
         number,
         position,
     )?;
-    if let Some(anchor) = anchor {
-        // From now on a copy without anchor is refused.
-        anchor.store(&AnchorPoint {
-            store_id: identity.store_id,
-            sequence: position.sequence,
-            revision: replay.state.revision(),
-            chain: position.chain,
-        })?;
-    }
     Ok(Recovered { state: replay.state, segments, inventory, identity, cut: replay.cut })
 }
 

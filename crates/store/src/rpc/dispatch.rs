@@ -22,6 +22,8 @@ pub(super) struct Context {
     pub(super) urls: Arc<[String]>,
     /// Streams end when this is cancelled.
     pub(super) stop: CancellationToken,
+    /// Connections end when this is cancelled, whatever they are doing.
+    pub(super) kill: CancellationToken,
 }
 
 pub(super) type HttpRequest = Request<Incoming>;

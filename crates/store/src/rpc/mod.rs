@@ -3,6 +3,7 @@
 mod auth;
 mod cluster;
 mod dispatch;
+mod hello;
 mod kv;
 mod lease;
 mod maintenance;

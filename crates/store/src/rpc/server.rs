@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener, UnixStream};
 use tokio::sync::Semaphore;
@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::dispatch::{Context, dispatch};
+use super::hello::{Hello, Version};
 use super::tls::Acceptor;
 use crate::listen::Listener;
 use crate::{Store, StoreError};
@@ -81,7 +82,7 @@ impl Server {
     /// The store has stopped.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), StoreError> {
         let urls: Arc<[String]> = self.urls().into();
-        let stop = CancellationToken::new();
+        let (stop, kill) = (CancellationToken::new(), CancellationToken::new());
         let connections = TaskTracker::new();
         let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
         let mut sockets = Vec::new();
@@ -89,7 +90,12 @@ impl Server {
             if let Bound::Unix(_, path) = &bound {
                 sockets.push(path.clone());
             }
-            let context = Context { store: self.store.clone(), urls: urls.clone(), stop: stop.clone() };
+            let context = Context {
+                store: self.store.clone(),
+                urls: urls.clone(),
+                stop: stop.clone(),
+                kill: kill.clone(),
+            };
             connections.spawn(accept(bound, context, connections.clone(), room.clone()));
         }
         tracing::info!(?urls, "serving etcd clients");
@@ -101,6 +107,8 @@ impl Server {
         connections.close();
         if tokio::time::timeout(DRAIN, connections.wait()).await.is_err() {
             tracing::warn!("some clients did not let go");
+            kill.cancel();
+            connections.wait().await;
         }
         for path in sockets {
             let _gone = std::fs::remove_file(path);
@@ -207,31 +215,60 @@ impl Bound {
 }
 
 async fn converse<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(stream: S, context: Context) {
-    let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HANDSHAKE);
-    builder
-        .http2()
-        .timer(TokioTimer::new())
-        .max_concurrent_streams(MAX_STREAMS)
-        .initial_stream_window_size(STREAM_WINDOW)
-        .initial_connection_window_size(CONNECTION_WINDOW)
-        .keep_alive_interval(PING)
-        .keep_alive_timeout(HANDSHAKE);
-    let stop = context.stop.clone();
+    let hello = tokio::select! {
+        hello = tokio::time::timeout(HANDSHAKE, Hello::read(stream)) => hello,
+        () = context.stop.cancelled() => return,
+    };
+    let (stream, version) = match hello {
+        Ok(Ok(Hello { stream, version })) => (TokioIo::new(stream), version),
+        Ok(Err(error)) => return tracing::debug!(%error, "connection ended before a request"),
+        Err(_) => return tracing::debug!("a client said nothing"),
+    };
+    let (stop, kill) = (context.stop.clone(), context.kill.clone());
     let service = service_fn(move |request: http::Request<Incoming>| {
         let context = context.clone();
         async move { Ok::<_, Infallible>(dispatch(context, request).await) }
     });
-    let connection = builder.serve_connection(TokioIo::new(stream), service);
-    let mut connection = std::pin::pin!(connection);
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = stop.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
+    let talk = async {
+        match version {
+            Version::Http1 => {
+                let mut builder = http1::Builder::new();
+                builder.timer(TokioTimer::new()).header_read_timeout(HANDSHAKE);
+                let mut connection = std::pin::pin!(builder.serve_connection(stream, service));
+                tokio::select! {
+                    ended = connection.as_mut() => ended,
+                    () = stop.cancelled() => {
+                        connection.as_mut().graceful_shutdown();
+                        connection.await
+                    }
+                }
+            }
+            Version::Http2 => {
+                let mut builder = http2::Builder::new(TokioExecutor::new());
+                builder
+                    .timer(TokioTimer::new())
+                    .max_concurrent_streams(MAX_STREAMS)
+                    .initial_stream_window_size(STREAM_WINDOW)
+                    .initial_connection_window_size(CONNECTION_WINDOW)
+                    .keep_alive_interval(PING)
+                    .keep_alive_timeout(HANDSHAKE);
+                let mut connection = std::pin::pin!(builder.serve_connection(stream, service));
+                tokio::select! {
+                    ended = connection.as_mut() => ended,
+                    () = stop.cancelled() => {
+                        connection.as_mut().graceful_shutdown();
+                        connection.await
+                    }
+                }
+            }
         }
     };
-    if let Err(error) = ended {
-        tracing::debug!(error, "connection ended");
+    tokio::select! {
+        ended = talk => {
+            if let Err(error) = ended {
+                tracing::debug!(%error, "connection ended");
+            }
+        }
+        () = kill.cancelled() => {}
     }
 }

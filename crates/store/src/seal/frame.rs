@@ -186,3 +186,57 @@ impl Frame {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use ring::aead::{AES_256_GCM, UnboundKey};
+
+    use super::*;
+
+    fn key() -> LessSafeKey {
+        LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &[9; 32]).unwrap())
+    }
+
+    fn seal(texts: &[&[u8]]) -> Vec<Vec<u8>> {
+        let mut sealer = FrameSealer::new(key(), Position::default());
+        let seal = |text: &&[u8]| {
+            let mut buffer = Vec::new();
+            FrameSealer::begin(&mut buffer);
+            buffer.extend_from_slice(text);
+            sealer.finish(&mut buffer);
+            buffer
+        };
+        texts.iter().map(seal).collect()
+    }
+
+    #[test]
+    fn a_frame_of_another_past_is_refused() {
+        let (ours, theirs) = (seal(&[b"one", b"two"]), seal(&[b"uno", b"two"]));
+        let mixed = [ours[0].clone(), theirs[1].clone()].concat();
+        let mut reader = FrameReader::new(key(), Position::default(), 0);
+        assert_eq!(reader.next(&mixed), Next::Frame(b"one".to_vec()));
+        assert_eq!(reader.next(&mixed), Next::Broken(ours[0].len(), Reason::Changed));
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_sealed_is_read_back(texts in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 1..100), 0..8), reserved in 0..100usize) {
+            let texts: Vec<&[u8]> = texts.iter().map(Vec::as_slice).collect();
+            let mut bytes = seal(&texts).concat();
+            bytes.resize(bytes.len() + reserved, 0);
+            let mut reader = FrameReader::new(key(), Position::default(), 0);
+            for text in texts {
+                prop_assert_eq!(reader.next(&bytes), Next::Frame(text.to_vec()));
+            }
+            prop_assert_eq!(reader.next(&bytes), Next::End);
+        }
+
+        #[test]
+        fn any_bytes_are_read_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..300), offset in 0..400usize) {
+            let mut reader = FrameReader::new(key(), Position::default(), offset);
+            let outcome = reader.next(&bytes);
+            prop_assert!(matches!(outcome, Next::End | Next::Broken(..)), "{:?}", outcome);
+        }
+    }
+}

@@ -155,3 +155,60 @@ impl Reader<'_> {
         bytes
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn keyring(root: u8) -> Keyring {
+        Keyring::new(tee::SealingKey::from_bytes([root; 32]))
+    }
+
+    fn header() -> Header {
+        let start = Position { sequence: 6, tag: [7; 16], chain: [8; 32] };
+        Header {
+            kind: Kind::Segment,
+            anchored: true,
+            key_epoch: 3,
+            store_id: [1; 16],
+            salt: [2; 32],
+            number: 5,
+            start,
+        }
+    }
+
+    #[test]
+    fn reads_back_what_it_sealed_and_tells_a_wrong_key_from_damage() {
+        let bytes = header().seal(&keyring(1));
+        assert_eq!(bytes.len(), HEADER_BYTES);
+        assert_eq!(Header::open(&bytes, &keyring(1)), Ok(header()));
+        assert_eq!(Header::open(&bytes, &keyring(2)), Err(HeaderError::WrongKey));
+        for offset in 0..bytes.len() {
+            let mut changed = bytes.clone();
+            changed[offset] ^= 1;
+            assert!(
+                matches!(Header::open(&changed, &keyring(1)), Err(HeaderError::Tampered(_))),
+                "byte {offset}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_forged_checksum_does_not_help() {
+        let mut bytes = header().seal(&keyring(1));
+        bytes[11] ^= 1;
+        let checksum = digest(&SHA256, &bytes[..FIELDS_BYTES]);
+        bytes[FIELDS_BYTES..FIELDS_BYTES + CHECKSUM_BYTES]
+            .copy_from_slice(&checksum.as_ref()[..CHECKSUM_BYTES]);
+        assert_eq!(Header::open(&bytes, &keyring(1)), Err(HeaderError::Tampered(HEADER_BYTES as u64)));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_refused(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            prop_assert!(Header::open(&bytes, &keyring(1)).is_err());
+        }
+    }
+}

@@ -186,3 +186,90 @@ struct RecordWire {
     #[prost(int64, tag = "7")]
     lease: i64,
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::{Kind, Position};
+    use super::*;
+
+    fn keyring() -> Keyring {
+        Keyring::new(tee::SealingKey::from_bytes([1; 32]))
+    }
+
+    fn sealed(records: &[Record]) -> Vec<u8> {
+        let start = Position { sequence: 9, ..Position::default() };
+        let header = Header {
+            kind: Kind::Snapshot,
+            anchored: false,
+            key_epoch: 0,
+            store_id: [1; 16],
+            salt: [2; 32],
+            number: 9,
+            start,
+        };
+        let mut sealer = SnapshotSealer::new(&header, &keyring(), Vec::new(), &Image::default()).unwrap();
+        records.iter().for_each(|record| sealer.record(record).unwrap());
+        sealer.finish().unwrap()
+    }
+
+    fn read(bytes: &[u8]) -> Result<Vec<Record>, SnapshotReadError> {
+        let (_, _, mut reader) = SnapshotReader::open(bytes, &keyring())?;
+        let mut records = Vec::new();
+        while let Some(record) = reader.record()? {
+            records.push(record);
+        }
+        Ok(records)
+    }
+
+    fn record(number: i64, bytes: usize) -> Record {
+        Record {
+            key: number.to_string().into(),
+            value: vec![b'v'; bytes].into(),
+            create_revision: number,
+            mod_revision: number,
+            sub: 1,
+            version: 2,
+            lease: 3,
+        }
+    }
+
+    #[test]
+    fn chunks_cannot_be_left_out_moved_or_cut() {
+        let records: Vec<Record> = (1..6).map(|number| record(number, CHUNK_BYTES)).collect();
+        let bytes = sealed(&records);
+        assert_eq!(read(&bytes).unwrap(), records);
+        let chunk = |index: usize| {
+            let mut start = HEADER_BYTES;
+            for _ in 0..index {
+                let length = u32::from_le_bytes(bytes[start..start + 4].try_into().unwrap()) & !LAST;
+                start += 4 + length as usize + TAG_BYTES;
+            }
+            start
+        };
+        let (second, third, fourth) = (chunk(1), chunk(2), chunk(3));
+        let left_out = [&bytes[..second], &bytes[third..]].concat();
+        let moved =
+            [&bytes[..second], &bytes[third..fourth], &bytes[second..third], &bytes[fourth..]].concat();
+        let cut = bytes[..fourth].to_vec();
+        for damaged in [left_out, moved, cut] {
+            assert!(matches!(read(&damaged), Err(SnapshotReadError::Tampered(_))));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn reads_back_what_it_sealed(sizes in proptest::collection::vec(0..5000usize, 0..20)) {
+            let records: Vec<Record> = sizes.iter().enumerate().map(|(i, size)| record(i as i64, *size)).collect();
+            prop_assert_eq!(read(&sealed(&records)).unwrap(), records);
+        }
+
+        #[test]
+        fn any_bytes_behind_a_good_header_are_refused(tail in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let mut bytes = sealed(&[])[..HEADER_BYTES].to_vec();
+            bytes.extend_from_slice(&tail);
+            prop_assert!(matches!(read(&bytes), Err(SnapshotReadError::Tampered(_))));
+        }
+    }
+}

@@ -21,6 +21,7 @@ pub(crate) enum Action {
     Watch(WatchCreateRequest),
     CancelWatch(i64),
     Progress,
+    Publish,
     Poll(usize),
 }
 
@@ -154,6 +155,7 @@ pub(crate) fn action() -> impl Strategy<Value = Action> {
         2 => watch().prop_map(Action::Watch),
         1 => (0..4i64).prop_map(Action::CancelWatch),
         1 => Just(Action::Progress),
+        6 => Just(Action::Publish),
         3 => (1..6usize).prop_map(Action::Poll),
     ]
 }

@@ -1,0 +1,461 @@
+//! The server as clients see it, over TCP, unix sockets and TLS.
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+#[path = "common/client.rs"]
+mod client;
+#[path = "common/tls.rs"]
+mod tls;
+
+use std::time::{Duration, Instant};
+
+use client::{Client, Served, config};
+use store::proto::*;
+use store::{Listener, prefix_end};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::timeout;
+use tonic::{Code, Status, Streaming};
+
+const SOON: Duration = Duration::from_secs(10);
+
+fn put(key: &str, value: &str) -> PutRequest {
+    PutRequest { key: key.to_owned().into(), value: value.to_owned().into(), ..PutRequest::default() }
+}
+
+fn get(key: &str) -> RangeRequest {
+    RangeRequest { key: key.to_owned().into(), ..RangeRequest::default() }
+}
+
+fn prefix(key: &str) -> RangeRequest {
+    RangeRequest { range_end: prefix_end(key.as_bytes()), ..get(key) }
+}
+
+async fn written(client: &Client, key: &str, value: &str) -> i64 {
+    let response: PutResponse = client.call("KV/Put", put(key, value)).await.unwrap();
+    response.header.unwrap().revision
+}
+
+fn values(response: &RangeResponse) -> Vec<String> {
+    response.kvs.iter().map(|kv| String::from_utf8(kv.value.to_vec()).unwrap()).collect()
+}
+
+fn refused<A: std::fmt::Debug>(answer: Result<A, Status>) -> (Code, String) {
+    let status = answer.unwrap_err();
+    (status.code(), status.message().to_owned())
+}
+
+#[tokio::test]
+async fn reads_what_was_written_and_errors_are_etcds() {
+    let served = Served::start().await;
+    let client = served.client().await;
+    let first = written(&client, "a", "1").await;
+    assert_eq!(first, 2, "the first write of a fresh store, as in etcd");
+    written(&client, "a", "2").await;
+    written(&client, "ab", "3").await;
+    let found: RangeResponse = client.call("KV/Range", prefix("a")).await.unwrap();
+    assert_eq!((values(&found), found.count), (vec!["2".into(), "3".into()], 2));
+    let header = found.header.unwrap();
+    assert!(header.cluster_id != 0 && header.member_id != 0 && header.revision == 4);
+    let old: RangeResponse =
+        client.call("KV/Range", RangeRequest { revision: first, ..get("a") }).await.unwrap();
+    assert_eq!(values(&old), ["1"]);
+
+    let swap = |revision| TxnRequest {
+        compare: vec![Compare {
+            target: CompareTarget::Mod as i32,
+            key: "a".into(),
+            target_union: Some(TargetUnion::ModRevision(revision)),
+            ..Compare::default()
+        }],
+        success: vec![Request::Put(put("a", "swapped")).into()],
+        failure: vec![Request::Range(get("a")).into()],
+    };
+    let lost: TxnResponse = client.call("KV/Txn", swap(first)).await.unwrap();
+    assert!(!lost.succeeded);
+    assert!(matches!(&lost.responses[0].response, Some(Response::Range(range)) if values(range) == ["2"]));
+    let won: TxnResponse = client.call("KV/Txn", swap(first + 1)).await.unwrap();
+    assert!(won.succeeded);
+
+    let compact = CompactionRequest { revision: 4, physical: true };
+    let _: CompactionResponse = client.call("KV/Compact", compact).await.unwrap();
+    for (answer, code, text) in [
+        (
+            client.call("KV/Range", RangeRequest { revision: 2, ..get("a") }).await,
+            Code::OutOfRange,
+            "etcdserver: mvcc: required revision has been compacted",
+        ),
+        (
+            client.call("KV/Range", RangeRequest { revision: 99, ..get("a") }).await,
+            Code::OutOfRange,
+            "etcdserver: mvcc: required revision is a future revision",
+        ),
+        (client.call("KV/Range", get("")).await, Code::InvalidArgument, "etcdserver: key is not provided"),
+        (
+            client.call("KV/Range", RangeRequest { sort_order: 9, ..get("a") }).await,
+            Code::InvalidArgument,
+            "etcdserver: invalid sort option",
+        ),
+    ] {
+        assert_eq!(refused::<RangeResponse>(answer), (code, text.to_owned()));
+    }
+    let twice = TxnRequest {
+        success: vec![Request::Put(put("x", "")).into(), Request::Put(put("x", "")).into()],
+        ..TxnRequest::default()
+    };
+    let answer = client.call::<_, TxnResponse>("KV/Txn", twice).await;
+    assert_eq!(
+        refused(answer),
+        (Code::InvalidArgument, "etcdserver: duplicate key given in txn request".to_owned())
+    );
+    let big = put("big", &"x".repeat(1_600_000));
+    let answer = client.call::<_, PutResponse>("KV/Put", big).await;
+    assert_eq!(refused(answer), (Code::InvalidArgument, "etcdserver: request is too large".to_owned()));
+    let answer = client.call::<_, PutResponse>("KV/Frobnicate", put("x", "")).await;
+    assert_eq!(refused(answer).0, Code::Unimplemented);
+    served.stop().await;
+}
+
+#[tokio::test]
+async fn a_range_stream_is_the_range_in_parts() {
+    let served = Served::start().await;
+    let client = served.client().await;
+    for key in 0..30 {
+        written(&client, &format!("k{key:02}"), &"v".repeat(100_000)).await;
+    }
+    let whole: RangeResponse =
+        client.call("KV/Range", RangeRequest { limit: 25, ..prefix("k") }).await.unwrap();
+    let request = RangeRequest { limit: 25, ..prefix("k") };
+    let mut parts: Streaming<RangeStreamResponse> = client.stream("KV/RangeStream", request).await.unwrap();
+    let (mut merged, mut count) = (RangeResponse::default(), 0);
+    while let Some(part) = parts.message().await.unwrap() {
+        let part = part.range_response.unwrap();
+        merged = RangeResponse { kvs: [merged.kvs, part.kvs.clone()].concat(), ..part };
+        count += 1;
+    }
+    assert_eq!(merged, whole);
+    assert!(count > 1 && whole.more && whole.count == 30);
+    served.stop().await;
+}
+
+struct Watch {
+    requests: tokio::sync::mpsc::Sender<WatchRequest>,
+    responses: Streaming<WatchResponse>,
+}
+
+impl Watch {
+    async fn open(client: &Client) -> Self {
+        let (requests, responses) = client.talk("Watch/Watch").await;
+        Self { requests, responses }
+    }
+
+    async fn ask(&self, union: WatchRequestUnion) {
+        self.requests.send(WatchRequest { request_union: Some(union) }).await.unwrap();
+    }
+
+    async fn create(&mut self, request: WatchCreateRequest) -> WatchResponse {
+        self.ask(WatchRequestUnion::Create(request)).await;
+        let created = self.next().await;
+        assert!(created.created);
+        created
+    }
+
+    async fn next(&mut self) -> WatchResponse {
+        timeout(SOON, self.responses.message()).await.expect("a response in time").unwrap().unwrap()
+    }
+}
+
+fn watch(key: &str, start_revision: i64) -> WatchCreateRequest {
+    WatchCreateRequest {
+        key: key.to_owned().into(),
+        range_end: prefix_end(key.as_bytes()),
+        start_revision,
+        prev_kv: true,
+        ..WatchCreateRequest::default()
+    }
+}
+
+fn told(response: &WatchResponse) -> Vec<(i32, String, Option<String>)> {
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    let event = |event: &Event| {
+        let kv = event.kv.as_ref().unwrap();
+        (event.r#type, text(&kv.value), event.prev_kv.as_ref().map(|kv| text(&kv.value)))
+    };
+    response.events.iter().map(event).collect()
+}
+
+#[tokio::test]
+async fn watches_history_then_what_comes() {
+    let served = Served::start().await;
+    let client = served.client().await;
+    let first = written(&client, "w/a", "1").await;
+    written(&client, "w/a", "2").await;
+    written(&client, "other", "x").await;
+    let mut watches = Watch::open(&client).await;
+    watches.create(watch("w/", first)).await;
+    let history = watches.next().await;
+    assert_eq!(told(&history), [(0, "1".into(), None), (0, "2".into(), Some("1".into()))]);
+    let delete = DeleteRangeRequest { key: "w/a".into(), ..DeleteRangeRequest::default() };
+    let _: DeleteRangeResponse = client.call("KV/DeleteRange", delete).await.unwrap();
+    assert_eq!(told(&watches.next().await), [(1, String::new(), Some("2".into()))]);
+
+    watches.ask(WatchRequestUnion::Progress(WatchProgressRequest {})).await;
+    let progress = watches.next().await;
+    assert_eq!((progress.watch_id, progress.header.unwrap().revision), (-1, served.store.revision()));
+
+    let second = watches.create(watch("w/", 0)).await;
+    watches.ask(WatchRequestUnion::Cancel(WatchCancelRequest { watch_id: second.watch_id })).await;
+    let cancelled = watches.next().await;
+    assert!(cancelled.canceled && cancelled.watch_id == second.watch_id && cancelled.compact_revision == 0);
+
+    let compact = CompactionRequest { revision: served.store.revision(), physical: false };
+    let _: CompactionResponse = client.call("KV/Compact", compact).await.unwrap();
+    watches.create(watch("w/", first)).await;
+    let gone = watches.next().await;
+    assert!(gone.canceled && gone.compact_revision == compact.revision);
+    served.stop().await;
+}
+
+#[tokio::test]
+async fn a_reader_that_sleeps_gets_everything_in_order() {
+    const WRITES: i64 = 12_000;
+    let served = Served::start().await;
+    let client = served.client().await;
+    let mut watches = Watch::open(&client).await;
+    watches.create(watch("s/", 0)).await;
+    let first = served.store.revision() + 1;
+    // Far more than the stream may hold, while nobody reads.
+    let writers = (0..8).map(|writer| {
+        let store = served.store.clone();
+        tokio::spawn(async move {
+            for _ in 0..WRITES / 8 {
+                store.put(put(&format!("s/{writer}"), &"v".repeat(500))).await.unwrap();
+            }
+        })
+    });
+    for writer in writers.collect::<Vec<_>>() {
+        writer.await.unwrap();
+    }
+    let mut next = first;
+    while next < first + WRITES {
+        for event in watches.next().await.events {
+            assert_eq!(event.kv.unwrap().mod_revision, next);
+            next += 1;
+        }
+    }
+    served.stop().await;
+}
+
+#[tokio::test]
+async fn a_lease_takes_its_keys_along_and_not_before_its_time() {
+    let served = Served::start().await;
+    let client = served.client().await;
+    let grant = LeaseGrantRequest { ttl: 2, id: 0 };
+    let lease: LeaseGrantResponse = client.call("Lease/LeaseGrant", grant).await.unwrap();
+    let held = PutRequest { lease: lease.id, ..put("held", "x") };
+    let _: PutResponse = client.call("KV/Put", held).await.unwrap();
+    let ask = LeaseTimeToLiveRequest { id: lease.id, keys: true };
+    let left: LeaseTimeToLiveResponse = client.call("Lease/LeaseTimeToLive", ask).await.unwrap();
+    assert_eq!((left.granted_ttl, left.keys), (2, vec!["held".into()]));
+
+    // A restart gives it its whole time again.
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    let home = served.stop().await;
+    let config = config(home.path());
+    let served = Served::start_with(home, config, Vec::new()).await;
+    let client = served.client().await;
+    let started = Instant::now();
+    let mut alive: (_, Streaming<LeaseKeepAliveResponse>) = client.talk("Lease/LeaseKeepAlive").await;
+    alive.0.send(LeaseKeepAliveRequest { id: lease.id }).await.unwrap();
+    assert_eq!(alive.1.message().await.unwrap().unwrap().ttl, 2);
+    loop {
+        let found: RangeResponse = client.call("KV/Range", get("held")).await.unwrap();
+        if found.count == 0 {
+            break;
+        }
+        assert!(started.elapsed() < SOON, "the lease never expires");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!(started.elapsed() >= Duration::from_secs(2), "expired after {:?}", started.elapsed());
+    alive.0.send(LeaseKeepAliveRequest { id: lease.id }).await.unwrap();
+    assert_eq!(alive.1.message().await.unwrap().unwrap().ttl, 0);
+    let revoke = LeaseRevokeRequest { id: lease.id };
+    let answer = client.call::<_, LeaseRevokeResponse>("Lease/LeaseRevoke", revoke).await;
+    assert_eq!(refused(answer), (Code::NotFound, "etcdserver: requested lease not found".to_owned()));
+    served.stop().await;
+}
+
+#[tokio::test]
+async fn a_full_store_takes_deletions_and_compactions_until_the_alarm_is_disarmed() {
+    let home = tempfile::tempdir().unwrap();
+    let mut config = config(home.path());
+    config.quota_bytes = 100_000;
+    let served = Served::start_with(home, config, Vec::new()).await;
+    let client = served.client().await;
+    let full = (Code::ResourceExhausted, "etcdserver: mvcc: database space exceeded".to_owned());
+    let mut answer = Ok(PutResponse::default());
+    for _ in 0..200 {
+        answer = client.call::<_, PutResponse>("KV/Put", put("k", &"v".repeat(1000))).await;
+        if answer.is_err() {
+            break;
+        }
+    }
+    assert_eq!(refused(answer), full);
+    let txn = TxnRequest { success: vec![Request::Put(put("k", "v")).into()], ..TxnRequest::default() };
+    assert_eq!(refused(client.call::<_, TxnResponse>("KV/Txn", txn).await), full);
+    let grant = LeaseGrantRequest { ttl: 10, id: 0 };
+    assert_eq!(refused(client.call::<_, LeaseGrantResponse>("Lease/LeaseGrant", grant).await), full);
+    let status: StatusResponse = client.call("Maintenance/Status", StatusRequest {}).await.unwrap();
+    assert!(status.errors[0].contains("NOSPACE"), "{status:?}");
+
+    let raised: AlarmResponse = client.call("Maintenance/Alarm", AlarmRequest::default()).await.unwrap();
+    assert_eq!(raised.alarms.len(), 1);
+    let delete = DeleteRangeRequest { key: "k".into(), ..DeleteRangeRequest::default() };
+    let _: DeleteRangeResponse = client.call("KV/DeleteRange", delete).await.unwrap();
+    let compact = CompactionRequest { revision: served.store.revision(), physical: true };
+    let _: CompactionResponse = client.call("KV/Compact", compact).await.unwrap();
+    let AlarmMember { member_id, alarm } = raised.alarms[0];
+    let disarm = AlarmRequest { action: AlarmAction::Deactivate as i32, member_id, alarm };
+    let _: AlarmResponse = client.call("Maintenance/Alarm", disarm).await.unwrap();
+    written(&client, "k", "there is room again").await;
+    served.stop().await;
+}
+
+#[tokio::test]
+async fn status_members_hashes_and_snapshots() {
+    let served = Served::start().await;
+    let client = served.client().await;
+    for key in 0..100 {
+        written(&client, &format!("k{key}"), &"v".repeat(5000)).await;
+    }
+    let status: StatusResponse = client.call("Maintenance/Status", StatusRequest {}).await.unwrap();
+    assert_eq!((status.version.as_str(), status.leader), ("3.6.8", status.header.unwrap().member_id));
+    let members: MemberListResponse =
+        client.call("Cluster/MemberList", MemberListRequest::default()).await.unwrap();
+    assert_eq!(members.members[0].client_urls, served.urls);
+    let hash = async || {
+        let answer: HashKvResponse =
+            client.call("Maintenance/HashKV", HashKvRequest { revision: 50 }).await.unwrap();
+        answer.hash
+    };
+    let before = hash().await;
+    written(&client, "k1", "later").await;
+    assert_eq!(hash().await, before, "a hash at a revision does not change with what comes");
+
+    let mut blobs: Streaming<SnapshotResponse> =
+        client.stream("Maintenance/Snapshot", SnapshotRequest {}).await.unwrap();
+    let (mut bytes, mut remaining) = (Vec::new(), None);
+    while let Some(blob) = blobs.message().await.unwrap() {
+        bytes.extend_from_slice(&blob.blob);
+        remaining = Some(blob.remaining_bytes);
+    }
+    assert_eq!(remaining, Some(0));
+    assert_eq!(bytes.len() % 512, 32, "whole pages and a SHA-256, as etcd's tools expect");
+    let (body, digest) = bytes.split_at(bytes.len() - 32);
+    assert_eq!(ring::digest::digest(&ring::digest::SHA256, body).as_ref(), digest);
+    assert!(body.len() > 500_000);
+    let auth: AuthStatusResponse = client.call("Auth/AuthStatus", AnyRequest {}).await.unwrap();
+    assert!(!auth.enabled);
+    let answer = client.call::<_, HeaderResponse>("Auth/UserAdd", AnyRequest {}).await;
+    assert_eq!(
+        refused(answer),
+        (Code::FailedPrecondition, "etcdserver: authentication is not enabled".to_owned())
+    );
+    let answer = client.call::<_, HeaderResponse>("Cluster/MemberAdd", AnyRequest {}).await;
+    assert_eq!(refused(answer).0, Code::Unimplemented);
+    served.stop().await;
+}
+
+#[tokio::test]
+async fn speaks_over_a_unix_socket_that_a_dead_server_left_behind() {
+    use std::os::unix::fs::PermissionsExt;
+    let home = tempfile::tempdir().unwrap();
+    let socket = home.path().join("etcd.sock");
+    drop(std::os::unix::net::UnixListener::bind(&socket).unwrap());
+    assert!(socket.exists());
+    let config = config(home.path());
+    let served = Served::start_with(home, config, vec![Listener::Unix(socket.clone())]).await;
+    assert_eq!(std::fs::metadata(&socket).unwrap().permissions().mode() & 0o777, 0o600);
+    let client = Client::unix(socket.clone()).await;
+    written(&client, "a", "over a socket").await;
+    let found: RangeResponse = served.client().await.call("KV/Range", get("a")).await.unwrap();
+    assert_eq!(values(&found), ["over a socket"]);
+    let _home = served.stop().await;
+    assert!(!socket.exists(), "a server that ends takes its socket along");
+}
+
+#[tokio::test]
+async fn tls_needs_a_client_certificate_of_our_authority() {
+    let home = tempfile::tempdir().unwrap();
+    let ours = tls::Authority::new();
+    let files = ours.server_files(home.path());
+    let config = config(home.path());
+    let listener = Listener::Tcp { addr: ([127, 0, 0, 1], 0).into(), tls: Some(files) };
+    let served = Served::start_with(home, config, vec![listener]).await;
+    let url = &served.urls[1];
+    assert!(url.starts_with("https://127.0.0.1:"));
+
+    let client = Client::over(ours.channel(url, Some(&ours)).await.unwrap());
+    written(&client, "a", "over TLS").await;
+    for stranger in [None, Some(&tls::Authority::new())] {
+        // TLS 1.3 tells the client of the refusal only when it uses the connection.
+        let refusal = match ours.channel(url, stranger).await {
+            Ok(channel) => {
+                Client::over(channel).call::<_, PutResponse>("KV/Put", put("b", "")).await.is_err()
+            }
+            Err(_) => true,
+        };
+        assert!(
+            refusal,
+            "{}",
+            if stranger.is_some() { "a stranger's certificate" } else { "no certificate" }
+        );
+    }
+    assert_eq!(served.store.revision(), 2);
+    served.stop().await;
+}
+
+#[tokio::test]
+async fn pages_and_nonsense_on_the_same_port() {
+    let served = Served::start().await;
+    let address = served.urls[0].strip_prefix("http://").unwrap().to_owned();
+    let talk = async |bytes: &[u8]| {
+        let mut stream = tokio::net::TcpStream::connect(&address).await.unwrap();
+        let _refused = stream.write_all(bytes).await;
+        let mut answer = Vec::new();
+        let _reset = timeout(SOON, stream.read_to_end(&mut answer)).await.expect("an end in time");
+        String::from_utf8_lossy(&answer).into_owned()
+    };
+    let page = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    for (path, expected) in [
+        ("/health", "{\"health\":\"true\",\"reason\":\"\"}"),
+        ("/readyz", "ok"),
+        ("/version", "\"etcdserver\":\"3.6.8\""),
+        ("/metrics", "etcd_debugging_mvcc_current_revision 1\n"),
+        ("/etcdserverpb.KV/Range", "415"),
+        ("/nowhere", "404"),
+    ] {
+        let answer = talk(page(path).as_bytes()).await;
+        assert!(answer.contains(expected), "{path}: {answer}");
+    }
+    for nonsense in [
+        &b"\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\n\n"[..],
+        b"GET / HTTP/9.9\r\n\r\n",
+        &[0xff; 70_000],
+    ] {
+        talk(nonsense).await;
+    }
+    written(&served.client().await, "a", "still here").await;
+    served.stop().await;
+}
+
+#[tokio::test]
+async fn the_end_of_the_server_ends_watches() {
+    let served = Served::start().await;
+    let client = served.client().await;
+    let mut watches = Watch::open(&client).await;
+    watches.create(watch("w/", 0)).await;
+    let began = Instant::now();
+    served.stop().await;
+    let end = timeout(SOON, watches.responses.message()).await.unwrap();
+    assert_eq!(end.unwrap_err().code(), Code::Unavailable);
+    assert!(began.elapsed() < Duration::from_secs(4), "shutdown waited for a watch");
+}
