@@ -106,6 +106,18 @@ impl std::fmt::Debug for ObjectId {
     }
 }
 
+impl From<chain::Address> for ObjectId {
+    fn from(address: chain::Address) -> Self {
+        Self(address.into_inner())
+    }
+}
+
+impl From<ObjectId> for chain::Address {
+    fn from(id: ObjectId) -> Self {
+        Self::new(id.0)
+    }
+}
+
 impl From<ObjectId> for String {
     fn from(id: ObjectId) -> Self {
         id.to_string()

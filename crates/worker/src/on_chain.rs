@@ -30,9 +30,7 @@ impl OnChain {
         token: ObjectId,
         wallet: Option<Keypair>,
     ) -> Self {
-        let address = |id: ObjectId| Address::new(id.0);
-        let (package, cluster, token) = (address(package), address(cluster), address(token));
-        Self { client, package, cluster, token, wallet }
+        Self { client, package: package.into(), cluster: cluster.into(), token: token.into(), wallet }
     }
 
     async fn read<T: MoveObject>(&self, id: Address) -> Result<Option<T>, chain::Error> {

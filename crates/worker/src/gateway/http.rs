@@ -9,6 +9,8 @@ use super::GatewayError;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// The longest wait for a whole answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
+/// Idle connections are given up before the gateway does so in the middle of a request.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
 /// The largest answer that is read: evidence of 256 KiB in base64, with room.
 const MAX_ANSWER_BYTES: usize = 1 << 20;
 
@@ -21,6 +23,7 @@ pub(super) fn client(tls: ClientConfig) -> Result<Client, GatewayError> {
         .https_only(true)
         .connect_timeout(CONNECT_TIMEOUT)
         .timeout(ANSWER_TIMEOUT)
+        .pool_idle_timeout(IDLE_TIMEOUT)
         .user_agent(concat!("k3s-daas-worker/", env!("CARGO_PKG_VERSION")))
         .build()
         .map_err(|error| GatewayError::Local(format!("cannot make an HTTP client: {error}")))

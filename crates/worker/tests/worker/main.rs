@@ -3,4 +3,5 @@
 
 mod join;
 mod listener;
+mod on_chain;
 mod support;

@@ -96,7 +96,8 @@ pub struct Gateway {
     pub ca: Ca,
     pub platform: SimulatedPlatform,
     pub enclave: EnclaveKey,
-    pub holder_key: [u8; 32],
+    /// What the gateway knows of the worker's token.
+    pub record: Mutex<TokenRecord>,
     pub fault: Mutex<Fault>,
     /// Refuse every proof with this reason.
     pub refuse: Mutex<Option<&'static str>>,
@@ -112,6 +113,14 @@ pub struct Gateway {
 
 impl Gateway {
     pub fn new(holder_key: [u8; 32]) -> Arc<Self> {
+        let record = TokenRecord {
+            token_id: TOKEN_ID,
+            public_key: holder_key,
+            seal: SEAL,
+            expires_ms: u64::MAX,
+            revoked: false,
+            stake_covers_tier: true,
+        };
         let dir = tempfile::tempdir().unwrap();
         let platform = SimulatedPlatform::open(dir.path(), &tee::measure_bytes(b"released code")).unwrap();
         let sealing = platform.sealing_key(KeyPolicy::Measurement).unwrap();
@@ -120,7 +129,7 @@ impl Gateway {
             ca: Ca::new("cluster CA"),
             platform,
             enclave,
-            holder_key,
+            record: Mutex::new(record),
             fault: Mutex::new(Fault::None),
             refuse: Mutex::new(None),
             certificate_life_s: Mutex::new(3600),
@@ -160,14 +169,7 @@ impl Gateway {
         if let Some(reason) = *self.refuse.lock() {
             return Err(refuse(reason));
         }
-        let record = TokenRecord {
-            token_id: TOKEN_ID,
-            public_key: self.holder_key,
-            seal: SEAL,
-            expires_ms: u64::MAX,
-            revoked: false,
-            stake_covers_tier: true,
-        };
+        let record = self.record.lock().clone();
         let limits = Limits { max_window_ms: 300_000, max_clock_skew_ms: 5_000 };
         seal_token::verify(&proof, &self.ca.hash(), Some(&record), now_ms(), &limits)
             .map_err(|refusal| refuse(refusal.reason()))?;
