@@ -51,6 +51,11 @@ impl vm::Backing for ChainBacking<'_> {
         })
     }
 
+    fn is_shared(&self, id: Address) -> bool {
+        let object = self.source.live(&id);
+        object.is_some_and(|object| matches!(object.object().owner(), Owner::Shared(_)))
+    }
+
     fn linked(&self, package: Address, original: Address) -> Address {
         let linked = self.in_package(&package, |found| {
             if original_id(found) == original {
@@ -73,16 +78,13 @@ impl vm::Backing for ChainBacking<'_> {
     }
 }
 
-/// Identifier of a package's first version.
-///
-/// It is where the package's oldest type was defined; a package that had no types in its first
-/// version and was upgraded since is taken for its own first version.
+/// Identifier of a package's first version: its modules bear it.
 pub(crate) fn original_id(package: &MovePackage) -> Address {
-    if package.version <= 1 {
-        return package.id;
+    let bytes = if package.version > 1 { package.modules.values().next() } else { None };
+    match bytes.map(|bytes| vm::module_name(bytes)) {
+        Some(Ok((original, _))) => original,
+        _ => package.id,
     }
-    let mut origins = package.type_origin_table.iter().map(|origin| origin.package);
-    origins.find(|origin| *origin != package.id).unwrap_or(package.id)
 }
 
 fn convert(object: &StoredObject) -> Option<vm::StoredObject> {

@@ -16,7 +16,12 @@ pub(super) fn address(field: &str, text: Option<&str>) -> Result<Address, Status
 }
 
 pub(super) fn digest(field: &str, text: Option<&str>) -> Result<Digest, Status> {
-    parse(field, text)
+    let digest: Digest = parse(field, text)?;
+    // The decoder fills up what is too short.
+    if text.is_some_and(|text| digest.to_string() != text) {
+        return Err(Status::invalid_argument(format!("{field}: not the Base58 of 32 bytes")));
+    }
+    Ok(digest)
 }
 
 pub(super) fn type_tag(field: &str, text: &str) -> Result<TypeTag, Status> {

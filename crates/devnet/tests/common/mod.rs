@@ -221,3 +221,44 @@ pub fn contracts() -> (Vec<Vec<u8>>, Vec<Address>) {
     let modules = files.iter().map(|file| std::fs::read(file).unwrap()).collect();
     (modules, vec![Address::from_static("0x1"), Address::TWO])
 }
+
+/// The compiled test package.
+pub fn probe() -> (Vec<Vec<u8>>, Vec<Address>) {
+    let module = include_bytes!("../probe/build/probe.mv").to_vec();
+    (vec![module], vec![Address::from_static("0x1"), Address::TWO])
+}
+
+impl Chain {
+    /// Publishes a package and returns its identifier with what else the transaction made.
+    pub async fn publish(
+        &mut self,
+        wallet: &Wallet,
+        package: (Vec<Vec<u8>>, Vec<Address>),
+    ) -> (Address, Executed) {
+        let mut builder = TransactionBuilder::new();
+        let cap = builder.publish(package.0, package.1);
+        let to = builder.pure(&wallet.address);
+        builder.transfer_objects(vec![cap], to);
+        let executed = self.execute(wallet, builder).await.unwrap().assert_success();
+        (executed.package(), executed)
+    }
+
+    /// Calls `module::function` of `package` with arguments that `fill` makes.
+    pub async fn call(
+        &mut self,
+        wallet: &Wallet,
+        package: Address,
+        path: &str,
+        fill: impl FnOnce(&mut TransactionBuilder) -> Vec<sui_transaction_builder::Argument>,
+    ) -> Result<Executed, tonic::Status> {
+        let mut builder = TransactionBuilder::new();
+        let arguments = fill(&mut builder);
+        builder.move_call(function(&format!("{package}::{path}")), arguments);
+        self.execute(wallet, builder).await
+    }
+}
+
+/// An object of which the server finds out the rest.
+pub fn any(id: impl std::borrow::Borrow<Address>) -> ObjectInput {
+    ObjectInput::new(*id.borrow())
+}
