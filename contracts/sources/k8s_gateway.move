@@ -282,23 +282,19 @@ public fun check_version(cluster: &Cluster) {
     assert!(cluster.version == VERSION, EWrongVersion);
 }
 
-/// Pins a name to a stake; the same stake may pin it again.
+/// Pins a name to a stake.
 public(package) fun pin_name(names: &mut Names, cluster: ID, name: String, stake: ID) {
     assert!(names.version == VERSION, EWrongVersion);
     assert!(names.cluster == cluster, EWrongCluster);
-    if (names.stakes.contains(name)) {
-        assert!(names.stakes[name] == stake, ENameTaken);
-    } else {
-        names.stakes.add(name, stake);
-    }
+    assert!(!names.stakes.contains(name), ENameTaken);
+    names.stakes.add(name, stake);
 }
 
 /// Frees the name of a stake that is withdrawn.
 public(package) fun free_name(names: &mut Names, cluster: ID, name: String, stake: ID) {
     assert!(names.version == VERSION, EWrongVersion);
     assert!(names.cluster == cluster, EWrongCluster);
-    assert!(names.stakes.contains(name) && names.stakes[name] == stake, ENameTaken);
-    names.stakes.remove(name);
+    assert!(names.stakes.remove(name) == stake, ENameTaken);
 }
 
 /// Whether the text is a DNS label (RFC 1123): 1 to 63 of a-z, 0-9 and `-`, no `-` at the ends.

@@ -24,8 +24,6 @@ const EUnbonding: u64 = 5;
 const ENotUnbonding: u64 = 6;
 /// Lock-up or unbonding is not over.
 const ELocked: u64 = 7;
-/// The stake has pinned another node name.
-const EOtherName: u64 = 8;
 
 const VERSION: u64 = 1;
 const NODE: u8 = 0;
@@ -212,11 +210,8 @@ public fun check_covers(stake: &Stake, cluster: &Cluster) {
     assert!(stake.balance.value() >= cluster.minimum(stake.tier), ETooSmall);
 }
 
-/// Pins a node name to the stake; a name once pinned stays.
+/// Pins a node name to the stake, with its first token; from then on it stays.
 public(package) fun pin_name(stake: &mut Stake, names: &mut Names, name: String) {
-    if (stake.node_name.is_some()) {
-        assert!(*stake.node_name.borrow() == name, EOtherName);
-    };
     k8s_gateway::pin_name(names, stake.cluster, name, object::id(stake));
     stake.node_name = option::some(name);
 }
