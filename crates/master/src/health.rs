@@ -1,3 +1,5 @@
+//! Which node is alive: states from joins and heartbeats.
+
 use std::collections::BTreeMap;
 
 use api::{Heartbeat, NodeMetrics, NodeState};
@@ -265,10 +267,8 @@ mod tests {
                 now_ms += wait;
                 match what {
                     0 => health.joined("n", TOKEN, now_ms),
-                    1 | 2 => {
-                        if live && health.beat("n", TOKEN, &beat(now_ms, flag), now_ms).is_ok() {
-                            last = Some((now_ms, flag));
-                        }
+                    1 | 2 if live && health.beat("n", TOKEN, &beat(now_ms, flag), now_ms).is_ok() => {
+                        last = Some((now_ms, flag));
                     }
                     3 => live = flag,
                     _ => {}

@@ -1,8 +1,52 @@
-//! The master.
+//! The master: gateway, membership and health of one cluster, over its sealed store and control plane.
+//!
+//! [`membership`] and [`health`] decide, without IO and with the clock passed in: who may join, who a user
+//! is, what Kubernetes has to look like, which node is alive. Around them are thin shells: the gateway (one TLS
+//! listener), the chain's follower, the Kubernetes client. [`Master::start`] puts them together.
+//!
+//! What revocation reaches: a token's proofs and every certificate that was signed under it are refused from
+//! the checkpoint on, because the apiserver asks at each request and caches no answer. A *watch* that a removed
+//! node had open before goes on until the apiserver ends it (by default within ten minutes), since Kubernetes
+//! authorizes a request once, when it begins; the node's pods are deleted first, so what such a watch still
+//! shows is their end.
+//!
+//! ```
+//! use master::Id;
+//! use master::membership::{Fact, Membership, Limits, NodeCertificate, Refusal};
+//!
+//! let proof = seal_token::Limits { max_window_ms: 300_000, max_clock_skew_ms: 5_000 };
+//! let mut membership = Membership::new([0; 32], Limits { proof, chain_silence_ms: 10_000 });
+//! membership.chain_contact(1_000);
+//! let certificate = NodeCertificate {
+//!     user: "system:node:n1".into(),
+//!     groups: vec!["system:nodes".into(), format!("k3s-daas:token:{}.1", Id([1; 32]))],
+//! };
+//! // No such token on chain: whatever CA signed it, this certificate opens nothing.
+//! assert_eq!(membership.node_by_certificate(&certificate, None, 1_000), Err(Refusal::CertificateRevoked));
+//! ```
 #![forbid(unsafe_code)]
 
+mod board;
+mod bucket;
+mod config;
+mod enclave;
+mod error;
+mod facts;
+mod follow;
+mod gateway;
 pub mod health;
 mod id;
+mod kubernetes;
+mod master;
 pub mod membership;
+mod metrics;
+mod place;
+mod shared;
+mod tls;
 
+pub use config::{ChainConfig, ClusterNetwork, Config, ProofConfig, SealTo, TeeConfig};
+pub use enclave::{Identity, identity};
+pub use error::MasterError;
+pub use gateway::GatewayLimits;
 pub use id::{BadId, Id};
+pub use master::Master;

@@ -13,7 +13,7 @@ pub const NODE_USER_PREFIX: &str = "system:node:";
 /// Group in every certificate that a node gets, before `<token id>.<generation>`: what ties the
 /// certificate to the token that it was issued under. So a certificate of an earlier holder of the same
 /// node name, or of a rotated key, is worth nothing.
-pub const CERTIFICATE_GROUP_PREFIX: &str = "k3s-daas:token:";
+pub use engine::control_plane::TOKEN_GROUP_PREFIX as CERTIFICATE_GROUP_PREFIX;
 
 /// Label that ties a Node to the seal token under which it joined.
 ///

@@ -94,6 +94,12 @@ impl Membership {
         self.roster.apply(fact);
     }
 
+    /// Forgets what the chain said and takes in `facts`, which are everything.
+    pub fn reload(&mut self, facts: impl IntoIterator<Item = Fact>) {
+        self.roster = Roster::default();
+        facts.into_iter().for_each(|fact| self.roster.apply(fact));
+    }
+
     /// The chain answered at `now_ms`, and every fact up to then was applied.
     pub fn chain_contact(&mut self, now_ms: u64) {
         self.last_contact_ms = self.last_contact_ms.max(Some(now_ms));
@@ -144,6 +150,9 @@ impl Membership {
         let (token, generation) =
             bound.and_then(|text| text.split_once('.')).ok_or(Refusal::NotANodeCertificate)?;
         let token: Id = token.parse().map_err(|_| Refusal::NotANodeCertificate)?;
+        if !self.is_synced() {
+            return Err(Refusal::ChainNotSynced);
+        }
         let token = self.roster.token(&token).ok_or(Refusal::CertificateRevoked)?;
         if !self.roster.is_live(token, now_ms) || token.generation.to_string() != generation {
             return Err(Refusal::CertificateRevoked);

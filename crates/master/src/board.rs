@@ -1,0 +1,44 @@
+use api::ChainStatus;
+use parking_lot::RwLock;
+
+use crate::Id;
+
+/// What the parts of the master tell each other about themselves, for status and readiness.
+#[derive(Debug)]
+pub(crate) struct Board {
+    state: RwLock<BoardState>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct BoardState {
+    pub(crate) chain: ChainStatus,
+    pub(crate) apiserver_ready: bool,
+    pub(crate) reconciled: bool,
+    pub(crate) store_revision: i64,
+    pub(crate) enclave: Option<Id>,
+}
+
+impl Board {
+    pub(crate) fn new(chain_url: String) -> Self {
+        let chain = ChainStatus {
+            url: chain_url,
+            chain_id: String::new(),
+            devnet: false,
+            reachable: false,
+            checkpoint: 0,
+            last_contact_ms: 0,
+            error: None,
+        };
+        let state =
+            BoardState { chain, apiserver_ready: false, reconciled: false, store_revision: 0, enclave: None };
+        Self { state: RwLock::new(state) }
+    }
+
+    pub(crate) fn read(&self) -> BoardState {
+        self.state.read().clone()
+    }
+
+    pub(crate) fn update(&self, change: impl FnOnce(&mut BoardState)) {
+        change(&mut self.state.write());
+    }
+}

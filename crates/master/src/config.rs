@@ -1,0 +1,204 @@
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use tee::{KeyPolicy, PlatformKind};
+
+use crate::gateway::GatewayLimits;
+use crate::health::HealthLimits;
+use crate::{Id, membership};
+
+/// Everything that a master needs to know. Every field has a default; those that no default can give
+/// (package, cluster) are checked by [`crate::Master::start`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// The master's directory: sealed keys, sealed store, sockets, logs. Made when missing, mode 0700.
+    pub state_dir: PathBuf,
+    /// Gateway address.
+    pub listen: SocketAddr,
+    /// kube-apiserver address.
+    pub apiserver_listen: SocketAddr,
+    /// URL under which workers reach the gateway; put on chain.
+    pub gateway_url: String,
+    /// URL under which workers and users reach the apiserver; put on chain.
+    pub apiserver_url: String,
+    /// More names and addresses for the certificates of gateway and apiserver.
+    pub tls_san: Vec<String>,
+    /// The multi-call Kubernetes binary.
+    pub kubernetes_binary: PathBuf,
+    /// Sui.
+    pub chain: ChainConfig,
+    /// Trusted execution.
+    pub tee: TeeConfig,
+    /// Addresses inside of the cluster.
+    pub network: ClusterNetwork,
+    /// What a proof may look like.
+    pub proofs: ProofConfig,
+    /// What one peer may cost the gateway.
+    pub gateway: GatewayLimits,
+    /// When a node counts as what.
+    pub health: HealthLimits,
+    /// How long certificates of nodes are valid, milliseconds.
+    pub certificate_lifetime_ms: u64,
+    /// Size at which the store raises NOSPACE, bytes.
+    pub store_quota_bytes: u64,
+    /// How often Kubernetes is compared with the chain even if nothing happened, milliseconds.
+    pub reconcile_interval_ms: u64,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            state_dir: PathBuf::from("/var/lib/k3s-daas/master"),
+            listen: SocketAddr::from(([0, 0, 0, 0], 9345)),
+            apiserver_listen: SocketAddr::from(([0, 0, 0, 0], 6443)),
+            gateway_url: "https://127.0.0.1:9345".to_owned(),
+            apiserver_url: "https://127.0.0.1:6443".to_owned(),
+            tls_san: Vec::new(),
+            kubernetes_binary: PathBuf::from("bin/kubernetes"),
+            chain: ChainConfig::default(),
+            tee: TeeConfig::default(),
+            network: ClusterNetwork::default(),
+            proofs: ProofConfig::default(),
+            gateway: GatewayLimits::default(),
+            health: HealthLimits::default(),
+            certificate_lifetime_ms: 12 * 3_600_000,
+            store_quota_bytes: 2 << 30,
+            reconcile_interval_ms: 10_000,
+        }
+    }
+}
+
+/// Which chain, and what on it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ChainConfig {
+    /// Sui full node, or the development chain.
+    pub url: String,
+    /// Package of the contracts.
+    pub package: Option<Id>,
+    /// Cluster object.
+    pub cluster: Option<Id>,
+    /// A checkpoint before which nothing of this cluster happened; where reading begins.
+    pub since_checkpoint: u64,
+    /// Sui CLI keystore with the wallet that pays for posting the endpoint. Without it the endpoint is not posted.
+    pub gas_keystore: Option<PathBuf>,
+    /// Which wallet of it; needed when it has several.
+    pub gas_address: Option<Id>,
+    /// How long the chain may be silent before no new node is admitted, milliseconds.
+    pub silence_ms: u64,
+}
+
+impl Default for ChainConfig {
+    fn default() -> Self {
+        Self {
+            url: "http://127.0.0.1:9000".to_owned(),
+            package: None,
+            cluster: None,
+            since_checkpoint: 0,
+            gas_keystore: None,
+            gas_address: None,
+            silence_ms: 10_000,
+        }
+    }
+}
+
+/// Which trusted execution environment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TeeConfig {
+    /// `sev-snp`, `tdx`, `sgx`, `nitro`, `trustzone`, `tpm` or `simulated`; without it what the machine has.
+    pub platform: Option<String>,
+    /// Whether the simulated platform, which proves nothing about hardware, may stand in.
+    pub allow_simulated: bool,
+    /// What the sealed state is bound to.
+    pub seal_to: SealTo,
+    /// The file whose digest the simulated platform takes for the code; one's own executable by default.
+    pub measured_file: Option<PathBuf>,
+}
+
+impl Default for TeeConfig {
+    fn default() -> Self {
+        Self { platform: None, allow_simulated: true, seal_to: SealTo::Measurement, measured_file: None }
+    }
+}
+
+impl TeeConfig {
+    /// The platform asked for.
+    pub(crate) fn kind(&self) -> Result<Option<PlatformKind>, tee::TeeError> {
+        self.platform.as_deref().map(str::parse).transpose()
+    }
+}
+
+/// What sealed state is bound to; see [`tee::KeyPolicy`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SealTo {
+    /// Exactly this code.
+    Measurement,
+    /// Whoever signs the code, so that an upgrade opens it.
+    Signer,
+}
+
+impl From<SealTo> for KeyPolicy {
+    fn from(seal_to: SealTo) -> Self {
+        match seal_to {
+            SealTo::Measurement => Self::Measurement,
+            SealTo::Signer => Self::Signer,
+        }
+    }
+}
+
+/// Addresses inside of the cluster.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ClusterNetwork {
+    /// Pods, CIDR.
+    pub cluster_cidr: String,
+    /// Services, CIDR.
+    pub service_cidr: String,
+    /// Address of the cluster's DNS service.
+    pub cluster_dns: IpAddr,
+    /// Domain of services.
+    pub cluster_domain: String,
+}
+
+impl Default for ClusterNetwork {
+    fn default() -> Self {
+        Self {
+            cluster_cidr: "10.42.0.0/16".to_owned(),
+            service_cidr: "10.43.0.0/16".to_owned(),
+            cluster_dns: IpAddr::V4(Ipv4Addr::new(10, 43, 0, 10)),
+            cluster_domain: "cluster.local".to_owned(),
+        }
+    }
+}
+
+/// What a proof may look like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ProofConfig {
+    /// Longest window, milliseconds.
+    pub max_window_ms: u64,
+    /// How far the minter's clock may be off, milliseconds.
+    pub max_clock_skew_ms: u64,
+}
+
+impl Default for ProofConfig {
+    fn default() -> Self {
+        Self { max_window_ms: 900_000, max_clock_skew_ms: 30_000 }
+    }
+}
+
+impl Config {
+    pub(crate) fn membership_limits(&self) -> membership::Limits {
+        membership::Limits {
+            proof: seal_token::Limits {
+                max_window_ms: self.proofs.max_window_ms,
+                max_clock_skew_ms: self.proofs.max_clock_skew_ms,
+            },
+            chain_silence_ms: self.chain.silence_ms,
+        }
+    }
+}

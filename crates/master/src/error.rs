@@ -1,0 +1,73 @@
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// Why a master cannot start or go on.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum MasterError {
+    /// The configuration lacks something or contradicts itself.
+    #[error("configuration: {0}")]
+    Config(String),
+    /// A directory or socket could not be made.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// The gateway's address cannot be used.
+    #[error("cannot listen on {address}: {source}; is another master running?")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// The platform, or a key that it seals.
+    #[error("trusted execution: {0}")]
+    Tee(#[from] tee::TeeError),
+    /// The sealed keys of the cluster cannot be read or written.
+    #[error("sealed cluster keys {}: {source}", path.display())]
+    Sealed {
+        /// The sealed file.
+        path: PathBuf,
+        /// Why.
+        source: tee::sealed_file::SealedError,
+    },
+    /// A key or certificate.
+    #[error("cluster keys: {0}")]
+    Pki(#[from] engine::pki::PkiError),
+    /// The gateway's TLS.
+    #[error("gateway TLS: {0}")]
+    Tls(String),
+    /// The sealed store.
+    #[error("store: {0}")]
+    Store(#[from] store::StoreError),
+    /// Kubernetes' processes.
+    #[error("control plane: {0}")]
+    ControlPlane(#[from] engine::control_plane::ControlPlaneError),
+    /// The apiserver did not do what was asked.
+    #[error("kubernetes: {0}")]
+    Kubernetes(#[from] kube::Error),
+    /// The chain.
+    #[error("chain: {0}")]
+    Chain(#[from] chain::Error),
+    /// The wallet that pays for posting the endpoint.
+    #[error("gas wallet: {0}")]
+    Keystore(#[from] chain::KeystoreError),
+    /// Something is not ready in time.
+    #[error("not ready after {seconds} s: {waiting_for}")]
+    NotReady {
+        /// How long was waited.
+        seconds: u64,
+        /// What is missing.
+        waiting_for: String,
+    },
+    /// A part ended unexpectedly.
+    #[error("{0}")]
+    Ended(String),
+}

@@ -1,0 +1,46 @@
+use std::sync::Arc;
+
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use axum::routing::{get, post};
+
+use super::limits::GatewayLimits;
+use super::problem::Problem;
+use super::{join, probes, report, rest, webhook};
+use crate::shared::Shared;
+
+/// What every handler gets.
+#[derive(Clone)]
+pub(super) struct Desk {
+    pub(super) shared: Arc<Shared>,
+    pub(super) limits: GatewayLimits,
+}
+
+pub(super) fn router(shared: Arc<Shared>, limits: GatewayLimits) -> Router {
+    let around = from_fn_with_state(shared.clone(), report::report);
+    Router::new()
+        .route("/cacerts", get(join::cacerts))
+        .route("/v1-k3s/readyz", get(join::readyz))
+        .route("/v1-k3s/config", get(join::config))
+        .route("/v1-k3s/apiservers", get(join::apiservers))
+        .route("/v1-k3s/client-ca.crt", get(join::client_ca))
+        .route("/v1-k3s/server-ca.crt", get(join::server_ca))
+        .route("/v1-k3s/client-kubelet.crt", post(join::client_kubelet))
+        .route("/v1-k3s/serving-kubelet.crt", post(join::serving_kubelet))
+        .route("/v1-k3s/client-kube-proxy.crt", post(join::client_kube_proxy))
+        .route("/v1-k3s/client-k3s-controller.crt", post(join::client_k3s_controller))
+        .route("/v1-k3s/connect", get(join::connect))
+        .route("/api/v1/nodes", get(rest::nodes))
+        .route("/api/v1/nodes/heartbeat", post(rest::heartbeat))
+        .route("/api/v1/attestation", get(rest::attestation))
+        .route("/api/v1/status", get(rest::status))
+        .route("/webhook/token-review", post(webhook::token_review))
+        .route("/webhook/authorize", post(webhook::authorize))
+        .route("/healthz", get(probes::healthz))
+        .route("/readyz", get(probes::readyz))
+        .route("/metrics", get(probes::metrics))
+        .method_not_allowed_fallback(async || Problem::Method)
+        .fallback(async || Problem::UnknownPath)
+        .layer(around)
+        .with_state(Desk { shared, limits })
+}

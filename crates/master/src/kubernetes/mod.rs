@@ -1,0 +1,10 @@
+//! Kubernetes as the master drives it: what is there, one change at a time, and what has to be there from
+//! the start. The decisions are [`crate::membership::plan`]'s.
+
+mod bootstrap;
+mod client;
+mod objects;
+mod reconcile;
+
+pub(crate) use client::Kubernetes;
+pub(crate) use reconcile::Reconciler;

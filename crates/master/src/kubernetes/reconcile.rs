@@ -1,0 +1,102 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::client::Kubernetes;
+use crate::membership::{Action, plan};
+use crate::shared::Shared;
+
+/// Pause while the apiserver is not ready, and after changes that failed.
+const RETRY: Duration = Duration::from_millis(500);
+
+/// Keeps Kubernetes what the chain says: at once when the membership changes, and every now and then in case
+/// somebody else changed Kubernetes or a token ran out.
+pub(crate) struct Reconciler {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) kubernetes: Kubernetes,
+    pub(crate) interval: Duration,
+}
+
+impl Reconciler {
+    pub(crate) async fn run(self, stop: CancellationToken) {
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = self.forever() => {}
+        }
+    }
+
+    async fn forever(&self) {
+        let mut bootstrapped = false;
+        loop {
+            let done = match bootstrapped {
+                true => self.once().await,
+                false => match self.bootstrap().await {
+                    Ok(()) => {
+                        bootstrapped = true;
+                        self.once().await
+                    }
+                    Err(error) => Err(error),
+                },
+            };
+            let pause = match done {
+                Ok(()) => self.interval,
+                Err(error) => {
+                    tracing::debug!("Kubernetes does not agree with the chain yet: {error}");
+                    RETRY
+                }
+            };
+            tokio::select! {
+                () = self.shared.changed.notified() => {}
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+    }
+
+    async fn bootstrap(&self) -> Result<(), String> {
+        if !self.kubernetes.is_ready().await {
+            return Err("kube-apiserver is not ready".to_owned());
+        }
+        self.kubernetes.bootstrap().await.map_err(|error| error.to_string())
+    }
+
+    /// One comparison and what follows from it. A failed change does not hold up those that do not need it.
+    async fn once(&self) -> Result<(), String> {
+        // Without the chain's word nobody has a live token, and every node would have to go.
+        if !self.shared.membership.read().is_synced() {
+            return Err("the chain was not read yet".to_owned());
+        }
+        let observed = self.kubernetes.observe().await.map_err(|error| error.to_string())?;
+        let now_ms = self.shared.now_ms();
+        let actions = plan(self.shared.membership.read().roster(), &observed, now_ms);
+        let mut failure = None;
+        for action in &actions {
+            let result = self.kubernetes.act(action).await;
+            let (kind, subject) = describe(action);
+            let outcome = if result.is_ok() { "done" } else { "failed" };
+            self.shared.metrics.actions.get_or_create(&[("action", kind), ("result", outcome)]).inc();
+            match result {
+                Ok(()) => tracing::info!(action = kind, subject, "changed Kubernetes as the chain says"),
+                Err(error) => {
+                    tracing::warn!(action = kind, subject, "cannot change Kubernetes, trying again: {error}");
+                    failure = Some(format!("{kind} {subject}: {error}"));
+                }
+            }
+        }
+        let agrees = failure.is_none();
+        self.shared.board.update(|board| board.reconciled |= agrees);
+        failure.map_or(Ok(()), Err)
+    }
+}
+
+fn describe(action: &Action) -> (&'static str, &str) {
+    match action {
+        Action::DeleteBinding(key) => ("delete_binding", &key.name),
+        Action::Cordon(name) => ("cordon", name),
+        Action::EvictPods(name) => ("evict_pods", name),
+        Action::DeleteNode(name) => ("delete_node", name),
+        Action::Adopt { name, .. } => ("adopt_node", name),
+        Action::CreateNamespace(name) => ("create_namespace", name),
+        Action::CreateBinding(binding) => ("create_binding", &binding.key.name),
+    }
+}

@@ -1,0 +1,178 @@
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use api::{MasterStatus, NodeList, NodeState, NodeSummary, TeeStatus};
+use engine::pki::ClusterPki;
+use parking_lot::{Mutex, RwLock};
+use tee::Platform;
+use tokio::sync::Notify;
+
+use crate::board::Board;
+use crate::bucket::Bucket;
+use crate::config::ClusterNetwork;
+use crate::health::{Health, HealthLimits};
+use crate::membership::{Limits, Membership};
+use crate::metrics::Metrics;
+
+/// Milliseconds since the Unix epoch; the one place where the master asks for the time.
+pub(crate) type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;
+
+/// The system's clock.
+pub(crate) fn system_clock() -> Clock {
+    Arc::new(|| {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    })
+}
+
+/// What the gateway is told once and for all.
+#[derive(Clone, Debug)]
+pub(crate) struct Facts {
+    pub(crate) cluster_id: String,
+    pub(crate) ca_hash: [u8; 32],
+    pub(crate) public_key: [u8; 32],
+    pub(crate) kubernetes_version: String,
+    /// `host:port` of each apiserver.
+    pub(crate) apiservers: Vec<String>,
+    pub(crate) network: ClusterNetwork,
+    pub(crate) certificate_lifetime_ms: u64,
+}
+
+/// What the gateway and the loops beside it share.
+pub(crate) struct Shared {
+    pub(crate) facts: Facts,
+    pub(crate) clock: Clock,
+    pub(crate) membership: RwLock<Membership>,
+    pub(crate) health: Mutex<Health>,
+    pub(crate) metrics: Metrics,
+    pub(crate) board: Board,
+    pub(crate) pki: Arc<ClusterPki>,
+    pub(crate) platform: Arc<dyn Platform>,
+    pub(crate) attestations: Mutex<Bucket>,
+    /// Rung whenever Kubernetes may have to follow the membership.
+    pub(crate) changed: Notify,
+}
+
+/// Evidence per second, and at once. A simulated platform signs in microseconds; hardware takes milliseconds.
+const ATTESTATIONS_PER_SECOND: u64 = 20;
+const ATTESTATION_BURST: u64 = 100;
+
+impl Shared {
+    pub(crate) fn new(
+        facts: Facts,
+        clock: Clock,
+        limits: Limits,
+        health: HealthLimits,
+        board: Board,
+        pki: Arc<ClusterPki>,
+        platform: Arc<dyn Platform>,
+    ) -> Self {
+        Self {
+            membership: RwLock::new(Membership::new(facts.ca_hash, limits)),
+            health: Mutex::new(Health::new(health)),
+            metrics: Metrics::new(),
+            attestations: Mutex::new(Bucket::new(ATTESTATIONS_PER_SECOND, ATTESTATION_BURST)),
+            changed: Notify::new(),
+            facts,
+            clock,
+            board,
+            pki,
+            platform,
+        }
+    }
+
+    pub(crate) fn now_ms(&self) -> u64 {
+        (self.clock)()
+    }
+
+    /// Lets time pass in the membership and the health, and sets the gauges that follow from it.
+    pub(crate) fn tick(&self) {
+        let now_ms = self.now_ms();
+        self.membership.write().tick(now_ms);
+        {
+            let membership = self.membership.read();
+            let is_live = |name: &str, token| {
+                membership.roster().live_node(name, now_ms).is_some_and(|t| t.id == token)
+            };
+            self.health.lock().tick(is_live, now_ms);
+        }
+        let list = self.node_list();
+        for (state, label) in STATES {
+            let count = list.nodes.iter().filter(|node| node.state == state).count();
+            self.metrics
+                .nodes
+                .get_or_create(&[("state", label)])
+                .set(i64::try_from(count).unwrap_or(i64::MAX));
+        }
+        let chain = self.board.read().chain;
+        self.metrics.chain_reachable.set(i64::from(chain.reachable));
+        let silence = now_ms.saturating_sub(chain.last_contact_ms);
+        self.metrics.chain_silence.set(i64::try_from(silence).unwrap_or(i64::MAX));
+    }
+
+    /// Every node with a live token, and those removed lately, by name.
+    pub(crate) fn node_list(&self) -> NodeList {
+        let now_ms = self.now_ms();
+        let membership = self.membership.read();
+        let health = self.health.lock();
+        let live = membership.roster().live_nodes(now_ms).filter_map(|token| {
+            let name = token.node_name.clone()?;
+            let beat = health.last_beat(&name, token.id);
+            Some(NodeSummary {
+                stake_id: token.stake.to_string(),
+                token_id: token.id.to_string(),
+                state: health.state(&name, token.id, now_ms),
+                last_heartbeat_ms: beat.map(|(at, _)| at),
+                metrics: beat.map(|(_, metrics)| metrics),
+                name,
+            })
+        });
+        let removed = health.removed().map(|(name, token)| NodeSummary {
+            name: name.to_owned(),
+            stake_id: membership.roster().token(&token).map(|t| t.stake.to_string()).unwrap_or_default(),
+            token_id: token.to_string(),
+            state: NodeState::Removed,
+            last_heartbeat_ms: health.last_beat(name, token).map(|(at, _)| at),
+            metrics: None,
+        });
+        let mut nodes: Vec<_> = live.chain(removed).collect();
+        nodes.sort_by(|a, b| (&a.name, &a.token_id).cmp(&(&b.name, &b.token_id)));
+        NodeList { nodes }
+    }
+
+    pub(crate) fn status(&self) -> MasterStatus {
+        let board = self.board.read();
+        let nodes = self.node_list().nodes;
+        let count = |wanted: &dyn Fn(NodeState) -> bool| {
+            u32::try_from(nodes.iter().filter(|node| wanted(node.state)).count()).unwrap_or(u32::MAX)
+        };
+        let kind = self.platform.kind();
+        let measurement = self.platform.measurement();
+        MasterStatus {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            kubernetes_version: self.facts.kubernetes_version.clone(),
+            cluster_id: self.facts.cluster_id.clone(),
+            ca_hash: hex::encode(self.facts.ca_hash),
+            apiserver_ready: board.apiserver_ready,
+            chain: board.chain,
+            tee: TeeStatus {
+                platform: kind.to_string(),
+                simulated: kind == tee::PlatformKind::Simulated,
+                measurement: measurement.values().next().map(hex::encode).unwrap_or_default(),
+                enclave_id: board.enclave.map(|id| id.to_string()).unwrap_or_default(),
+            },
+            store_revision: board.store_revision,
+            nodes_ready: count(&|state| state == NodeState::Ready),
+            nodes_total: count(&|state| state != NodeState::Removed),
+        }
+    }
+}
+
+const STATES: [(NodeState, &str); 6] = [
+    (NodeState::Pending, "pending"),
+    (NodeState::Joining, "joining"),
+    (NodeState::Ready, "ready"),
+    (NodeState::NotReady, "not_ready"),
+    (NodeState::Down, "down"),
+    (NodeState::Removed, "removed"),
+];
