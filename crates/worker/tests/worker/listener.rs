@@ -73,7 +73,8 @@ async fn no_proof_password_or_key_is_logged_or_shown() {
         .with_ansi(false)
         .with_writer(log.clone())
         .finish();
-    let guard = tracing::subscriber::set_default(subscriber);
+    // For all threads: interest in a log line is cached for the whole process.
+    tracing::subscriber::set_global_default(subscriber).unwrap();
     let (mut bench, running) = Bench::start(|config, _, _, _| config.clone(), Fault::None).await;
     bench.phase("running").await;
     *bench.gateway.refuse.lock() = Some("token_expired");
@@ -81,7 +82,6 @@ async fn no_proof_password_or_key_is_logged_or_shown() {
     drop(running);
     bench.phase("reconnecting").await;
     let shown = bench.get("/api/v1/status").await.1 + &bench.get("/metrics").await.1;
-    drop(guard);
 
     let log = String::from_utf8(log.0.lock().clone()).unwrap();
     assert!(log.contains("fits the enclave on chain") && log.contains("token_expired"), "nothing was logged");
