@@ -12,6 +12,7 @@ pub(crate) const GATEWAY_PORT: u16 = 19345;
 pub(crate) const CHAIN_PORT: u16 = 19000;
 pub(crate) const WORKER_PORT: u16 = 19346;
 pub(crate) const KUBELET_PORT: u16 = 20250;
+const KUBELET_HEALTH_PORT: u16 = 20248;
 
 /// The worker that `up` stakes for.
 pub(crate) const WORKER: &str = "worker-1";
@@ -197,12 +198,15 @@ fn configuration() -> String {
 listen = "127.0.0.1:{CHAIN_PORT}"
 
 [master]
-gateway_listen = "127.0.0.1:{GATEWAY_PORT}"
-secure_port = {API_PORT}
+listen = "127.0.0.1:{GATEWAY_PORT}"
+apiserver_listen = "127.0.0.1:{API_PORT}"
 
 [worker]
-api_listen = "127.0.0.1:{WORKER_PORT}"
+listen = "127.0.0.1:{WORKER_PORT}"
+
+[node]
 kubelet_port = {KUBELET_PORT}
+healthz_port = {KUBELET_HEALTH_PORT}
 "#
     )
 }

@@ -1,5 +1,7 @@
 use std::ffi::OsString;
+use std::fs::OpenOptions;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
@@ -23,6 +25,7 @@ pub struct Program {
     env: Vec<(OsString, OsString)>,
     secrets: Vec<Zeroizing<Vec<u8>>>,
     pub(crate) quiet: bool,
+    log_file: Option<PathBuf>,
 }
 
 impl Program {
@@ -35,6 +38,7 @@ impl Program {
             env: vec![(MARKER.into(), state_dir.into())],
             secrets: Vec::new(),
             quiet: false,
+            log_file: None,
         }
     }
 
@@ -73,14 +77,26 @@ impl Program {
         self
     }
 
+    /// Appends its output to a file as it is, instead of forwarding it line by line.
+    #[must_use]
+    pub fn log_to(mut self, path: impl Into<PathBuf>) -> Self {
+        self.log_file = Some(path.into());
+        self
+    }
+
     pub(crate) fn command(&self) -> std::io::Result<std::process::Command> {
         let mut command = std::process::Command::new(&self.path);
         command
             .args(&self.args)
             .envs(self.env.iter().map(|(name, value)| (name, value)))
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+            .stdin(Stdio::null());
+        match &self.log_file {
+            None => command.stdout(Stdio::piped()).stderr(Stdio::piped()),
+            Some(path) => {
+                let file = OpenOptions::new().create(true).append(true).mode(0o600).open(path)?;
+                command.stdout(file.try_clone()?).stderr(file)
+            }
+        };
         let mut mappings = Vec::with_capacity(self.secrets.len());
         for (secret, child_fd) in self.secrets.iter().zip(FIRST_SECRET..) {
             mappings.push(FdMapping { parent_fd: in_memory(secret)?, child_fd });

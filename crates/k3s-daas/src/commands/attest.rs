@@ -1,0 +1,67 @@
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+
+use base64::Engine as _;
+use rand::RngCore;
+use serde_json::json;
+
+use super::{Context, now_ms};
+use crate::cli::{Attest, Output};
+use crate::failure::{Context as _, Failure, Result};
+use crate::output::{print, say};
+use crate::tokens::bytes32;
+
+/// `k3s-daas attest`: evidence of this very binary on this machine.
+pub(crate) fn run(context: &Context, args: Attest) -> Result<()> {
+    let detected = tee::detect(Path::new("/"), context.settings.simulated_tee_allowed());
+    if args.explain {
+        for skipped in &detected.skipped {
+            say(format_args!("skipped {}: {}", skipped.kind, skipped.reason));
+        }
+    }
+    let nonce = match args.nonce {
+        Some(text) => bytes32(&text, "nonce").map_err(Failure::usage)?,
+        None => {
+            let mut nonce = [0; 32];
+            rand::rng().fill_bytes(&mut nonce);
+            nonce
+        }
+    };
+    let platform = platform(context, &context.state.dir("tee")?)?;
+    let report_data = tee::report_data(&nonce, &[0; 32], &[0; 32]);
+    let evidence = platform.attest(&report_data, now_ms()).context("attesting")?;
+    let measurements: serde_json::Map<_, _> =
+        platform.measurement().into_iter().map(|(name, value)| (name, hex::encode(value).into())).collect();
+    let encoded = evidence.encode();
+    let answer = json!({
+        "platform": platform.kind().to_string(),
+        "simulated": platform.kind() == tee::PlatformKind::Simulated,
+        "measurements": measurements,
+        "nonce": hex::encode(nonce),
+        "reportData": hex::encode(report_data),
+        "evidence": base64::engine::general_purpose::STANDARD.encode(encoded),
+    });
+    // Evidence is for programs; it is JSON whatever was asked for.
+    print(Output::Json, &answer, |_| String::new())
+}
+
+/// The platform of this machine, measuring this very binary; the simulated one keeps its secret in `dir`.
+pub(crate) fn platform(context: &Context, dir: &Path) -> Result<Box<dyn tee::Platform>> {
+    let kind = tee::detect(Path::new("/"), context.settings.simulated_tee_allowed()).chosen;
+    let kind = kind.ok_or_else(|| {
+        Failure::refused(
+            "no platform here can attest (see `attest --explain`), and simulation is not allowed",
+        )
+    })?;
+    if kind == tee::PlatformKind::Simulated {
+        say("SIMULATED TEE: it proves nothing about hardware, and its key lies in a file");
+    }
+    let own = std::env::current_exe().context("finding this binary")?;
+    let measured = tee::measure_file(&own).context("measuring this binary")?;
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
+        .context(format_args!("creating {}", dir.display()))?;
+    tee::open(kind, dir, &measured).context("opening the platform")
+}

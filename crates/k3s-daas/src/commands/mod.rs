@@ -1,0 +1,94 @@
+//! One file per command.
+
+mod attest;
+mod check;
+mod completion;
+mod credential;
+mod devnet;
+mod down;
+mod enclave;
+mod grant;
+mod kubeconfig;
+mod master;
+pub(crate) mod stake;
+mod status;
+mod store;
+mod token;
+mod up;
+mod wallet;
+mod worker;
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::cli::{Cli, Command, Global};
+use crate::failure::Result;
+use crate::settings::Settings;
+use crate::state_dir::StateDir;
+
+/// The wallet that publishes, owns the cluster's capability and pays for the master's transactions.
+pub(crate) const OPERATOR: &str = "operator";
+/// The wallet that stakes for this machine's worker.
+pub(crate) const STAKER: &str = "staker";
+/// The token of the operator as administrator of the cluster.
+pub(crate) const ADMIN: &str = "admin";
+
+/// What every command starts from.
+pub(crate) struct Context {
+    pub(crate) global: Global,
+    pub(crate) state: StateDir,
+    pub(crate) settings: Settings,
+}
+
+pub(crate) async fn run(cli: Cli) -> Result<()> {
+    let Cli { global, command } = cli;
+    if let Command::Completion { shell } = command {
+        return completion::run(shell);
+    }
+    let state = StateDir::resolve(global.state_dir.as_deref())?;
+    let settings = Settings::load(&global)?;
+    let context = Context { global, state, settings };
+    match command {
+        Command::Up(args) => up::run(&context, args).await,
+        Command::Down(args) => down::run(&context, args).await,
+        Command::Status => status::run(&context).await,
+        Command::Check => check::run(&context).await,
+        Command::Devnet(args) => devnet::run(&context, args).await,
+        Command::Store(args) => store::run(&context, args).await,
+        Command::Master(args) => master::run(&context, args).await,
+        Command::Worker(args) => worker::run(&context, args).await,
+        Command::Stake(args) => stake::stake(&context, args).await,
+        Command::Unstake(args) => stake::unstake(&context, args.stake).await,
+        Command::Withdraw(args) => stake::withdraw(&context, args).await,
+        Command::Token(command) => token::run(&context, command).await,
+        Command::Grant(command) => grant::run(&context, command).await,
+        Command::Enclave(command) => enclave::run(&context, command).await,
+        Command::Wallet(command) => wallet::run(&context, command).await,
+        Command::Credential(args) => credential::run(&context, &args),
+        Command::Kubeconfig(args) => kubeconfig::run(&context, args).await,
+        Command::Attest(args) => attest::run(&context, args),
+        Command::Completion { shell } => completion::run(shell),
+    }
+}
+
+/// Milliseconds since the Unix epoch.
+pub(crate) fn now_ms() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Ends when the process is asked to: Ctrl-C or SIGTERM.
+pub(crate) async fn asked_to_stop() {
+    use tokio::signal::unix::{SignalKind, signal};
+    match signal(SignalKind::terminate()) {
+        Ok(mut terminate) => {
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => {}
+                _ = terminate.recv() => {}
+            }
+        }
+        Err(_) => {
+            // Without a handler SIGTERM ends the process by itself.
+            let _ = tokio::signal::ctrl_c().await;
+        }
+    }
+}

@@ -1,0 +1,204 @@
+use chain::{Address, Event, Tier};
+use serde_json::json;
+
+use super::Context;
+use crate::cli;
+use crate::failure::{Failure, Result};
+use crate::output::{Step, print, say};
+use crate::session::Session;
+use crate::tokens::{Token, load_or_make_key};
+
+/// What is wanted of a stake and its token.
+pub(crate) struct Wish {
+    pub(crate) name: String,
+    pub(crate) wallet: String,
+    pub(crate) tier: Tier,
+    pub(crate) amount: Option<u64>,
+    pub(crate) node_name: Option<String>,
+}
+
+/// `k3s-daas stake`
+pub(crate) async fn stake(context: &Context, args: cli::Stake) -> Result<()> {
+    let tier = match args.tier {
+        cli::Tier::Node => Tier::Node,
+        cli::Tier::User => Tier::User,
+        cli::Tier::Admin => Tier::Admin,
+    };
+    if (tier == Tier::Node) != args.node_name.is_some() {
+        return Err(Failure::usage("--node-name NAME goes with --tier node, and only with it"));
+    }
+    let name = args.name.or_else(|| args.node_name.clone()).unwrap_or_else(|| args.wallet.clone());
+    if let Some(token) = Token::find(&context.state, &name)?
+        && token.token_id.is_some()
+    {
+        return Err(Failure::usage(format!(
+            "there is a token {name:?} here already; choose another with --name, or see `k3s-daas token list`"
+        )));
+    }
+    let session = Session::open(context).await?;
+    let wish = Wish { name, wallet: args.wallet, tier, amount: args.amount, node_name: args.node_name };
+    let token = ensure(context, &session, &wish).await?;
+    print(context.global.output, &token, |token| {
+        format!("{} {}", token.name, token.stake_id.map(|id| id.to_string()).unwrap_or_default())
+    })?;
+    say(match &token.node_name {
+        Some(_) => {
+            format!("next: K3S_TOKEN=$(k3s-daas token mint {} --k3s) on the machine that joins", token.name)
+        }
+        None => format!("next: k3s-daas kubeconfig --token {} > {}.kubeconfig", token.name, token.name),
+    });
+    Ok(())
+}
+
+/// The stake and token that are wished for; those that are there are not bought again, also after a crash
+/// at any point.
+pub(crate) async fn ensure(context: &Context, session: &Session, wish: &Wish) -> Result<Token> {
+    let state = &context.state;
+    let wallet = session.wallets.get(&wish.wallet)?;
+    let mut token = match Token::find(state, &wish.name)? {
+        Some(token) => token,
+        None => Token {
+            name: wish.name.clone(),
+            wallet: wish.wallet.clone(),
+            stake_id: None,
+            token_id: None,
+            seal: None,
+            node_name: wish.node_name.clone(),
+        },
+    };
+    let stake = match token.stake_id {
+        Some(stake) => stake,
+        None => {
+            let step = Step::start(format!("staking as {} ({})", wish.name, wish.tier.as_str()));
+            let amount = match wish.amount {
+                Some(amount) => amount,
+                None => minimum(session, wish.tier).await?,
+            };
+            let pending = format!("stake-{}", wish.name);
+            let draft = session.calls.stake(session.cluster, wish.tier, amount);
+            let receipt = session.execute_once(wallet, &draft, &pending, "staking").await?;
+            let stake = receipt
+                .events_of(session.calls.package())
+                .into_iter()
+                .find_map(|event| match event {
+                    Event::Staked(staked) => Some(staked.stake),
+                    _ => None,
+                })
+                .ok_or_else(|| {
+                    Failure::failed("the chain staked and did not say so: look at the transaction")
+                })?;
+            token.stake_id = Some(stake);
+            token.save(state)?;
+            session.forget(&pending)?;
+            step.done(format_args!("{amount} MIST locked in {stake}"));
+            stake
+        }
+    };
+    if token.token_id.is_none() {
+        issue(context, session, &mut token, stake).await?;
+    }
+    Ok(token)
+}
+
+async fn minimum(session: &Session, tier: Tier) -> Result<u64> {
+    let state = session.read().await?;
+    let terms = state.cluster.as_ref().and_then(|cluster| cluster.config.terms(tier));
+    terms.map(|terms| terms.minimum).ok_or_else(|| Failure::failed("the cluster has no terms for this tier"))
+}
+
+/// Issues the first token of a stake, or finds the one that an interrupted run issued.
+async fn issue(context: &Context, session: &Session, token: &mut Token, stake: Address) -> Result<()> {
+    let step = Step::start(format!("issuing the seal token {}", token.name));
+    let key = load_or_make_key(&context.state, &token.name)?;
+    let public_key = key.verifying_key().to_bytes();
+    let known = session.read().await?;
+    if let Some(found) = known.tokens.values().find(|found| found.stake == stake) {
+        if found.public_key != public_key {
+            return Err(Failure::failed(format!(
+                "stake {stake} has token {} under a key that is not here: `k3s-daas token revoke` and issue it anew",
+                found.id
+            )));
+        }
+        remember(token, found.id, &found.seal);
+    } else {
+        let wallet = session.wallets.get(&token.wallet)?;
+        let node_name = token.node_name.clone().unwrap_or_default();
+        let draft =
+            session.calls.issue_token(stake, session.cluster, session.names()?, &public_key, &node_name);
+        let receipt = session.execute(wallet, &draft, "issuing the seal token").await?;
+        let issued = receipt.events_of(session.calls.package()).into_iter().find_map(|event| match event {
+            Event::TokenIssued(issued) => Some(issued),
+            _ => None,
+        });
+        let issued = issued.ok_or_else(|| Failure::failed("the chain issued a token and did not say so"))?;
+        remember(token, issued.token, &issued.seal);
+    }
+    token.save(&context.state)?;
+    step.done(token.token_id.map(|id| id.to_string()).unwrap_or_default());
+    Ok(())
+}
+
+pub(crate) fn remember(token: &mut Token, id: Address, seal: &[u8]) {
+    token.token_id = Some(id);
+    token.seal = Some(hex::encode(seal));
+}
+
+/// `k3s-daas unstake`
+pub(crate) async fn unstake(context: &Context, args: cli::StakeRef) -> Result<()> {
+    let session = Session::open(context).await?;
+    let (stake, wallet) = find(context, &args)?;
+    let wallet = session.wallets.get(&wallet)?;
+    let draft = session.calls.request_unstake(stake, session.cluster);
+    let receipt = session.execute(wallet, &draft, "asking the stake back").await?;
+    let until = receipt.events_of(session.calls.package()).into_iter().find_map(|event| match event {
+        Event::UnstakeRequested(asked) => Some(asked.locked_until_ms),
+        _ => None,
+    });
+    let answer = json!({
+        "stakeId": stake.to_string(), "withdrawableFromMs": until,
+        "checkpoint": receipt.checkpoint, "digest": receipt.digest.to_string(),
+    });
+    print(context.global.output, &answer, |_| stake.to_string())?;
+    if let Some(until) = until {
+        say(format_args!(
+            "its token is worth nothing from now on; the money can be taken from {}",
+            time(until)
+        ));
+    }
+    Ok(())
+}
+
+/// `k3s-daas withdraw`
+pub(crate) async fn withdraw(context: &Context, args: cli::StakeRef) -> Result<()> {
+    let session = Session::open(context).await?;
+    let (stake, wallet) = find(context, &args)?;
+    let wallet = session.wallets.get(&wallet)?;
+    let draft = session.calls.withdraw(stake, session.names()?);
+    let receipt = session.execute(wallet, &draft, "withdrawing").await?;
+    let amount = receipt.events_of(session.calls.package()).into_iter().find_map(|event| match event {
+        Event::Withdrawn(withdrawn) => Some(withdrawn.amount),
+        _ => None,
+    });
+    let answer =
+        json!({ "stakeId": stake.to_string(), "mist": amount, "digest": receipt.digest.to_string() });
+    print(context.global.output, &answer, |_| format!("{} MIST", amount.unwrap_or_default()))
+}
+
+/// The stake and the name of the wallet that owns it.
+fn find(context: &Context, args: &cli::StakeRef) -> Result<(Address, String)> {
+    if let Ok(id) = args.stake.parse::<Address>() {
+        let known = Token::all(&context.state)?.into_iter().find(|token| token.stake_id == Some(id));
+        let wallet = args.wallet.clone().or(known.map(|token| token.wallet));
+        return wallet
+            .map(|wallet| (id, wallet))
+            .ok_or_else(|| Failure::usage("say which wallet owns this stake with --wallet"));
+    }
+    let token = Token::load(&context.state, &args.stake)?;
+    let id = token.stake_id.ok_or_else(|| Failure::usage(format!("{:?} has no stake", token.name)))?;
+    Ok((id, args.wallet.clone().unwrap_or(token.wallet)))
+}
+
+/// Milliseconds since the Unix epoch for people.
+pub(crate) fn time(ms: u64) -> String {
+    super::credential::rfc3339(ms / 1000).unwrap_or_else(|_| format!("{ms} ms"))
+}

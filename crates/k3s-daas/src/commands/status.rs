@@ -1,0 +1,127 @@
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::Context;
+use crate::deployment::Deployment;
+use crate::failure::{Context as _, Failure, Result};
+use crate::output::{print, table};
+use crate::session::Session;
+use crate::tokens::Token;
+use crate::up::record::Record;
+
+const LIMIT: Duration = Duration::from_secs(5);
+const PROOF_MS: u64 = 60_000;
+
+/// `k3s-daas status`: what runs here, what the master says, what the chain says; each may be missing.
+pub(crate) async fn run(context: &Context) -> Result<()> {
+    let deployment = Deployment::load(&context.state)?;
+    let record = Record::running(&context.state)?;
+    let (master, nodes, stakes) =
+        tokio::join!(ask(context, "/api/v1/status"), ask(context, "/api/v1/nodes"), node_stakes(context));
+    let or_error = |answer: &Result<Value>| match answer {
+        Ok(value) => value.clone(),
+        Err(failure) => json!({ "error": failure.to_string() }),
+    };
+    let status = json!({
+        "chainUrl": deployment.chain_url,
+        "chainId": deployment.chain_id,
+        "clusterId": deployment.cluster,
+        "caHash": deployment.ca_hash,
+        "gateway": deployment.gateway,
+        "apiserver": deployment.apiserver,
+        "phase": record.as_ref().map(|record| record.phase),
+        "processes": record.as_ref().map(|record| &record.processes),
+        "nodeStakes": stakes.as_ref().ok(),
+        "master": or_error(&master),
+        "nodes": nodes.as_ref().map_or(Value::Null, |nodes| nodes["nodes"].clone()),
+    });
+    print(context.global.output, &status, text)
+}
+
+fn text(status: &Value) -> String {
+    let show = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let mut text = String::new();
+    let mut line = |name: &str, value: String| text.push_str(&format!("{name:<12}{value}\n"));
+    line("cluster", show(&status["clusterId"]));
+    line("chain", format!("{} ({})", show(&status["chainId"]), show(&status["chainUrl"])));
+    line("gateway", show(&status["gateway"]));
+    line("apiserver", show(&status["apiserver"]));
+    line("node stakes", show(&status["nodeStakes"]));
+    let master = &status["master"];
+    if let Some(error) = master["error"].as_str() {
+        line("master", format!("does not answer: {error}"));
+    } else {
+        let tee = &master["tee"];
+        let kind = show(&tee["platform"]);
+        let marked = if tee["simulated"] == true {
+            format!("{kind} (SIMULATED: proves nothing about hardware)")
+        } else {
+            kind
+        };
+        line("tee", marked);
+        let chain = &master["chain"];
+        let reach = if chain["reachable"] == true {
+            "reachable".to_owned()
+        } else {
+            format!("UNREACHABLE: {}", show(&chain["error"]))
+        };
+        line("followed", format!("checkpoint {}, {reach}", chain["checkpoint"]));
+        line(
+            "kubernetes",
+            format!("{}, store revision {}", show(&master["kubernetesVersion"]), master["storeRevision"]),
+        );
+    }
+    let rows = |value: &Value, keys: &[&str]| -> Vec<Vec<String>> {
+        let all = value.as_array().map(Vec::as_slice).unwrap_or_default();
+        all.iter().map(|row| keys.iter().map(|key| show(&row[key])).collect()).collect()
+    };
+    text.push('\n');
+    text.push_str(&table(
+        &["NODE", "STATE", "STAKE"],
+        &rows(&status["nodes"], &["name", "state", "stakeId"]),
+    ));
+    text.push('\n');
+    let processes = rows(&status["processes"], &["name", "pid", "state", "restarts"]);
+    text.push_str(&table(&["PROCESS", "PID", "STATE", "RESTARTS"], &processes));
+    text
+}
+
+/// Asks the gateway as the administrator.
+async fn ask(context: &Context, path: &str) -> Result<Value> {
+    let deployment = Deployment::load(&context.state)?;
+    let gateway = deployment.gateway.clone().ok_or_else(|| Failure::not_ready("there is no gateway yet"))?;
+    let ca = String::from_utf8(super::kubeconfig::cluster_ca(context).await?).context("reading the CA")?;
+    let tls = engine::tls::client(&ca, None).context("using the CA")?;
+    let http = reqwest::Client::builder()
+        .tls_backend_preconfigured(tls)
+        .timeout(LIMIT)
+        .no_proxy()
+        .build()
+        .context("making an HTTPS client")?;
+    let token = Token::load(&context.state, super::ADMIN)?;
+    let proof = token.mint(&context.state, deployment.audience()?, super::now_ms(), PROOF_MS)?;
+    let reply = http
+        .get(format!("{gateway}{path}"))
+        .bearer_auth(proof.to_string())
+        .send()
+        .await
+        .context(format_args!("asking {gateway}"))?;
+    let status = reply.status();
+    let body: Value = reply.json().await.context(format_args!("reading the answer of {gateway}"))?;
+    if status.is_success() {
+        Ok(body)
+    } else {
+        Err(Failure::refused(format!("{status}: {}", body["message"])))
+    }
+}
+
+/// Live stakes for nodes, as the chain counts them.
+async fn node_stakes(context: &Context) -> Result<usize> {
+    let count = async {
+        let known = Session::open(context).await?.read().await?;
+        let nodes = known.stakes.values().filter(|stake| stake.tier == chain::Tier::Node);
+        Ok(nodes.filter(|stake| stake.unbonding_ms.is_none()).count())
+    };
+    tokio::time::timeout(LIMIT, count).await.map_err(|_| Failure::not_ready("the chain does not answer"))?
+}

@@ -1,0 +1,40 @@
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+use worker::{EngineNode, OnChain, Worker};
+
+use super::Context;
+use crate::cli;
+use crate::deployment::Deployment;
+use crate::failure::{Context as _, Failure, Result};
+use crate::tokens::Token;
+use crate::wallets::Wallets;
+
+/// `k3s-daas worker`: runs until it is asked to stop.
+pub(crate) async fn run(context: &Context, args: cli::Worker) -> Result<()> {
+    let token = Token::load(&context.state, &args.token)?;
+    let deployment = Deployment::load(&context.state)?;
+    let config = crate::parts::worker(context, &token)?;
+    let node = EngineNode::new(crate::parts::node(context)?);
+    let package =
+        deployment.package.ok_or_else(|| Failure::not_ready("the contracts are not published yet"))?;
+    let client = chain::Client::new(&context.settings.chain_url(&deployment)).context("opening the chain")?;
+    // Without the wallet the worker works, and the token is renewed by hand.
+    let wallet = Wallets::open(&context.state)?.get(&token.wallet).ok().cloned();
+    let source = OnChain::new(
+        client,
+        worker::ObjectId(package.into_inner()),
+        config.cluster_id,
+        config.token_id,
+        wallet,
+    );
+    let worker =
+        Worker::bind(config, Arc::new(source), Arc::new(node)).await.context("starting the worker")?;
+    let stop = CancellationToken::new();
+    let stopper = stop.clone();
+    tokio::spawn(async move {
+        super::asked_to_stop().await;
+        stopper.cancel();
+    });
+    worker.run(stop).await.context("running the worker")
+}
