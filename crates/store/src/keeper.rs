@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -13,6 +14,7 @@ use crate::committer::describe;
 use crate::config::AutoCompaction;
 use crate::mvcc::{Image, ImageCursor, Op};
 use crate::proto::{CompactionRequest, LeaseRevokeRequest};
+use crate::queue::Cut;
 use crate::seal::{Kind, Position, SnapshotSealer};
 use crate::shared::Shared;
 
@@ -185,24 +187,37 @@ fn store_anchor(shared: &Shared, position: Position, revision: i64) -> Result<()
 fn snapshot(shared: &Shared) -> Result<(), StoreError> {
     let stopped = |error: &dyn std::error::Error| StoreError::Failed(error.to_string());
     let waiting = shared.queue.cut().map_err(|error| stopped(&error))?;
-    let mut cut = waiting.blocking_recv().map_err(|error| stopped(&error))?;
-    let sequence = cut.position.sequence;
+    let cut = waiting.blocking_recv().map_err(|error| stopped(&error))?;
+    let (sequence, log_bytes) = (cut.position.sequence, cut.log_bytes);
     let target = shared.directory.snapshot(sequence);
     let written = shared.directory.create_temporary(&target).and_then(|(file, temporary)| {
-        let written = write_image(shared, file, &cut.image, &mut cut.cursor, cut.position);
-        let file = written.map_err(StoreError::io("write", &temporary))?;
-        let bytes = file.metadata().map_or(0, |metadata| metadata.len());
-        Ok((temporary, bytes))
+        let published = publish(shared, cut, file, &temporary, &target);
+        // What failed must not fill the disk.
+        published.inspect_err(|_| drop(shared.directory.remove(&temporary)))
     });
     shared.state.write().end_image();
-    let (temporary, bytes) = written?;
+    let bytes = written?;
+    shared.inventory.covered_by(sequence, bytes, log_bytes)?;
+    tracing::debug!(sequence, bytes, "snapshot written");
+    Ok(())
+}
+
+/// Writes the image and gives the file its name; tells its bytes.
+fn publish(
+    shared: &Shared,
+    mut cut: Cut,
+    file: File,
+    temporary: &Path,
+    target: &Path,
+) -> Result<u64, StoreError> {
+    let written = write_image(shared, file, &cut.image, &mut cut.cursor, cut.position);
+    let file = written.map_err(StoreError::io("write", temporary))?;
+    let bytes = file.metadata().map_err(StoreError::io("read", temporary))?.len();
     // The anchor must not be behind the oldest point that recovery can check it against.
     let (position, revision) = *shared.durable.lock();
     store_anchor(shared, position, revision)?;
-    shared.directory.publish(&temporary, &target)?;
-    shared.inventory.covered_by(sequence, bytes, cut.log_bytes)?;
-    tracing::debug!(sequence, bytes, "snapshot written");
-    Ok(())
+    shared.directory.publish(temporary, target)?;
+    Ok(bytes)
 }
 
 /// Seals an image into `out`; the state's lock is taken for a thousand keys at a time.

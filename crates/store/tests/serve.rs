@@ -459,3 +459,32 @@ async fn the_end_of_the_server_ends_watches() {
     assert_eq!(end.unwrap_err().code(), Code::Unavailable);
     assert!(began.elapsed() < Duration::from_secs(4), "shutdown waited for a watch");
 }
+
+#[tokio::test]
+async fn a_log_that_cannot_be_written_stops_everything_and_says_so() {
+    let home = tempfile::tempdir().unwrap();
+    let mut config = config(home.path());
+    config.segment_bytes = 2_000;
+    let store = store::Store::open(config).unwrap();
+    let listener = Listener::Tcp { addr: ([127, 0, 0, 1], 0).into(), tls: None };
+    let server = store::Server::bind(store.clone(), vec![listener]).await.unwrap();
+    let client_url = server.urls()[0].clone();
+    let running = tokio::spawn(server.run(std::future::pending()));
+    let client = Client::connect(&client_url).await;
+    let acknowledged = written(&client, "a", "1").await;
+    // The next segment cannot be made.
+    std::fs::remove_dir_all(home.path().join("data")).unwrap();
+    let refusal = loop {
+        match client.call::<_, PutResponse>("KV/Put", put("a", &"v".repeat(500))).await {
+            Ok(_) => {}
+            Err(status) => break status,
+        }
+    };
+    assert_eq!(refusal.code(), Code::Unavailable);
+    assert!(refusal.message().starts_with("etcdserver: server stopped: cannot create"), "{refusal:?}");
+    let reason = timeout(SOON, store.failed()).await.unwrap();
+    assert!(reason.contains("No such file"), "{reason}");
+    assert!(matches!(timeout(SOON, running).await.unwrap().unwrap(), Err(store::StoreError::Failed(_))));
+    assert!(store.put(put("b", "")).await.is_err() && store.range(&get("a")).is_err());
+    assert!(store.revision() > acknowledged);
+}

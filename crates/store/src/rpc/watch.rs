@@ -40,7 +40,6 @@ impl Open {
     async fn next(&mut self) -> Option<Result<WatchResponse, Status>> {
         loop {
             tokio::select! {
-                biased;
                 () = self.stop.cancelled() => return Some(Err(EtcdError::Stopped.into())),
                 response = self.watches.next() => return Some(Ok(response)),
                 request = self.requests.next() => match request {

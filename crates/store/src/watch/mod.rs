@@ -6,6 +6,7 @@
 //! the rest from history. So a slow reader costs bounded memory and misses nothing.
 
 mod hub;
+mod stream;
 mod watcher;
 
 pub use hub::{Hub, Limits, Polled, StreamId};
