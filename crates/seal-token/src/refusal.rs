@@ -53,7 +53,7 @@ pub enum Refusal {
     #[error("proof carries another seal than the token on chain; read the token again")]
     SealMismatch,
     /// The token on chain has run out.
-    #[error("seal token has expired on chain; renew it")]
+    #[error("seal token has expired on chain; its owner must issue it anew")]
     TokenExpired,
     /// The token on chain was revoked.
     #[error("seal token was revoked on chain")]

@@ -68,7 +68,7 @@ pub enum Gone {
     #[error("the seal token was revoked on chain")]
     Revoked,
     /// The token has run out.
-    #[error("the seal token has expired on chain; renew it")]
+    #[error("the seal token has expired on chain; its owner must issue it anew (`k3s-daas token issue`)")]
     Expired,
     /// The stake is withdrawn, being withdrawn, or too small.
     #[error("the stake no longer covers the node's tier, or is being withdrawn")]
