@@ -121,7 +121,24 @@ impl fmt::Debug for Keypair {
 mod tests {
     use super::*;
 
-    // Vector of the Sui documentation's signature scheme page: an ed25519 key of the Sui CLI.
+    #[test]
+    fn a_key_of_suis_own_tools_has_suis_address() {
+        // Published test vectors of Sui's TypeScript SDK.
+        let vectors = [
+            (
+                "suiprivkey1qrwsjvr6gwaxmsvxk4cfun99ra8uwxg3c9pl0nhle7xxpe4s80y05ctazer",
+                "0xa2d14fad60c56049ecf75246a481934691214ce413e6a8ae2fe6834c173a6133",
+            ),
+            (
+                "suiprivkey1qzdvpa77ct272ultqcy20dkw78dysnfyg90fhcxkdm60el0qht9mvzlsh4j",
+                "0x1ada6e6f3f3e4055096f606c746690f1108fcc2ca479055cc434a3e1d3f758aa",
+            ),
+        ];
+        for (text, address) in vectors {
+            assert_eq!(Keypair::from_bech32(text).unwrap().address().to_string(), address);
+        }
+    }
+
     #[test]
     fn bech32_round_trip() {
         let pair = Keypair::from_secret(&[7; 32]);
