@@ -1,5 +1,6 @@
 //! How many stakes a second the chain executes, signature verification included, and how long a
-//! fresh chain takes. Prints numbers; `taskset -c 0 cargo bench -p devnet` measures one core.
+//! fresh chain takes. Prints numbers, and fails below what is promised; `taskset -c 0 cargo bench -p
+//! devnet` measures one core.
 #![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs)]
 
 #[path = "../tests/common/mod.rs"]
@@ -15,6 +16,9 @@ use sui_transaction_builder::{ObjectInput, TransactionBuilder};
 
 const STAKES: usize = 5_000;
 const STARTS: u32 = 5;
+/// Stakes a second on one core.
+const PROMISED_RATE: f64 = 1_000.0;
+const PROMISED_START: Duration = Duration::from_millis(200);
 
 fn main() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -26,7 +30,9 @@ fn main() {
             total += start.elapsed();
             drop(devnet);
         }
-        println!("fresh chain: {:.1} ms", total.as_secs_f64() * 1e3 / f64::from(STARTS));
+        let fresh = total / STARTS;
+        println!("fresh chain: {:.1} ms", fresh.as_secs_f64() * 1e3);
+        assert!(fresh < PROMISED_START, "slower than promised");
         measure("in memory", config()).await;
         let dir = tempfile::tempdir().unwrap();
         measure("journaled", config().with_dir(dir.path())).await;
@@ -76,7 +82,9 @@ async fn measure(name: &str, config: Config) {
     for executed in executed {
         assert_eq!(*executed.unwrap().effects.status(), ExecutionStatus::Success);
     }
-    println!("{name}: {count} stakes in {took:.2?}, {:.0} a second", count as f64 / took.as_secs_f64());
+    let rate = count as f64 / took.as_secs_f64();
+    println!("{name}: {count} stakes in {took:.2?}, {rate:.0} a second");
+    assert!(rate >= PROMISED_RATE, "slower than promised");
 }
 
 /// Makes a gas coin for every stake.

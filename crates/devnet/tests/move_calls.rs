@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use common::{Chain, Executed, Wallet, any, function, probe, short};
 use futures::TryStreamExt;
+use sui_crypto::SuiSigner;
 use sui_rpc::field::{FieldMask, FieldMaskUtil};
 use sui_rpc::proto::sui::rpc::v2 as proto;
 use sui_sdk_types::{
     Address, ChangedObject, CommandArgumentError, ExecutionError, ExecutionStatus, IdOperation, ObjectIn,
     ObjectOut, Owner, TypeTag,
 };
-use sui_transaction_builder::{Argument, TransactionBuilder};
+use sui_transaction_builder::{Argument, ObjectInput, TransactionBuilder};
 
 struct Probe {
     chain: Chain,
@@ -74,11 +75,7 @@ impl Probe {
         builder.set_gas_budget(common::SUI);
         builder.set_gas_price(1_000);
         let (gas, _) = self.chain.coins(self.alice.address).await.remove(0);
-        builder.add_gas_objects([sui_transaction_builder::ObjectInput::owned(
-            *gas.object_id(),
-            gas.version(),
-            *gas.digest(),
-        )]);
+        builder.add_gas_objects([ObjectInput::owned(*gas.object_id(), gas.version(), *gas.digest())]);
         fill(&mut builder);
         let transaction = builder.try_build().unwrap();
         self.chain.send(&transaction, &[&self.alice]).await.unwrap()
@@ -167,11 +164,7 @@ async fn frozen_objects_are_read_by_anybody_and_changed_by_nobody() {
     let function = probe.function("set");
     let executed = probe
         .force(|b| {
-            let item = b.object(sui_transaction_builder::ObjectInput::immutable(
-                item,
-                reference.version(),
-                *reference.digest(),
-            ));
+            let item = b.object(ObjectInput::immutable(item, reference.version(), *reference.digest()));
             let value = b.pure(&1u64);
             b.move_call(function, vec![item, value]);
         })
@@ -231,7 +224,7 @@ async fn a_shared_object_by_value_is_shared_again_or_deleted() {
     let keep = probe.function("keep");
     let kept = probe
         .force(|b| {
-            let counter = b.object(sui_transaction_builder::ObjectInput::shared(counter, version, true));
+            let counter = b.object(ObjectInput::shared(counter, version, true));
             b.move_call(keep, vec![counter]);
         })
         .await;
@@ -476,11 +469,7 @@ async fn simulation_shows_return_values() {
     builder.set_gas_budget(common::SUI);
     builder.set_gas_price(1_000);
     let (gas, _) = probe.chain.coins(probe.alice.address).await.remove(0);
-    builder.add_gas_objects([sui_transaction_builder::ObjectInput::owned(
-        *gas.object_id(),
-        gas.version(),
-        *gas.digest(),
-    )]);
+    builder.add_gas_objects([ObjectInput::owned(*gas.object_id(), gas.version(), *gas.digest())]);
     let arguments = vec![builder.pure(&84u64), builder.pure(&2u64)];
     builder.move_call(probe.function("divide"), arguments);
     let request = proto::SimulateTransactionRequest::default().with_transaction(builder.try_build().unwrap());
@@ -489,4 +478,78 @@ async fn simulation_shows_return_values() {
     let value = response.command_outputs[0].return_values[0].value();
     assert_eq!((value.name(), value.deserialize::<u64>().unwrap()), ("u64", 42));
     assert_eq!(probe.chain.reference(*gas.object_id()).await, gas, "nothing was executed");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn concurrent_changes_of_a_shared_object_are_all_made() {
+    const EACH: u64 = 8;
+    let mut probe = Probe::start().await;
+    let counter = probe.counter().await;
+    let Owner::Shared(first) = *probe.chain.object(counter).await.unwrap().owner() else {
+        panic!("not shared")
+    };
+    let mut wallets = Vec::new();
+    for seed in 10..16 {
+        let wallet = probe.chain.wallet(seed).await;
+        let (gas, _) = probe.chain.coins(wallet.address).await.remove(0);
+        wallets.push((wallet, gas));
+    }
+    let (url, increment) = (probe.chain.devnet.url(), format!("{}::probe::increment", probe.package));
+    let tasks = wallets.into_iter().map(|(wallet, mut gas)| {
+        let (url, increment) = (url.clone(), increment.clone());
+        tokio::spawn(async move {
+            let mut client = sui_rpc::Client::new(url).unwrap();
+            for _ in 0..EACH {
+                let mut builder = TransactionBuilder::new();
+                builder.set_sender(wallet.address);
+                builder.set_gas_budget(common::SUI);
+                builder.set_gas_price(1_000);
+                builder.add_gas_objects([ObjectInput::owned(*gas.object_id(), gas.version(), *gas.digest())]);
+                let arguments = vec![
+                    builder.object(ObjectInput::shared(counter, first, true)),
+                    builder.object(ObjectInput::shared(Address::from_static("0x6"), 1, false)),
+                ];
+                builder.move_call(function(&increment), arguments);
+                let transaction = builder.try_build().unwrap();
+                let signature = wallet.key.sign_transaction(&transaction).unwrap();
+                let request = proto::ExecuteTransactionRequest::default()
+                    .with_transaction(transaction)
+                    .with_signatures(vec![signature.into()])
+                    .with_read_mask(FieldMask::from_str("effects.status,effects.gas_object"));
+                let response = client.execution_client().execute_transaction(request).await.unwrap();
+                let effects = response.get_ref().transaction().effects();
+                assert!(effects.status().success());
+                let change = effects.gas_object();
+                gas = sui_sdk_types::ObjectReference::new(
+                    change.object_id().parse().unwrap(),
+                    change.output_version(),
+                    change.output_digest().parse().unwrap(),
+                );
+            }
+        })
+    });
+    for task in tasks.collect::<Vec<_>>() {
+        task.await.unwrap();
+    }
+    let object = probe.chain.object(counter).await.unwrap();
+    let count: [u8; 8] = object.as_struct().unwrap().contents()[32..40].try_into().unwrap();
+    assert_eq!(u64::from_le_bytes(count), 6 * EACH);
+}
+
+#[tokio::test]
+async fn what_the_interpreter_lacks_is_named_and_not_executed() {
+    let mut chain = Chain::start().await;
+    let alice = chain.wallet(1).await;
+    let (gas, _) = chain.coins(alice.address).await.remove(0);
+    let mut builder = TransactionBuilder::new();
+    builder.set_sender(alice.address);
+    builder.set_gas_budget(common::SUI);
+    builder.set_gas_price(1_000);
+    builder.add_gas_objects([ObjectInput::owned(*gas.object_id(), gas.version(), *gas.digest())]);
+    let values = builder.pure(&vec![[1u8; 32]]);
+    builder.move_call(function("0x2::poseidon::poseidon_bn254"), vec![values]);
+    let refused = chain.send(&builder.try_build().unwrap(), &[&alice]).await.map(|_| ()).unwrap_err();
+    assert!(refused.message().contains("poseidon_bn254"), "{refused}");
+    assert!(refused.message().contains("not supported by the development chain"), "{refused}");
+    assert_eq!(chain.coins(alice.address).await[0].0, gas, "nothing was charged");
 }
