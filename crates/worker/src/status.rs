@@ -10,7 +10,7 @@ pub(crate) fn snapshot(agent: &Agent, shell: &Shell, node: &NodeStatus, now_ms: 
     api::WorkerStatus {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         phase: agent.phase(now_ms).as_str().to_owned(),
-        problem: problem(agent, now_ms),
+        problem: problem(agent, node, now_ms),
         node_name: token.map(|token| token.node_name.clone()).unwrap_or_default(),
         cluster_id: shell.config.cluster_id.to_string(),
         token_id: shell.config.token_id.to_string(),
@@ -49,7 +49,7 @@ fn gateway(agent: &Agent, shell: &Shell) -> api::GatewayLink {
 }
 
 /// What a person should look at first.
-fn problem(agent: &Agent, now_ms: u64) -> Option<api::ErrorBody> {
+fn problem(agent: &Agent, node: &NodeStatus, now_ms: u64) -> Option<api::ErrorBody> {
     let body = |reason: &str, message: String| api::ErrorBody { reason: reason.to_owned(), message };
     let of = |failure: &Failure| body(&failure.reason, failure.message.clone());
     if let Some(gone) = agent.gone(now_ms) {
@@ -67,9 +67,10 @@ fn problem(agent: &Agent, now_ms: u64) -> Option<api::ErrorBody> {
         }
         _ => {}
     }
-    [agent.gateway_failure(), agent.node_failure(), agent.renewal_failure()]
-        .into_iter()
-        .flatten()
-        .next()
-        .map(of)
+    let failures = [agent.gateway_failure(), agent.node_failure(), agent.renewal_failure()];
+    if let Some(failure) = failures.into_iter().flatten().next() {
+        return Some(of(failure));
+    }
+    let reason = node.reason.clone().filter(|_| !node.ready && agent.phase(now_ms) == Phase::Running)?;
+    Some(body("node_not_ready", reason))
 }

@@ -171,6 +171,14 @@ async fn a_node_agent_that_fails_leaves_api_reason_and_heartbeats() {
     bench.until("a beat", |bench| bench.gateway.beats.lock().iter().any(|beat| !beat.ready)).await;
     *bench.node.fails.lock() = false;
     bench.wait("ready", |status| status.node.ready && status.problem.is_none()).await;
+
+    // Started and then unwell: the reason is shown too.
+    *bench.node.running.lock() = false;
+    let status = bench.wait("unwell", |status| status.problem.is_some()).await;
+    assert_eq!(
+        (status.phase.as_str(), status.problem.unwrap().reason.as_str()),
+        ("running", "node_not_ready")
+    );
     bench.stop().await;
 }
 
