@@ -100,8 +100,8 @@ pub(crate) fn compare(op: Op, a: &Value, b: &Value) -> Step<bool> {
 }
 
 /// Converts an integer to another type.
-pub(crate) fn cast(width: Width, value: Value) -> Step<Value> {
-    let value = match value {
+pub(crate) fn cast(width: Width, value: &Value) -> Step<Value> {
+    let value = match *value {
         Value::U8(value) => u128::from(value),
         Value::U16(value) => u128::from(value),
         Value::U32(value) => u128::from(value),
@@ -109,7 +109,7 @@ pub(crate) fn cast(width: Width, value: Value) -> Step<Value> {
         Value::U128(high, low) => half(high, low),
         Value::U256(value) => match (width, value.digits()) {
             (Width::U256, _) => return Ok(Value::U256(value)),
-            (_, [low, high, 0, 0]) => half(*high, *low),
+            (_, &[low, high, 0, 0]) => half(high, low),
             _ => return Err(ERROR),
         },
         _ => return Err(MISMATCH),

@@ -68,7 +68,7 @@ pub(crate) enum DecodeError {
     /// They are not.
     Bytes(Malformed),
     /// That cannot be told.
-    Vm(VmError),
+    Vm(Box<VmError>),
 }
 
 impl From<Malformed> for DecodeError {
@@ -79,7 +79,7 @@ impl From<Malformed> for DecodeError {
 
 impl From<VmError> for DecodeError {
     fn from(error: VmError) -> Self {
-        Self::Vm(error)
+        Self::Vm(Box::new(error))
     }
 }
 
@@ -87,7 +87,7 @@ impl DecodeError {
     /// The error for bytes that came from outside.
     pub(crate) fn of(self, ty: &Type) -> VmError {
         match self {
-            Self::Vm(error) => error,
+            Self::Vm(error) => *error,
             Self::Bytes(problem) => match ty.tag() {
                 Some(ty) => VmError::Value { ty: Box::new(ty), problem },
                 None => VmError::BadModule(format!("a constant: {problem}")),

@@ -27,6 +27,9 @@ struct Frame {
     floor: usize,
 }
 
+/// A fault, and the native function it happened in if it did not happen in the frame itself.
+type Blamed = (Fault, Option<(Arc<Module>, u16)>);
+
 /// Why a frame stopped executing.
 enum Flow {
     Return,
@@ -106,7 +109,7 @@ impl Machine<'_> {
 
     /// Executes a frame until it returns or calls a function that is not native. A fault of a native
     /// function comes with that function.
-    fn execute(&mut self, frame: &mut Frame) -> Result<Flow, (Fault, Option<(Arc<Module>, u16)>)> {
+    fn execute(&mut self, frame: &mut Frame) -> Result<Flow, Blamed> {
         let module = Arc::clone(&frame.module);
         let function = module.functions.get(usize::from(frame.function));
         let Some((Body::Code(code), returns)) = function.map(|f| (&f.body, f.returns.len())) else {
@@ -265,7 +268,7 @@ impl Machine<'_> {
             }
             Op::Cast(width) => {
                 let value = self.pop()?;
-                self.push(arith::cast(width, value)?)?;
+                self.push(arith::cast(width, &value)?)?;
             }
             Op::Abort => return Err(Fault::Abort(self.pop_u64()?)),
             Op::VecPack(signature, count) => {

@@ -330,7 +330,9 @@ fn function_definition(reader: &mut Reader<'_>, version: u32) -> Result<Function
     if flags & !(NATIVE | ENTRY) != 0 || !matches!(visibility, 0 | 1 | 3) {
         return Err("unknown flag of a function");
     }
-    let _acquires = counted(reader, |reader| reader.index())?;
+    for _acquired in 0..reader.small()? {
+        reader.index()?;
+    }
     let code = if flags & NATIVE != 0 { None } else { Some(CodeUnit::read(reader, version)?) };
     Ok(FunctionDef { handle, visibility, entry: flags & ENTRY != 0, code })
 }

@@ -103,5 +103,6 @@ pub(super) fn is_one_time_witness(machine: &mut Machine<'_>, types: &[Type]) -> 
 pub(crate) fn names_witness(datatype: &Datatype) -> bool {
     datatype.name.as_str() == datatype.module.as_str().to_ascii_uppercase()
         && !datatype.is_enum
+        && datatype.params.is_empty()
         && matches!(datatype.variants(), [fields] if *fields == [Type::Bool])
 }
