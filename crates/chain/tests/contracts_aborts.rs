@@ -290,6 +290,8 @@ async fn enclave(p: &Probe) {
     }
     let unsigned = VerifiedClaims { claims: claims(), timestamp_ms: p.now(), signatures: vec![] };
     p.refused(operator, &register(&unsigned), "enclave::ETooFewSignatures").await;
+    let stranger = claims().sign_all(&[&key], p.now()).unwrap();
+    p.refused(operator, &register(&stranger), "enclave::ETooFewSignatures").await;
     let forged = VerifiedClaims { timestamp_ms: p.now() + 1, ..sign(claims(), p.now()) };
     p.refused(operator, &register(&forged), "enclave::EBadSignature").await;
     let elsewhere = calls.register_enclave(p.other.registry, &sign(claims(), p.now()));

@@ -4,6 +4,7 @@ pub(crate) mod proxy;
 
 use std::path::PathBuf;
 
+use chain::package::Package;
 use chain::{Address, Admin, Calls, Client, Cluster, Cursor, Draft, Event, Keypair, Receipt, State};
 use devnet::{Config, Devnet};
 
@@ -18,6 +19,12 @@ pub(crate) fn framework() -> PathBuf {
     );
     assert!(path.exists(), "{} is missing: run `make setup`", path.display());
     path
+}
+
+/// The contracts under test: those that are committed, or mutants of them (`contracts/tools/mutants.mjs`).
+pub(crate) fn contracts() -> Package {
+    std::env::var_os("K3S_DAAS_CONTRACTS")
+        .map_or_else(chain::package::bundled, |directory| chain::package::load(directory.as_ref()).unwrap())
 }
 
 pub(crate) async fn start() -> Devnet {
@@ -40,7 +47,7 @@ impl World {
         let chain = start().await;
         let client = Client::connect(&chain.url()).await.unwrap();
         let operator = wallet(&chain, 100 * SUI).await;
-        let published = client.publish(&operator, &chain::package::bundled()).await.unwrap();
+        let published = client.publish(&operator, &contracts()).await.unwrap();
         let calls = Calls::new(published.package);
         let receipt = client.execute(&operator, &calls.create_cluster("test", true)).await.unwrap();
         let mut created = None;
