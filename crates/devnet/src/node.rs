@@ -23,7 +23,9 @@ use crate::vm::Vm;
 use crate::{framework, introspect};
 
 /// Most transactions in one checkpoint.
-const MAX_BATCH: usize = 512;
+const MAX_BATCH: usize = 256;
+/// Most requests that one checkpoint looks at, those that are refused included.
+const MAX_REQUESTS: usize = 2 * MAX_BATCH;
 /// Transactions that may wait; further senders wait to get into the queue.
 const QUEUE: usize = 4_096;
 
@@ -248,6 +250,7 @@ impl Executor {
         let mut stop = None;
         let mut next = first;
         let forced = next.is_none();
+        let mut requests = 0;
         while let Some(job) = next.take().or_else(|| jobs.try_recv().ok()) {
             match job {
                 Job::Execute(transaction, answer) => match batch.execute(&transaction) {
@@ -265,7 +268,8 @@ impl Executor {
                     break;
                 }
             }
-            if batch.len() >= MAX_BATCH {
+            requests += 1;
+            if batch.len() >= MAX_BATCH || requests >= MAX_REQUESTS {
                 break;
             }
         }

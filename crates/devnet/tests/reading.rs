@@ -258,3 +258,16 @@ async fn lists_have_bounds_both_ways() {
 async fn checkpoint(chain: &mut Chain, request: proto::GetCheckpointRequest) -> proto::Checkpoint {
     chain.client.ledger_client().get_checkpoint(request).await.unwrap().into_inner().checkpoint.unwrap()
 }
+
+#[tokio::test]
+async fn a_batch_that_would_be_too_large_is_refused() {
+    let mut chain = Chain::start().await;
+    let batch = |count: usize| {
+        proto::BatchGetObjectsRequest::default()
+            .with_requests(vec![proto::GetObjectRequest::new(&Address::TWO); count])
+            .with_read_mask(FieldMask::from_str("bcs"))
+    };
+    chain.client.ledger_client().batch_get_objects(batch(2)).await.unwrap();
+    let refused = chain.client.ledger_client().batch_get_objects(batch(1_000)).await.unwrap_err();
+    assert_eq!(refused.code(), Code::ResourceExhausted, "{refused}");
+}

@@ -12,6 +12,7 @@ use sui_rpc::proto::sui::rpc::v2::{get_object_result, get_transaction_result};
 use tonic::codegen::BoxStream;
 use tonic::{Request, Response, Status};
 
+use super::page::Room;
 use super::{Api, CHAIN_NAME, SERVER, fields, parse, render, scan, timestamp};
 use crate::ledger::{EPOCH, Ledger, ObjectSource, StoredObject, gas};
 
@@ -62,6 +63,7 @@ impl LedgerService for Api {
         let mut response = proto::BatchGetObjectsResponse::default();
         {
             let ledger = self.node.ledger();
+            let mut room = Room::of_batch();
             for request in &request.requests {
                 let result = match get_object(&ledger, request, &mask) {
                     Ok(object) => get_object_result::Result::Object(object),
@@ -69,6 +71,9 @@ impl LedgerService for Api {
                 };
                 let mut entry = proto::GetObjectResult::default();
                 entry.result = Some(result);
+                if !room.admit(&entry) {
+                    return Err(too_much());
+                }
                 response.objects.push(entry);
             }
         }
@@ -97,6 +102,7 @@ impl LedgerService for Api {
         let mut response = proto::BatchGetTransactionsResponse::default();
         {
             let ledger = self.node.ledger();
+            let mut room = Room::of_batch();
             for digest in &request.digests {
                 let result = match get_transaction(&ledger, Some(digest), &mask) {
                     Ok(transaction) => get_transaction_result::Result::Transaction(transaction),
@@ -104,6 +110,9 @@ impl LedgerService for Api {
                 };
                 let mut entry = proto::GetTransactionResult::default();
                 entry.result = Some(result);
+                if !room.admit(&entry) {
+                    return Err(too_much());
+                }
                 response.transactions.push(entry);
             }
         }
@@ -243,6 +252,10 @@ fn check_batch(requests: usize) -> Result<(), Status> {
         )));
     }
     Ok(())
+}
+
+fn too_much() -> Status {
+    Status::resource_exhausted("the answer would be too large; ask for fewer or with a smaller read_mask")
 }
 
 fn error(status: &Status) -> google::Status {

@@ -31,6 +31,10 @@ use crate::node::{Node, SubmitError};
 
 /// The largest request message: a publish fits well, anything larger is a mistake.
 const MAX_REQUEST_BYTES: usize = 1 << 20;
+/// Pages end before they exceed this: clients accept 4 MiB unless told otherwise.
+const MAX_PAGE_BYTES: usize = 3 << 20;
+/// A batch that would exceed this is refused.
+const MAX_BATCH_BYTES: usize = 32 << 20;
 const MAX_STREAMS_PER_CONNECTION: u32 = 256;
 const KEEPALIVE: Duration = Duration::from_secs(30);
 
@@ -59,6 +63,7 @@ pub(crate) async fn serve(
         ($module:ident, $server:ident) => {
             proto::$module::$server::new(api.clone())
                 .max_decoding_message_size(MAX_REQUEST_BYTES)
+                .max_encoding_message_size(2 * MAX_BATCH_BYTES)
                 .accept_compressed(CompressionEncoding::Gzip)
                 .send_compressed(CompressionEncoding::Gzip)
         };

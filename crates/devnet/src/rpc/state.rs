@@ -11,6 +11,7 @@ use sui_rpc::proto::sui::rpc::v2::state_service_server::StateService;
 use sui_sdk_types::{Address, MoveStruct, StructTag, TypeTag};
 use tonic::{Request, Response, Status};
 
+use super::page::Room;
 use super::{Api, fields, page, parse, render};
 use crate::introspect;
 use crate::ledger::{Ledger, ObjectSource, Objects, SUPPLY_MIST, StoredObject, coin};
@@ -45,12 +46,20 @@ impl StateService for Api {
                 .filter(|(key, _)| after.as_ref().is_none_or(|after| key > after))
                 .collect();
             found.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
-            let more = found.len() > size;
-            found.truncate(size);
-            if more && let Some(((tag, Reverse(balance), id), _)) = found.last() {
+            let mut room = Room::of_page();
+            for (_, stored) in found.iter().take(size) {
+                let object = render::object(stored, &mask);
+                if !room.admit(&object) {
+                    break;
+                }
+                response.objects.push(object);
+            }
+            let shown = response.objects.len();
+            if shown < found.len()
+                && let Some(((tag, Reverse(balance), id), _)) = shown.checked_sub(1).map(|last| &found[last])
+            {
                 response.next_page_token = Some(page::token(&(tag, balance, id), &scope)?);
             }
-            response.objects = found.iter().map(|(_, stored)| render::object(stored, &mask)).collect();
         }
         Ok(self.respond(response))
     }
@@ -70,12 +79,16 @@ impl StateService for Api {
         {
             let ledger = self.node.ledger();
             let mut children = ledger.objects().children_of(&parent, after).peekable();
-            let mut last = None;
-            for stored in children.by_ref().take(size) {
-                last = Some(stored.object().object_id());
+            let (mut last, mut room) = (None, Room::of_page());
+            while let Some(stored) = children.peek().filter(|_| response.dynamic_fields.len() < size) {
                 if let Some(field) = self.dynamic_field(&ledger, parent, stored, &mask) {
+                    if !room.admit(&field) {
+                        break;
+                    }
                     response.dynamic_fields.push(field);
                 }
+                last = Some(stored.object().object_id());
+                children.next();
             }
             if let (Some(last), true) = (last, children.peek().is_some()) {
                 response.next_page_token = Some(page::token(&last, &scope)?);
