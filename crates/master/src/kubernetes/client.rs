@@ -5,9 +5,11 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use engine::pki::Identity;
 use futures::StreamExt;
+use hyper_util::rt::TokioExecutor;
 use k8s_openapi::api::core::v1::{Namespace, Node, Pod};
-use k8s_openapi::api::rbac::v1::{ClusterRoleBinding, RoleBinding};
+use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, RoleBinding};
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
+use kube::client::ConfigExt;
 use kube::config::AuthInfo;
 use kube::core::Status;
 use kube::{Api, Client, Config, Error, Resource};
@@ -15,6 +17,7 @@ use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 use serde::de::DeserializeOwned;
 use serde_json::json;
+use tower::ServiceBuilder;
 
 use super::objects::{self, GRANT_SELECTOR};
 use crate::error::MasterError;
@@ -41,14 +44,18 @@ impl Kubernetes {
             Config::new(url.parse().map_err(|error: http::uri::InvalidUri| bad(error.to_string()))?);
         let ca = CertificateDer::from_pem_slice(ca_pem.as_bytes()).map_err(|error| bad(error.to_string()))?;
         config.root_cert = Some(vec![ca.to_vec()]);
-        config.read_timeout = Some(ANSWER_TIMEOUT);
-        config.reset_reader_on_write = true;
         config.auth_info = AuthInfo {
             client_certificate_data: Some(STANDARD.encode(&admin.certificate)),
             client_key_data: Some(STANDARD.encode(admin.key.as_bytes()).into()),
             ..AuthInfo::default()
         };
-        Ok(Self { client: Client::try_from(config)? })
+        // Not the ready-made stack: it logs every answer that is no success as an error, and an apiserver that
+        // is starting gives many.
+        let connector = hyper_util::client::legacy::Client::builder(TokioExecutor::new())
+            .build(config.rustls_https_connector()?);
+        let service =
+            ServiceBuilder::new().timeout(ANSWER_TIMEOUT).layer(config.base_uri_layer()).service(connector);
+        Ok(Self { client: Client::new(service, config.default_namespace) })
     }
 
     /// Whether the apiserver says that it is ready.
@@ -58,6 +65,13 @@ impl Kubernetes {
             Ok(request) => self.client.request_text(request).await.is_ok_and(|text| text == "ok"),
             Err(_) => false,
         }
+    }
+
+    /// Whether the roles that grants name have their rules, which the controller manager fills in after the
+    /// first start.
+    pub(crate) async fn has_roles(&self) -> Result<bool, Error> {
+        let view = Api::<ClusterRole>::all(self.client.clone()).get_opt("view").await?;
+        Ok(view.and_then(|role| role.rules).is_some_and(|rules| !rules.is_empty()))
     }
 
     /// What the membership has to know.

@@ -10,6 +10,9 @@ use crate::shared::Shared;
 /// Pause while the apiserver is not ready, and after changes that failed.
 const RETRY: Duration = Duration::from_millis(500);
 
+/// The longest that one comparison with its changes may take.
+const ROUND_TIMEOUT: Duration = Duration::from_secs(60);
+
 /// Keeps Kubernetes what the chain says: at once when the membership changes, and every now and then in case
 /// somebody else changed Kubernetes or a token ran out.
 pub(crate) struct Reconciler {
@@ -29,17 +32,16 @@ impl Reconciler {
     async fn forever(&self) {
         let mut bootstrapped = false;
         loop {
-            let done = match bootstrapped {
-                true => self.once().await,
-                false => match self.bootstrap().await {
-                    Ok(()) => {
-                        bootstrapped = true;
-                        self.once().await
-                    }
-                    Err(error) => Err(error),
-                },
+            let round = async {
+                if !bootstrapped {
+                    self.bootstrap().await?;
+                    bootstrapped = true;
+                }
+                self.once().await
             };
-            let pause = match done {
+            let done = tokio::time::timeout(ROUND_TIMEOUT, round).await;
+            let pause = match done.unwrap_or_else(|_| Err("kube-apiserver stopped in the middle".to_owned()))
+            {
                 Ok(()) => self.interval,
                 Err(error) => {
                     tracing::debug!("Kubernetes does not agree with the chain yet: {error}");
@@ -83,9 +85,16 @@ impl Reconciler {
                 }
             }
         }
-        let agrees = failure.is_none();
-        self.shared.board.update(|board| board.reconciled |= agrees);
-        failure.map_or(Ok(()), Err)
+        if let Some(failure) = failure {
+            return Err(failure);
+        }
+        if !self.shared.board.read().reconciled {
+            if !self.kubernetes.has_roles().await.map_err(|error| error.to_string())? {
+                return Err("Kubernetes' own roles have no rules yet".to_owned());
+            }
+            self.shared.board.update(|board| board.reconciled = true);
+        }
+        Ok(())
     }
 }
 
