@@ -190,10 +190,26 @@ impl Store {
 
     /// Hash over everything readable up to a revision (0: now), with the compact and the hashed revision.
     ///
+    /// Reads everything, a thousand keys at a time, so that writers need not wait for it.
+    ///
     /// # Errors
     /// The revision is compacted or does not exist yet.
     pub fn hash_kv(&self, revision: i64) -> Result<(u32, i64, i64), EtcdError> {
-        self.shared().state.read().hash_kv(revision)
+        const STRIDE: usize = 1_000;
+        let state = &self.shared().state;
+        let (mut hash, mut cursor) = {
+            let mut state = state.write();
+            let hash = state.begin_hash(revision)?;
+            (hash, state.begin_image().1)
+        };
+        loop {
+            let records = state.read().image_records(&mut cursor, STRIDE);
+            let Some(records) = records else { break };
+            hash.update(&records);
+        }
+        state.write().end_image();
+        let (compact_revision, revision) = (hash.compact_revision, hash.revision);
+        Ok((hash.finish(), compact_revision, revision))
     }
 
     /// Writes a snapshot now and drops the log that it covers; this is what etcd's defragmentation is here.

@@ -48,7 +48,7 @@ proptest! {
         let _refused = state.apply(Op::LeaseGrant(grant).into(), &mut Vec::new());
         let compact = store::proto::CompactionRequest { revision: numbers[2], physical: false };
         let _refused = state.apply(Op::Compact(compact).into(), &mut Vec::new());
-        let _refused = state.hash_kv(numbers[3]);
+        let _refused = state.begin_hash(numbers[3]).is_ok();
         let mut hub = Hub::new(state.revision(), Limits::default());
         let stream = hub.open(());
         let watch = WatchCreateRequest { key: "k".into(), start_revision: numbers[4], watch_id: numbers[5], ..WatchCreateRequest::default() };

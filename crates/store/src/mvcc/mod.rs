@@ -17,6 +17,7 @@ pub use check::{
     MAX_LEASE_TTL, MAX_TXN_OPS, check_delete, check_lease_grant, check_put, check_range, check_txn,
 };
 pub use command::{Command, Op, Reply};
+pub use hash::HistoryHash;
 pub use range::KeyRange;
 pub use record::Record;
 pub use restore::{Image, ImageCursor, RestoreError};

@@ -29,14 +29,14 @@ pub(super) async fn call(context: Context, method: &str, request: HttpRequest) -
         }
         "Hash" => {
             unary(request, |_: HashRequest| async move {
-                let (hash, _, revision) = store.hash_kv(0)?;
+                let (hash, _, revision) = hash(&store, 0).await?;
                 Ok(HashResponse { header: Some(store.header(revision)), hash })
             })
             .await
         }
         "HashKV" => {
             unary(request, |q: HashKvRequest| async move {
-                let (hash, compact_revision, hash_revision) = store.hash_kv(q.revision)?;
+                let (hash, compact_revision, hash_revision) = hash(&store, q.revision).await?;
                 let header = Some(store.header(store.revision()));
                 Ok(HashKvResponse { header, hash, compact_revision, hash_revision })
             })
@@ -58,6 +58,13 @@ pub(super) async fn call(context: Context, method: &str, request: HttpRequest) -
         }
         _ => unknown(method),
     }
+}
+
+/// A hash takes long: it gets a thread of its own.
+async fn hash(store: &Store, revision: i64) -> Result<(u32, i64, i64), EtcdError> {
+    let store = store.clone();
+    let hash = tokio::task::spawn_blocking(move || store.hash_kv(revision)).await;
+    hash.map_err(|error| EtcdError::Failed(error.to_string()))?
 }
 
 fn status(store: &Store) -> StatusResponse {
