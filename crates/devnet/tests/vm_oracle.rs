@@ -163,8 +163,8 @@ fn data_cases() -> Vec<Case> {
     let data = |function: &str, args: &[Vec<u8>]| probe("data", function, args);
     for v in [&three, &none] {
         cases.push(data("push", &[v.clone(), bcs(&7u64)]));
-        cases.push(data("pop", &[v.clone()]));
-        cases.push(data("destroy_empty", &[v.clone()]));
+        cases.push(data("pop", std::slice::from_ref(v)));
+        cases.push(data("destroy_empty", std::slice::from_ref(v)));
         cases.push(data("library", &[v.clone(), bcs(&20u64)]));
         for i in [0u64, 2, 3, u64::MAX] {
             cases.push(data("get", &[v.clone(), bcs(&i)]));

@@ -129,8 +129,8 @@ fn nothing_runs_forever() {
 /// A session that runs one function of the oracle's probe, and what it did.
 fn run(memory: &Memory, vm: &Vm, function: &str, args: &[Vec<u8>]) -> devnet::vm::SessionOutput {
     let mut session = session(vm, memory);
-    call(&mut session, PACKAGE, "objects", function, &[], args).unwrap();
-    session.finish().unwrap()
+    call(&mut session, PACKAGE, "objects", function, &[], args).expect("it runs");
+    session.finish().expect("it ends")
 }
 
 #[test]

@@ -79,7 +79,7 @@ pub enum VmError {
     #[error("abort {code} in {location}")]
     Abort {
         /// Where. For an abort of a native function, that function.
-        location: Location,
+        location: Box<Location>,
         /// The abort code.
         code: u64,
     },
@@ -87,7 +87,7 @@ pub enum VmError {
     #[error("{what} in {location}")]
     Primitive {
         /// Where.
-        location: Location,
+        location: Box<Location>,
         /// How.
         what: Primitive,
     },
@@ -144,7 +144,7 @@ pub enum VmError {
     #[error("bad code: {problem} in {location}")]
     BadCode {
         /// Where.
-        location: Location,
+        location: Box<Location>,
         /// What.
         problem: &'static str,
     },

@@ -20,10 +20,10 @@ impl Fault {
     /// The error, given where it happened.
     pub(crate) fn at(self, location: impl FnOnce() -> Location) -> VmError {
         match self {
-            Self::Abort(code) => VmError::Abort { location: location(), code },
-            Self::Primitive(what) => VmError::Primitive { location: location(), what },
+            Self::Abort(code) => VmError::Abort { location: Box::new(location()), code },
+            Self::Primitive(what) => VmError::Primitive { location: Box::new(location()), what },
             Self::OutOf(resource) => VmError::OutOf(resource),
-            Self::BadCode(problem) => VmError::BadCode { location: location(), problem },
+            Self::BadCode(problem) => VmError::BadCode { location: Box::new(location()), problem },
             Self::Other(error) => *error,
         }
     }
