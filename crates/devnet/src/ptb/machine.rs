@@ -217,7 +217,7 @@ impl<'a> Machine<'a> {
 
 /// Says an interpreter's error in Sui's words.
 fn explain(error: VmError, unsupported: &mut Option<String>) -> ExecutionError {
-    let located = |location: vm::Location| MoveLocation {
+    let located = |location: Box<vm::Location>| MoveLocation {
         package: location.package,
         module: location.module,
         function: location.function,
