@@ -5,7 +5,7 @@ use super::error::{Resource, VmError};
 use super::fault::{Fault, Step};
 use super::types::{Rule, Type};
 use super::u256;
-use super::value::{Children, MAX_DEPTH, Value, Variant, spend};
+use super::value::{Children, MAX_DEPTH, VALUE_COST, Value, Variant, bytes_cost, spend};
 
 /// Writes a value. Values know their own shape, so no type is needed.
 pub(crate) fn encode(value: &Value, fuel: &mut u64) -> Step<Vec<u8>> {
@@ -32,7 +32,7 @@ fn write(value: &Value, out: &mut Vec<u8>, fuel: &mut u64, depth: usize) -> Step
         Value::U256(value) => out.extend(u256::to_le(value)),
         Value::Address(value) => out.extend(value),
         Value::Bytes(bytes) => {
-            spend(fuel, bytes.len() / 32)?;
+            spend(fuel, bytes_cost(bytes.len()))?;
             write_length(bytes.len(), out);
             out.extend(bytes);
         }
@@ -50,7 +50,7 @@ fn write(value: &Value, out: &mut Vec<u8>, fuel: &mut u64, depth: usize) -> Step
 }
 
 fn write_all(values: &Children, out: &mut Vec<u8>, fuel: &mut u64, depth: usize) -> Step<()> {
-    spend(fuel, values.0.len())?;
+    spend(fuel, values.0.len() * VALUE_COST)?;
     values.0.iter().try_for_each(|value| write(value, out, fuel, depth + 1))
 }
 
@@ -97,9 +97,9 @@ impl DecodeError {
 }
 
 /// Reads a value that takes up all of `bytes`.
-pub(crate) fn decode(ty: &Type, bytes: &[u8]) -> Result<Value, VmError> {
+pub(crate) fn decode(ty: &Type, bytes: &[u8], fuel: &mut u64) -> Result<Value, VmError> {
     let mut reader = Reader::new(bytes);
-    let value = read(ty, &mut reader, 0).map_err(|error| error.of(ty))?;
+    let value = read(ty, &mut reader, fuel, 0).map_err(|error| error.of(ty))?;
     if reader.is_empty() {
         return Ok(value);
     }
@@ -107,15 +107,18 @@ pub(crate) fn decode(ty: &Type, bytes: &[u8]) -> Result<Value, VmError> {
 }
 
 /// Reads a value that `bytes` start with, and says how many bytes it takes.
-pub(crate) fn measure(ty: &Type, bytes: &[u8]) -> Result<usize, VmError> {
+pub(crate) fn measure(ty: &Type, bytes: &[u8], fuel: &mut u64) -> Result<usize, VmError> {
     let mut reader = Reader::new(bytes);
-    read(ty, &mut reader, 0).map_err(|error| error.of(ty))?;
+    read(ty, &mut reader, fuel, 0).map_err(|error| error.of(ty))?;
     Ok(bytes.len() - reader.remaining())
 }
 
-fn read(ty: &Type, reader: &mut Reader<'_>, depth: usize) -> Result<Value, DecodeError> {
+fn read(ty: &Type, reader: &mut Reader<'_>, fuel: &mut u64, depth: usize) -> Result<Value, DecodeError> {
     if depth > MAX_DEPTH {
         return Err(VmError::OutOf(Resource::TypeDepth).into());
+    }
+    if spend(fuel, VALUE_COST).is_err() {
+        return Err(VmError::OutOf(Resource::Instructions).into());
     }
     Ok(match ty {
         Type::Bool => match reader.u8()? {
@@ -137,11 +140,14 @@ fn read(ty: &Type, reader: &mut Reader<'_>, depth: usize) -> Result<Value, Decod
                 return Err("it ends too early".into());
             }
             if of.ty == Type::U8 {
+                if spend(fuel, bytes_cost(length)).is_err() {
+                    return Err(VmError::OutOf(Resource::Instructions).into());
+                }
                 return Ok(Value::Bytes(reader.bytes(length)?.to_vec()));
             }
             let mut values = Vec::new();
             for _ in 0..length {
-                values.push(read(&of.ty, reader, depth + 1)?);
+                values.push(read(&of.ty, reader, fuel, depth + 1)?);
             }
             Value::Vector(values.into())
         }
@@ -151,7 +157,7 @@ fn read(ty: &Type, reader: &mut Reader<'_>, depth: usize) -> Result<Value, Decod
             let fields = datatype.variants().get(tag as usize).ok_or("there is no such variant")?;
             let mut values = Vec::with_capacity(fields.len());
             for field in fields {
-                values.push(read(&field.substitute(&instance.args)?, reader, depth + 1)?);
+                values.push(read(&field.substitute(&instance.args)?, reader, fuel, depth + 1)?);
             }
             check(datatype.rule, &values)?;
             if datatype.is_enum {

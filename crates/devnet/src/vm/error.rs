@@ -4,6 +4,8 @@ use std::fmt;
 
 use sui_sdk_types::{Address, Identifier, TypeTag};
 
+use super::binary::Rejected;
+
 /// A place in a module's code.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Location {
@@ -148,4 +150,13 @@ pub enum VmError {
         /// What.
         problem: &'static str,
     },
+}
+
+impl From<Rejected> for VmError {
+    fn from(rejected: Rejected) -> Self {
+        match rejected {
+            Rejected::Malformed(problem) => Self::BadModule(problem.into()),
+            Rejected::Opcode(opcode) => Self::Unsupported(format!("instruction {opcode:#04x}")),
+        }
+    }
 }

@@ -9,10 +9,13 @@ use super::fault::{Fault, Step};
 use super::machine::{Machine, location, resolve};
 use super::module::{Body, Callee, Code, Module};
 use super::types::Type;
-use super::value::{Place, PlaceMut, Ref, Root, Value, Variant};
+use super::value::{Place, PlaceMut, Ref, Root, VALUE_COST, Value, Variant, spend};
 
 /// Most nested calls.
 const MAX_FRAMES: usize = 1024;
+
+/// Parts of a type that are filled in for the cost of one instruction.
+const TYPE_PARTS: usize = 4;
 
 /// A function being executed.
 struct Frame {
@@ -86,6 +89,8 @@ impl Machine<'_> {
         }
         match &function.body {
             Body::Native(Some(native)) => {
+                // Natives write types out.
+                self.spend(type_args.iter().map(Type::nodes).sum())?;
                 native(self, &type_args)?;
                 Ok(None)
             }
@@ -128,7 +133,9 @@ impl Machine<'_> {
                     return if ok { Ok(Flow::Return) } else { Err((WRONG_TYPE, None)) };
                 }
                 Op::Call(handle) => (handle, Vec::new()),
-                Op::CallGeneric(instance) => instantiate(frame, instance).map_err(|fault| (fault, None))?,
+                Op::CallGeneric(instance) => {
+                    instantiate(frame, instance, &mut self.fuel).map_err(|fault| (fault, None))?
+                }
                 other => {
                     self.step(other, frame, code).map_err(|fault| (fault, None))?;
                     continue;
@@ -302,6 +309,7 @@ impl Machine<'_> {
             Op::VecPushBack => {
                 let value = self.pop()?;
                 let reference = self.pop_ref()?;
+                self.spend(if matches!(value, Value::U8(_)) { 1 } else { VALUE_COST })?;
                 match (self.value_at_mut(&reference)?, value) {
                     (Value::Bytes(bytes), Value::U8(value)) => bytes.push(value),
                     (Value::Vector(values), value) => values.0.push(value),
@@ -432,13 +440,15 @@ fn length(value: &Value) -> Step<usize> {
 }
 
 /// Function handle and type arguments of a generic call.
-fn instantiate(frame: &Frame, instance: u16) -> Step<(u16, Vec<Type>)> {
+fn instantiate(frame: &Frame, instance: u16, fuel: &mut u64) -> Step<(u16, Vec<Type>)> {
     let module = &frame.module;
     let &(handle, signature) = module.instances.get(usize::from(instance)).ok_or(WRONG_TYPE)?;
     let args = module.signatures.get(usize::from(signature)).ok_or(WRONG_TYPE)?;
     let mut types = Vec::with_capacity(args.len());
     for arg in args {
-        types.push(arg.substitute(&frame.type_args)?);
+        let ty = arg.substitute(&frame.type_args)?;
+        spend(fuel, ty.nodes() / TYPE_PARTS)?;
+        types.push(ty);
     }
     Ok((handle, types))
 }

@@ -90,7 +90,10 @@ impl<'a> Loader<'a> {
         if self.linking.len() >= MAX_NESTING {
             return Err(describe("modules use each other too deeply"));
         }
-        let tables = Tables::read(bytes).map_err(describe)?;
+        let tables = Tables::read(bytes).map_err(|rejected| match VmError::from(rejected) {
+            VmError::BadModule(problem) => describe(&problem),
+            other => other,
+        })?;
         let (original, own_name) = self_name(&tables)?;
         if own_name != name {
             return Err(describe("it has another name"));

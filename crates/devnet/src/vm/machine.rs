@@ -11,7 +11,7 @@ use super::fault::{Fault, Step};
 use super::loader::Loader;
 use super::module::Module;
 use super::objects::Objects;
-use super::value::{Place, PlaceMut, Ref, Root, Value, spend};
+use super::value::{Place, PlaceMut, Ref, Root, VALUE_COST, Value, spend};
 
 /// Most values on the operand stack.
 const MAX_STACK: usize = 1024;
@@ -101,8 +101,9 @@ impl<'a> Machine<'a> {
         self.stack.pop().ok_or(Fault::BadCode("the operand stack is empty"))
     }
 
-    /// Pops the topmost `count` values; the first pushed comes first.
+    /// Pops the topmost `count` values, to be kept in another value; the first pushed comes first.
     pub(crate) fn pop_many(&mut self, count: usize) -> Step<Vec<Value>> {
+        self.spend(count * VALUE_COST)?;
         let at = self.stack.len().checked_sub(count).filter(|&at| at >= self.floor);
         Ok(self.stack.split_off(at.ok_or(Fault::BadCode("the operand stack is empty"))?))
     }

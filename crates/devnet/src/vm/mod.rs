@@ -49,7 +49,8 @@ use module::Module;
 /// What a session may use up before it is stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Instructions. Copying, hashing and encoding count by size: one per 32 bytes or value.
+    /// Instructions. Making, copying, hashing and encoding values counts by size, one for four bytes
+    /// of memory; so this limits memory too.
     pub instructions: u64,
 }
 

@@ -128,8 +128,10 @@ impl Module {
             .map(|tokens| tokens.iter().map(|token| link.ty(token)).collect())
             .collect::<Result<Vec<Vec<Type>>, _>>()?;
         let mut constants = Vec::with_capacity(tables.constants.len());
+        // Their size is limited by the module's.
+        let mut unlimited = u64::MAX;
         for (token, bytes) in &tables.constants {
-            constants.push(codec::decode(&link.ty(token)?, bytes)?);
+            constants.push(codec::decode(&link.ty(token)?, bytes, &mut unlimited)?);
         }
         let mut functions = Vec::with_capacity(tables.functions.len());
         for definition in &tables.functions {

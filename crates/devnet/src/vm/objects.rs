@@ -149,9 +149,8 @@ impl Machine<'_> {
         if self.objects.children.len() >= MAX_OBJECTS {
             return Err(Fault::OutOf(Resource::Objects));
         }
-        self.spend(stored.contents.len() / 32)?;
         let ty = self.loader.struct_type(&stored.ty)?;
-        let value = codec::decode(&ty, &stored.contents)?;
+        let value = codec::decode(&ty, &stored.contents, &mut self.fuel)?;
         let slot = self.new_slot(value)?;
         let before = Before { parent, version: stored.version, contents: stored.contents };
         let child = Child { parent, ty: ty.clone(), slot, present: true, before: Some(before) };
@@ -191,9 +190,8 @@ impl Machine<'_> {
             return Ok(None);
         }
         let Some(stored) = self.loader.backing.receivable(parent, id, version) else { return Ok(None) };
-        self.spend(stored.contents.len() / 32)?;
         let ty = self.loader.struct_type(&stored.ty)?;
-        let value = codec::decode(&ty, &stored.contents)?;
+        let value = codec::decode(&ty, &stored.contents, &mut self.fuel)?;
         self.objects.received.insert(id, LoadedChild { parent, id, version: stored.version });
         Ok(Some((ty, value)))
     }

@@ -117,14 +117,14 @@ impl Session<'_> {
 ///
 /// If the bytes are no module.
 pub fn module_name(bytes: &[u8]) -> Result<(Address, Identifier), VmError> {
-    let tables = Tables::read(bytes).map_err(|problem| VmError::BadModule(problem.into()))?;
+    let tables = Tables::read(bytes)?;
     self_name(&tables).map(|(address, name)| (address, name.clone()))
 }
 
 /// Name of a module, and its bytes with the address it will have.
 fn rebase(mut bytes: Vec<u8>, to: Address) -> Result<(Identifier, Vec<u8>), VmError> {
     let bad = |problem: &str| VmError::BadModule(problem.into());
-    let tables = Tables::read(&bytes).map_err(bad)?;
+    let tables = Tables::read(&bytes)?;
     let (address, name) = self_name(&tables)?;
     if address != UNPUBLISHED && address != to {
         return Err(VmError::BadModule(format!("module {name} has the address {address} already")));

@@ -137,7 +137,7 @@ impl<'a> Session<'a> {
     /// If `bytes` are not exactly one value of the type.
     pub fn deserialize(&mut self, ty: &TypeTag, bytes: &[u8]) -> Result<Value, VmError> {
         let ty = self.machine.loader.ty(ty)?;
-        codec::decode(&ty, bytes).map(Value)
+        codec::decode(&ty, bytes, &mut self.machine.fuel).map(Value)
     }
 
     /// Writes a value as BCS.
@@ -164,7 +164,7 @@ impl<'a> Session<'a> {
     /// If they start with no such value.
     pub fn measure(&mut self, ty: &TypeTag, bytes: &[u8]) -> Result<usize, VmError> {
         let ty = self.machine.loader.ty(ty)?;
-        codec::measure(&ty, bytes)
+        codec::measure(&ty, bytes, &mut self.machine.fuel)
     }
 
     /// Calls a function, whatever its visibility. `arguments` are those of the parameters that are

@@ -176,6 +176,11 @@ impl Type {
         }
     }
 
+    /// Number of parts.
+    pub(crate) fn nodes(&self) -> usize {
+        self.size().nodes as usize
+    }
+
     /// This type with `args` in the place of type parameters.
     pub(crate) fn substitute(&self, args: &[Self]) -> Result<Self, VmError> {
         if !self.size().has_params {

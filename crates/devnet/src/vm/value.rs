@@ -8,6 +8,15 @@ use super::error::Resource;
 use super::fault::{Fault, Step};
 use super::u256::U256;
 
+/// What making a value costs, in instructions, besides its bytes: one instruction for four bytes of
+/// memory. So the limit on instructions limits memory as well.
+pub(crate) const VALUE_COST: usize = 10;
+
+/// What making or reading `length` bytes costs, in instructions.
+pub(crate) fn bytes_cost(length: usize) -> usize {
+    length / 4
+}
+
 /// How deeply values may nest where they are walked.
 pub(crate) const MAX_DEPTH: usize = 128;
 
@@ -194,7 +203,7 @@ impl Value {
         if matches!(value, Self::Gone) { Err(DANGLING) } else { Ok(PlaceMut::Value(value)) }
     }
 
-    /// A copy. `cost` is charged for every value and every 32 bytes.
+    /// A copy.
     pub(crate) fn copy(&self, fuel: &mut u64) -> Step<Self> {
         self.copy_at(fuel, 0)
     }
@@ -204,7 +213,7 @@ impl Value {
             return Err(Fault::OutOf(Resource::TypeDepth));
         }
         let mut all = |children: &Children| -> Step<Children> {
-            spend(fuel, children.0.len())?;
+            spend(fuel, children.0.len() * VALUE_COST)?;
             let copies: Step<Vec<_>> =
                 children.0.iter().map(|value| value.copy_at(fuel, depth + 1)).collect();
             copies.map(Children)
@@ -227,7 +236,7 @@ impl Value {
                 Self::Variant(Box::new(Variant { tag: variant.tag, fields }))
             }
             Self::Bytes(bytes) => {
-                spend(fuel, bytes.len() / 32)?;
+                spend(fuel, bytes_cost(bytes.len()))?;
                 Self::Bytes(bytes.clone())
             }
         })
@@ -246,7 +255,7 @@ impl Value {
             if a.0.len() != b.0.len() {
                 return Ok(false);
             }
-            spend(fuel, a.0.len())?;
+            spend(fuel, a.0.len() * VALUE_COST)?;
             for (a, b) in a.0.iter().zip(&b.0) {
                 if !a.equals_at(b, fuel, depth + 1)? {
                     return Ok(false);
@@ -266,7 +275,7 @@ impl Value {
             (Self::Vector(a), Self::Vector(b)) | (Self::Struct(a), Self::Struct(b)) => all(a, b)?,
             (Self::Variant(a), Self::Variant(b)) => a.tag == b.tag && all(&a.fields, &b.fields)?,
             (Self::Bytes(a), Self::Bytes(b)) => {
-                spend(fuel, a.len().min(b.len()) / 32)?;
+                spend(fuel, bytes_cost(a.len().min(b.len())))?;
                 a == b
             }
             _ => return Err(Fault::BadCode("values of different types are compared")),

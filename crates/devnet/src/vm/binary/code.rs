@@ -1,6 +1,6 @@
 //! Instructions.
 
-use super::reader::{Malformed, Reader};
+use super::reader::{Malformed, Reader, Rejected};
 
 /// An instruction as the interpreter executes it. Values know their own shape, so generic and
 /// mutable forms of an instruction need no counterpart here.
@@ -125,11 +125,11 @@ pub(crate) struct CodeUnit {
 const FULL_JUMP_TABLE: u8 = 1;
 
 impl CodeUnit {
-    pub(crate) fn read(reader: &mut Reader<'_>, version: u32) -> Result<Self, Malformed> {
+    pub(crate) fn read(reader: &mut Reader<'_>, version: u32) -> Result<Self, Rejected> {
         let mut unit = Self { locals: reader.index()?, ..Self::default() };
         let count = usize::from(reader.index()?);
         if count > reader.remaining() {
-            return Err("code is longer than the module");
+            return Err("code is longer than the module".into());
         }
         unit.ops.reserve_exact(count);
         for _ in 0..count {
@@ -141,9 +141,10 @@ impl CodeUnit {
                 let _enum_definition = reader.index()?;
                 let branches = usize::from(reader.small()?);
                 if reader.u8()? != FULL_JUMP_TABLE {
-                    return Err("unknown kind of jump table");
+                    return Err("unknown kind of jump table".into());
                 }
-                unit.jump_tables.push((0..branches).map(|_| reader.index()).collect::<Result<_, _>>()?);
+                unit.jump_tables
+                    .push((0..branches).map(|_| reader.index()).collect::<Result<_, Malformed>>()?);
             }
         }
         unit.check_targets()?;
@@ -172,7 +173,7 @@ impl CodeUnit {
         Ok(Op::LdWide(index))
     }
 
-    fn read_op(&mut self, reader: &mut Reader<'_>) -> Result<Op, Malformed> {
+    fn read_op(&mut self, reader: &mut Reader<'_>) -> Result<Op, Rejected> {
         Ok(match reader.u8()? {
             0x01 => Op::Pop,
             0x02 => Op::Ret,
@@ -257,7 +258,7 @@ impl CodeUnit {
             0x53 => Op::UnpackVariantGeneric(reader.index()?),
             0x54 | 0x55 => Op::BorrowVariantGeneric(reader.index()?),
             0x56 => Op::VariantSwitch(reader.index()?),
-            _ => return Err("unknown instruction"),
+            opcode => return Err(Rejected::Opcode(opcode)),
         })
     }
 }
@@ -276,4 +277,35 @@ fn vector(reader: &mut Reader<'_>, op: Op) -> Result<Op, Malformed> {
 
 fn elements(reader: &mut Reader<'_>) -> Result<u16, Malformed> {
     u16::try_from(u64::from_le_bytes(reader.array()?)).map_err(|_| "a vector literal is too long")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(code: &[u8]) -> Result<CodeUnit, Rejected> {
+        CodeUnit::read(&mut Reader::new(code), 6)
+    }
+
+    #[test]
+    fn an_unknown_opcode_is_named() {
+        // Signature 0, one instruction: the first opcode that is not there.
+        assert_eq!(read(&[0, 1, 0x57]).unwrap_err(), Rejected::Opcode(0x57));
+        let error = crate::vm::VmError::from(Rejected::Opcode(0x57));
+        assert_eq!(error.to_string(), "instruction 0x57 is not supported by the development chain");
+    }
+
+    #[test]
+    fn operands_are_read() {
+        let unit =
+            read(&[0, 3, 0x06, 1, 2, 0, 0, 0, 0, 0, 0, 0x40, 5, 3, 0, 0, 0, 0, 0, 0, 0, 0x02]).unwrap();
+        assert_eq!(unit.ops, [Op::LdU64(513), Op::VecPack(5, 3), Op::Ret]);
+    }
+
+    #[test]
+    fn code_stays_inside_its_function() {
+        assert_eq!(read(&[0, 1, 0x05, 1]).unwrap_err(), "a branch leads out of the function".into());
+        assert_eq!(read(&[0, 1, 0x28]).unwrap_err(), "code runs over its end".into());
+        assert_eq!(read(&[0, 0xff, 0xff, 0x03]).unwrap_err(), "code is longer than the module".into());
+    }
 }

@@ -7,7 +7,7 @@ mod reader;
 mod tables;
 
 pub(crate) use code::{Op, VariantAction, Wide, Width};
-pub(crate) use reader::{Malformed, Reader};
+pub(crate) use reader::{Malformed, Reader, Rejected};
 pub(crate) use tables::{
     DatatypeDef, DatatypeHandle, FunctionDef, ModuleHandle, Tables, Token, TypeParam, VariantDef,
 };

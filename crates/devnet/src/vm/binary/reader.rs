@@ -3,6 +3,21 @@
 /// Why bytes are no module.
 pub(crate) type Malformed = &'static str;
 
+/// Why a module is not accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rejected {
+    /// It is malformed.
+    Malformed(Malformed),
+    /// It has an instruction with this opcode, which the interpreter does not have.
+    Opcode(u8),
+}
+
+impl From<Malformed> for Rejected {
+    fn from(problem: Malformed) -> Self {
+        Self::Malformed(problem)
+    }
+}
+
 /// A position in bytes.
 #[derive(Clone)]
 pub(crate) struct Reader<'b> {

@@ -3,7 +3,7 @@
 use sui_sdk_types::{Address, Identifier};
 
 use super::code::CodeUnit;
-use super::reader::{Malformed, Reader};
+use super::reader::{Malformed, Reader, Rejected};
 
 /// What a module starts with.
 const MAGIC: [u8; 4] = [0xa1, 0x1c, 0xeb, 0x0b];
@@ -127,10 +127,10 @@ pub(crate) enum Token {
 
 impl Tables {
     /// Reads a module.
-    pub(crate) fn read(bytes: &[u8]) -> Result<Self, Malformed> {
+    pub(crate) fn read(bytes: &[u8]) -> Result<Self, Rejected> {
         let mut reader = Reader::new(bytes);
         if reader.array()? != MAGIC {
-            return Err("it is no Move module");
+            return Err("it is no Move module".into());
         }
         let version = version(u32::from_le_bytes(reader.array()?))?;
         let count = reader.small()?;
@@ -138,7 +138,7 @@ impl Tables {
         for _ in 0..count {
             let header = (reader.u8()?, reader.uleb()?, reader.uleb()?);
             if headers.iter().any(|&(kind, ..)| kind == header.0) {
-                return Err("it has a table twice");
+                return Err("it has a table twice".into());
             }
             headers.push(header);
         }
@@ -148,14 +148,14 @@ impl Tables {
         let mut end = 0u32;
         for (offset, size) in covered {
             if offset != end || size == 0 {
-                return Err("its tables overlap or leave gaps");
+                return Err("its tables overlap or leave gaps".into());
             }
             end = end.checked_add(size).ok_or("a table is too large")?;
         }
         let contents = reader.bytes(end as usize)?;
         let mut tables = Self { self_handle: reader.index()?, ..Self::default() };
         if !reader.is_empty() {
-            return Err("bytes follow the module");
+            return Err("bytes follow the module".into());
         }
         for (kind, offset, size) in headers {
             let table = &contents[offset as usize..(offset + size) as usize];
@@ -167,7 +167,7 @@ impl Tables {
         Ok(tables)
     }
 
-    fn read_table(&mut self, kind: u8, reader: &mut Reader<'_>, version: u32) -> Result<(), Malformed> {
+    fn read_table(&mut self, kind: u8, reader: &mut Reader<'_>, version: u32) -> Result<(), Rejected> {
         match kind {
             0x1 => self.modules = many(reader, module_handle)?,
             0x2 => self.datatype_handles = many(reader, datatype_handle)?,
@@ -185,12 +185,12 @@ impl Tables {
             0xf => self.friends = many(reader, module_handle)?,
             // Metadata means nothing to execution.
             0x10 => {}
-            0x11..=0x14 if version < 7 => return Err("it has enums, but a version without them"),
+            0x11..=0x14 if version < 7 => return Err("it has enums, but a version without them".into()),
             0x11 => self.enums = many(reader, enum_definition)?,
             0x12 => self.enum_instances = many(reader, pair)?,
             0x13 => self.variants = many(reader, pair)?,
             0x14 => self.variant_instances = many(reader, pair)?,
-            _ => return Err("it has an unknown table"),
+            _ => return Err("it has an unknown table".into()),
         }
         Ok(())
     }
@@ -209,14 +209,14 @@ fn version(raw: u32) -> Result<u32, Malformed> {
 }
 
 /// Reads items to the end of a table.
-fn many<T>(
+fn many<T, E: From<Malformed>>(
     reader: &mut Reader<'_>,
-    mut item: impl FnMut(&mut Reader<'_>) -> Result<T, Malformed>,
-) -> Result<Vec<T>, Malformed> {
+    mut item: impl FnMut(&mut Reader<'_>) -> Result<T, E>,
+) -> Result<Vec<T>, E> {
     let mut items = Vec::new();
     while !reader.is_empty() {
         if items.len() > usize::from(u16::MAX) {
-            return Err("a table has too many entries");
+            return Err("a table has too many entries".into());
         }
         items.push(item(reader)?);
     }
@@ -321,14 +321,14 @@ fn enum_definition(reader: &mut Reader<'_>) -> Result<DatatypeDef, Malformed> {
     Ok(DatatypeDef { handle, variants })
 }
 
-fn function_definition(reader: &mut Reader<'_>, version: u32) -> Result<FunctionDef, Malformed> {
+fn function_definition(reader: &mut Reader<'_>, version: u32) -> Result<FunctionDef, Rejected> {
     const NATIVE: u8 = 0x2;
     const ENTRY: u8 = 0x4;
     let handle = reader.index()?;
     let visibility = reader.u8()?;
     let flags = reader.u8()?;
     if flags & !(NATIVE | ENTRY) != 0 || !matches!(visibility, 0 | 1 | 3) {
-        return Err("unknown flag of a function");
+        return Err("unknown flag of a function".into());
     }
     for _acquired in 0..reader.small()? {
         reader.index()?;

@@ -10,11 +10,11 @@ use sha3::{Keccak256, Sha3_256};
 use super::super::fault::{Fault, Step};
 use super::super::machine::Machine;
 use super::super::types::Type;
-use super::super::value::Value;
+use super::super::value::{Value, bytes_cost};
 
 fn hash_value<D: Digest>(machine: &mut Machine<'_>) -> Step<()> {
     let bytes = machine.pop_bytes()?;
-    machine.spend(bytes.len() / 32)?;
+    machine.spend(bytes_cost(bytes.len()))?;
     machine.push(Value::Bytes(D::digest(bytes).to_vec()))
 }
 
@@ -22,7 +22,7 @@ fn hash_reference<D: Digest>(machine: &mut Machine<'_>) -> Step<()> {
     let reference = machine.pop_ref()?;
     let bytes = machine.bytes_at(&reference)?;
     let (length, hash) = (bytes.len(), D::digest(bytes).to_vec());
-    machine.spend(length / 32)?;
+    machine.spend(bytes_cost(length))?;
     machine.push(Value::Bytes(hash))
 }
 
@@ -54,7 +54,7 @@ pub(super) fn hmac_sha3_256(machine: &mut Machine<'_>, _: &[Type]) -> Step<()> {
     let mac = Hmac::<Sha3_256>::new_from_slice(key);
     let mut mac = mac.map_err(|_| Fault::BadCode("a key of impossible length"))?;
     mac.update(message);
-    let cost = (key.len() + message.len()) / 32;
+    let cost = bytes_cost(key.len() + message.len());
     let code = mac.finalize().into_bytes().to_vec();
     machine.spend(cost)?;
     machine.push(Value::Bytes(code))
@@ -69,7 +69,7 @@ pub(super) fn ed25519_verify(machine: &mut Machine<'_>, _: &[Type]) -> Step<()> 
     let key = machine.pop_ref()?;
     let signature = machine.pop_ref()?;
     let message = machine.bytes_at(&message)?;
-    let cost = COST + message.len() / 32;
+    let cost = COST + bytes_cost(message.len());
     let key = machine.bytes_at(&key)?.try_into().ok().and_then(|key| VerifyingKey::from_bytes(key).ok());
     let signature = Signature::from_slice(machine.bytes_at(&signature)?).ok();
     let valid = key.zip(signature).is_some_and(|(key, signature)| key.verify(message, &signature).is_ok());

@@ -5,7 +5,7 @@ use super::super::fault::{Fault, Step};
 use super::super::machine::{Machine, resolve};
 use super::super::types::Type;
 use super::super::u256;
-use super::super::value::{Place, Value};
+use super::super::value::{Place, Value, bytes_cost};
 
 /// Abort code of `address::from_bytes` for bytes that are no address.
 const ADDRESS_PARSE_ERROR: u64 = 0;
@@ -41,7 +41,7 @@ fn text<'m>(machine: &'m Machine<'_>, reference: &super::super::value::Ref) -> S
 pub(super) fn check_utf8(machine: &mut Machine<'_>, _: &[Type]) -> Step<()> {
     let reference = machine.pop_ref()?;
     let bytes = machine.bytes_at(&reference)?;
-    let (cost, ok) = (bytes.len() / 32, std::str::from_utf8(bytes).is_ok());
+    let (cost, ok) = (bytes_cost(bytes.len()), std::str::from_utf8(bytes).is_ok());
     machine.spend(cost)?;
     machine.push(Value::Bool(ok))
 }
@@ -52,7 +52,7 @@ pub(super) fn is_char_boundary(machine: &mut Machine<'_>, _: &[Type]) -> Step<()
     let reference = machine.pop_ref()?;
     let text = text(machine, &reference)?;
     let (cost, ok) =
-        (text.len() / 32, usize::try_from(index).is_ok_and(|index| text.is_char_boundary(index)));
+        (bytes_cost(text.len()), usize::try_from(index).is_ok_and(|index| text.is_char_boundary(index)));
     machine.spend(cost)?;
     machine.push(Value::Bool(ok))
 }
@@ -64,7 +64,7 @@ pub(super) fn sub_string(machine: &mut Machine<'_>, _: &[Type]) -> Step<()> {
     let range = usize::try_from(start).ok().zip(usize::try_from(end).ok());
     let bytes = range.and_then(|(start, end)| machine.bytes_at(&reference).ok()?.get(start..end));
     let bytes = bytes.ok_or(WRONG_TYPE)?.to_vec();
-    machine.spend(bytes.len() / 32)?;
+    machine.spend(bytes_cost(bytes.len()))?;
     machine.push(Value::Bytes(bytes))
 }
 
@@ -73,7 +73,7 @@ pub(super) fn index_of(machine: &mut Machine<'_>, _: &[Type]) -> Step<()> {
     let needle = machine.pop_ref()?;
     let hay = machine.pop_ref()?;
     let (hay, needle) = (text(machine, &hay)?, text(machine, &needle)?);
-    let (cost, index) = ((hay.len() + needle.len()) / 32, hay.find(needle).unwrap_or(hay.len()));
+    let (cost, index) = (bytes_cost(hay.len() + needle.len()), hay.find(needle).unwrap_or(hay.len()));
     machine.spend(cost)?;
     machine.push(Value::U64(index as u64))
 }

@@ -7,7 +7,7 @@ use sui_sdk_types::Address;
 use super::super::fault::{Fault, Step};
 use super::super::machine::Machine;
 use super::super::types::{Datatype, Type};
-use super::super::value::Value;
+use super::super::value::{Value, bytes_cost};
 
 /// Abort code of `defining_id` and `original_id` for types that no module defines.
 const NON_MODULE_TYPE: u64 = 0;
@@ -61,7 +61,7 @@ fn write(ty: &Type, package: PackageOf, out: &mut String) -> Step<()> {
 fn name(machine: &mut Machine<'_>, types: &[Type], package: PackageOf) -> Step<()> {
     let mut out = String::new();
     write(types.first().ok_or(NO_TYPE)?, package, &mut out)?;
-    machine.spend(out.len() / 32)?;
+    machine.spend(bytes_cost(out.len()))?;
     let ascii = Value::string(out.into_bytes());
     machine.push(Value::Struct(vec![ascii].into()))
 }
