@@ -9,10 +9,11 @@ use crate::Outcome;
 use crate::cluster::{CHAIN_PORT, Cluster, GATEWAY_PORT, WORKER_PORT};
 use crate::proofs::Holder;
 
-const GARBAGE: &[u8] = b"\x16\x03\x01\xff\xff\x00\xff GET / garbage \xfe\xff\x00\x80 PRI * HTTP/9.9\r\n\r\n\0\0\0";
+const GARBAGE: &[u8] =
+    b"\x16\x03\x01\xff\xff\x00\xff GET / garbage \xfe\xff\x00\x80 PRI * HTTP/9.9\r\n\r\n\0\0\0";
 
 pub(crate) fn every_listener(cluster: &mut Cluster) -> Outcome {
-    let holder = Holder::of(cluster, "admin")?;
+    let holder = Holder::of(cluster, crate::cluster::WORKER)?;
     let proof = holder.proof(|_| ());
     gateway(cluster, &proof)?;
     worker_api()?;
@@ -111,7 +112,8 @@ fn devnet() -> Outcome {
 
 fn raw_bytes(cluster: &Cluster) -> Outcome {
     for port in [GATEWAY_PORT, CHAIN_PORT, WORKER_PORT] {
-        let stream = TcpStream::connect(("127.0.0.1", port)).map_err(|error| format!("port {port}: {error}"))?;
+        let stream =
+            TcpStream::connect(("127.0.0.1", port)).map_err(|error| format!("port {port}: {error}"))?;
         stream.set_read_timeout(Some(Duration::from_secs(20))).map_err(|error| error.to_string())?;
         answered_or_closed(stream).map_err(|error| format!("garbage to port {port}: {error}"))?;
     }

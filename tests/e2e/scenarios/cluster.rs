@@ -64,6 +64,10 @@ impl Cluster {
         &self.state
     }
 
+    pub(crate) fn config(&self) -> &Path {
+        &self.config
+    }
+
     pub(crate) fn bin(&self) -> PathBuf {
         self.bin.join("k3s-daas")
     }
@@ -144,9 +148,8 @@ impl Cluster {
     pub(crate) fn http_as(&self, identity: Option<&str>) -> Result<reqwest::blocking::Client, String> {
         let ca = self.ca_pem()?;
         let ca = reqwest::Certificate::from_pem(ca.as_bytes()).map_err(|error| error.to_string())?;
-        let mut builder = reqwest::blocking::Client::builder()
-            .tls_certs_only([ca])
-            .timeout(Duration::from_secs(10));
+        let mut builder =
+            reqwest::blocking::Client::builder().tls_certs_only([ca]).timeout(Duration::from_secs(10));
         if let Some(pem) = identity {
             let identity = reqwest::Identity::from_pem(pem.as_bytes()).map_err(|error| error.to_string())?;
             builder = builder.identity(identity);
@@ -207,6 +210,8 @@ listen = "127.0.0.1:{WORKER_PORT}"
 [node]
 kubelet_port = {KUBELET_PORT}
 healthz_port = {KUBELET_HEALTH_PORT}
+proxy_healthz_port = 20256
+proxy_metrics_port = 20249
 "#
     )
 }

@@ -62,7 +62,10 @@ pub(crate) fn run(command: &mut Command, input: &str, limit: Duration) -> Result
 }
 
 /// Asks `probe` every 50 ms until it says yes; the last no is the error.
-pub(crate) fn eventually<T>(limit: Duration, mut probe: impl FnMut() -> Result<T, String>) -> Result<T, String> {
+pub(crate) fn eventually<T>(
+    limit: Duration,
+    mut probe: impl FnMut() -> Result<T, String>,
+) -> Result<T, String> {
     let deadline = Instant::now() + limit;
     loop {
         match probe() {

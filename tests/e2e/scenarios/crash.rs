@@ -18,7 +18,8 @@ pub(crate) fn kill_everything(cluster: &mut Cluster) -> Outcome {
     let ca = cluster.ca_pem()?;
     let stop = Arc::new(AtomicBool::new(false));
     let writer = {
-        let (stop, http, url) = (stop.clone(), cluster.http()?, cluster.api("/api/v1/namespaces/default/configmaps"));
+        let (stop, http, url) =
+            (stop.clone(), cluster.http()?, cluster.api("/api/v1/namespaces/default/configmaps"));
         std::thread::spawn(move || write_until(&stop, &http, &url, &holder))
     };
     pause(Duration::from_secs(5));
@@ -49,16 +50,26 @@ pub(crate) fn kill_everything(cluster: &mut Cluster) -> Outcome {
     let lost: Vec<&String> =
         acknowledged.iter().filter(|name| !present.contains(format!("configmap/{name}").as_str())).collect();
     if !lost.is_empty() {
-        return Err(format!("{} of {} acknowledged writes are lost: {lost:?}", lost.len(), acknowledged.len()));
+        return Err(format!(
+            "{} of {} acknowledged writes are lost: {lost:?}",
+            lost.len(),
+            acknowledged.len()
+        ));
     }
     println!("  {} acknowledged writes, none lost", acknowledged.len());
+    // A pod that is to be kept running runs again.
     eventually(Duration::from_secs(60), || {
-        cluster.kubectl("admin", &["exec", "greeter", "--", "/bin/busybox", "true"])?.ok()
+        cluster.kubectl("admin", &["exec", "hello", "--", "/bin/busybox", "true"])?.ok()
     })
     .map(|_| ())
 }
 
-fn write_until(stop: &AtomicBool, http: &reqwest::blocking::Client, url: &str, holder: &Holder) -> Vec<String> {
+fn write_until(
+    stop: &AtomicBool,
+    http: &reqwest::blocking::Client,
+    url: &str,
+    holder: &Holder,
+) -> Vec<String> {
     let proof = holder.proof(|_| ());
     let mut acknowledged = Vec::new();
     for number in 0..20_000 {

@@ -35,10 +35,10 @@ const SCENARIOS: &[Scenario] = &[
     ("every_bad_proof_gets_401_and_its_own_reason", proofs::refusals),
     ("no_secret_is_readable_under_the_state_directory", secrets::nothing_in_clear),
     ("bad_input_to_every_listener_is_refused_without_a_panic", bad_input::every_listener),
-    ("a_worker_refuses_a_master_that_the_chain_does_not_know", wrong_master::refused),
     ("a_revoked_node_is_out_within_a_second", removal::revoked_node),
     ("an_unstaked_node_is_out_within_a_second", removal::unstaked_node),
     ("a_chain_outage_stops_new_joins_only", chain_outage::joined_go_on),
+    ("a_worker_refuses_a_master_that_the_chain_does_not_know", wrong_master::refused),
     ("kill_9_of_everything_loses_nothing", crash::kill_everything),
     ("down_leaves_nothing_behind", pod::down_cleans_up),
 ];
@@ -49,6 +49,8 @@ fn main() -> ExitCode {
         .iter()
         .filter(|(name, _)| filters.is_empty() || filters.iter().any(|filter| name.contains(filter.as_str())))
         .collect();
+    // The HTTPS client takes whatever provider is installed; a second call finds it there.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     println!("\nrunning {} tests", chosen.len());
     if chosen.is_empty() {
         println!("\ntest result: ok. 0 passed; 0 failed; {} filtered out", SCENARIOS.len());
@@ -73,7 +75,11 @@ fn main() -> ExitCode {
         }
     }
     if !failed.is_empty() {
-        println!("\nfailures: {}\n\nlast lines of the cluster's log:\n{}", failed.join(", "), cluster.log_tail(200));
+        println!(
+            "\nfailures: {}\n\nlast lines of the cluster's log:\n{}",
+            failed.join(", "),
+            cluster.log_tail(200)
+        );
     }
     let verdict = if failed.is_empty() { "ok" } else { "FAILED" };
     println!("\ntest result: {verdict}. {} passed; {} failed", chosen.len() - failed.len(), failed.len());

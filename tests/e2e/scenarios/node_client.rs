@@ -18,7 +18,9 @@ impl NodeClient {
     pub(crate) fn join(cluster: &Cluster, name: &str) -> Result<Self, String> {
         cluster.cli(&["stake", "--tier", "node", "--wallet", "staker", "--node-name", name])?.ok()?;
         let holder = Holder::of(cluster, name)?;
-        let pem = crate::command::eventually(Duration::from_secs(5), || certificate(cluster, name, &holder)?.map_err(|(status, body)| format!("{status} {body}")))?;
+        let pem = crate::command::eventually(Duration::from_secs(5), || {
+            certificate(cluster, name, &holder)?.map_err(|(status, body)| format!("{status} {body}"))
+        })?;
         let client = Self { name: name.to_owned(), http: cluster.http_as(Some(&pem))?, holder };
         let node = serde_json::json!({ "apiVersion": "v1", "kind": "Node", "metadata": { "name": name } });
         let reply = client.http.post(cluster.api("/api/v1/nodes")).json(&node).send();

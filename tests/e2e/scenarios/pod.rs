@@ -13,6 +13,14 @@ pub(crate) fn up_is_fast(cluster: &mut Cluster) -> Outcome {
         return Err(format!("up took {:?}, more than {UP_LIMIT:?}", cluster.first_up));
     }
     println!("  up took {:.1} s from nothing to Ready", cluster.first_up.as_secs_f64());
+    eventually(Duration::from_secs(25), || {
+        let status = cluster.json(&["status"])?;
+        if status["nodes"][0]["state"] == "ready" {
+            Ok(())
+        } else {
+            Err(format!("the master says {}", status["nodes"]))
+        }
+    })?;
     let version = cluster.kubectl("admin", &["version"])?.ok()?;
     if !version.contains("Server Version: v1.") {
         return Err(format!("the version string is not Kubernetes': {version}"));
@@ -26,8 +34,17 @@ pub(crate) fn runs_logs_exec(cluster: &mut Cluster) -> Outcome {
         .kubectl(
             "admin",
             &[
-                "run", "greeter", "--image=k3s-daas/busybox:1", "--image-pull-policy=Never", "--restart=Never",
-                "--command", "--", "/bin/busybox", "sh", "-c", script,
+                "run",
+                "greeter",
+                "--image=k3s-daas/busybox:1",
+                "--image-pull-policy=Never",
+                "--restart=Never",
+                "--command",
+                "--",
+                "/bin/busybox",
+                "sh",
+                "-c",
+                script,
             ],
         )?
         .ok()?;
@@ -37,11 +54,13 @@ pub(crate) fn runs_logs_exec(cluster: &mut Cluster) -> Outcome {
         if logs.contains("hello from the pod") { Ok(logs) } else { Err(format!("logs say {logs:?}")) }
     });
     logs?;
-    let said = cluster.kubectl("admin", &["exec", "greeter", "--", "/bin/busybox", "echo", "exec works"])?.ok()?;
+    let said =
+        cluster.kubectl("admin", &["exec", "greeter", "--", "/bin/busybox", "echo", "exec works"])?.ok()?;
     if said.trim() != "exec works" {
         return Err(format!("exec said {said:?}"));
     }
-    let node = cluster.kubectl("admin", &["get", "pod", "greeter", "-o", "jsonpath={.spec.nodeName}"])?.ok()?;
+    let node =
+        cluster.kubectl("admin", &["get", "pod", "greeter", "-o", "jsonpath={.spec.nodeName}"])?.ok()?;
     if node != WORKER {
         return Err(format!("the pod runs on {node:?}"));
     }
@@ -62,10 +81,8 @@ pub(crate) fn down_cleans_up(cluster: &mut Cluster) -> Outcome {
     if Path::new("/sys/class/net/k3s-daas0").exists() {
         return Err("the bridge k3s-daas0 is left".into());
     }
-    match std::fs::read_dir(cluster.state()) {
-        Ok(entries) if entries.count() > 0 => Err("the state directory is not empty".into()),
-        _ => Ok(()),
-    }
+    let left = std::fs::read_dir(cluster.state()).map(Iterator::count).unwrap_or_default();
+    if left == 0 { Ok(()) } else { Err(format!("{left} entries are left in the state directory")) }
 }
 
 /// Command lines of the processes that mention `text`.

@@ -37,7 +37,12 @@ impl Holder {
 
     /// Somebody with a key of their own and a token id that nobody has.
     pub(crate) fn stranger(other: &Self) -> Self {
-        Self { key: SigningKey::from_bytes(&random()), token_id: random(), seal: random(), audience: other.audience }
+        Self {
+            key: SigningKey::from_bytes(&random()),
+            token_id: random(),
+            seal: random(),
+            audience: other.audience,
+        }
     }
 
     /// A proof valid for five minutes, after `change` had its way with the claims.
@@ -66,14 +71,20 @@ pub(crate) fn refusals(cluster: &mut Cluster) -> Outcome {
     let other_key = Holder { key: SigningKey::from_bytes(&random()), ..holder.clone() };
     let hour = 3_600_000;
     let cases = [
-        ("expired", holder.proof(|claims| {
-            claims.not_before_ms -= hour;
-            claims.not_after_ms -= hour;
-        })),
-        ("not_yet_valid", holder.proof(|claims| {
-            claims.not_before_ms += hour;
-            claims.not_after_ms += hour;
-        })),
+        (
+            "expired",
+            holder.proof(|claims| {
+                claims.not_before_ms -= hour;
+                claims.not_after_ms -= hour;
+            }),
+        ),
+        (
+            "not_yet_valid",
+            holder.proof(|claims| {
+                claims.not_before_ms += hour;
+                claims.not_after_ms += hour;
+            }),
+        ),
         ("window_too_long", holder.proof(|claims| claims.not_after_ms += 100 * 24 * hour)),
         ("wrong_audience", holder.proof(|claims| claims.audience = random())),
         ("bad_signature", other_key.proof(|_| ())),

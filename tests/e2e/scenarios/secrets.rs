@@ -88,7 +88,10 @@ fn walk(root: &Path, mut visit: impl FnMut(&Path, &[u8])) -> Result<(), String> 
             let Ok(meta) = std::fs::symlink_metadata(&path) else { continue };
             if meta.is_dir() && meta.dev() == device && !path.ends_with("volumes") {
                 queue.push_back(path);
-            } else if meta.is_file() && meta.len() <= LARGEST && let Ok(bytes) = std::fs::read(&path) {
+            } else if meta.is_file()
+                && meta.len() <= LARGEST
+                && let Ok(bytes) = std::fs::read(&path)
+            {
                 visit(&path, &bytes);
             }
         }

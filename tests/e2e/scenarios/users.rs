@@ -14,7 +14,7 @@ pub(crate) fn grant_for_one_namespace(cluster: &mut Cluster) -> Outcome {
     cluster.cli(&["stake", "--tier", "user", "--wallet", "alice"])?.ok()?;
     // A live token without a grant is let in, and may do nothing.
     eventually(Duration::from_secs(5), || {
-        cluster.kubectl("alice", &["-n", "alice", "get", "pods"])?.refused_with("Forbidden")
+        cluster.kubectl("alice", &["-n", "alice", "get", "pods"])?.refused_with("forbidden")
     })?;
     cluster.cli(&["grant", "add", "alice", "--namespace", "alice", "--role", "edit"])?.ok()?;
     eventually(Duration::from_secs(5), || {
@@ -27,7 +27,10 @@ pub(crate) fn grant_for_one_namespace(cluster: &mut Cluster) -> Outcome {
         &["get", "nodes"],
         &["create", "namespace", "more"],
     ] {
-        cluster.kubectl("alice", elsewhere)?.refused_with("Forbidden").map_err(|error| format!("{elsewhere:?}: {error}"))?;
+        cluster
+            .kubectl("alice", elsewhere)?
+            .refused_with("forbidden")
+            .map_err(|error| format!("{elsewhere:?}: {error}"))?;
     }
     Ok(())
 }
