@@ -111,6 +111,12 @@ fn nothing_runs_forever() {
     assert_eq!(error, VmError::OutOf(Resource::Instructions));
     assert_eq!(few.instructions(), 100);
 
+    // A copy of a thousand numbers costs more than the few instructions that make it.
+    let mut much = session(&vm, &memory);
+    assert_eq!(call(&mut much, PACKAGE, "data", "hoard", &[], &[bcs(&2u64)]).unwrap(), [bcs(&2000u64)]);
+    let error = call(&mut much, PACKAGE, "data", "hoard", &[], &[bcs(&1000u64)]).unwrap_err();
+    assert_eq!(error, VmError::OutOf(Resource::Instructions));
+
     let mut deep = session(&vm, &memory);
     let error = call(&mut deep, PACKAGE, "data", "fail_deeply", &[], &[bcs(&100_000u64)]).unwrap_err();
     // Each call leaves a value on the operand stack, which has as many places as calls may nest.

@@ -190,9 +190,16 @@ fn check(rule: Rule, fields: &[Value]) -> Result<(), Malformed> {
 
 /// Whether a value has the shape of a type.
 pub(crate) fn conforms(value: &Value, ty: &Type) -> Result<bool, VmError> {
+    conforms_at(value, ty, 0)
+}
+
+fn conforms_at(value: &Value, ty: &Type, depth: usize) -> Result<bool, VmError> {
+    if depth > MAX_DEPTH {
+        return Err(VmError::OutOf(Resource::TypeDepth));
+    }
     let all = |values: &Children, ty: &Type| -> Result<bool, VmError> {
         for value in &values.0 {
-            if !conforms(value, ty)? {
+            if !conforms_at(value, ty, depth + 1)? {
                 return Ok(false);
             }
         }
@@ -222,7 +229,7 @@ pub(crate) fn conforms(value: &Value, ty: &Type) -> Result<bool, VmError> {
                 return Ok(false);
             }
             for (value, field) in values.0.iter().zip(fields) {
-                if !conforms(value, &field.substitute(&instance.args)?)? {
+                if !conforms_at(value, &field.substitute(&instance.args)?, depth + 1)? {
                     return Ok(false);
                 }
             }

@@ -445,7 +445,7 @@ fn instantiate(frame: &Frame, instance: u16, fuel: &mut u64) -> Step<(u16, Vec<T
     let &(handle, signature) = module.instances.get(usize::from(instance)).ok_or(WRONG_TYPE)?;
     let args = module.signatures.get(usize::from(signature)).ok_or(WRONG_TYPE)?;
     let mut types = Vec::with_capacity(args.len());
-    for arg in args {
+    for arg in args.iter() {
         let ty = arg.substitute(&frame.type_args)?;
         spend(fuel, ty.nodes() / TYPE_PARTS)?;
         types.push(ty);

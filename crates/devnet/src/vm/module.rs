@@ -36,7 +36,7 @@ pub(crate) struct Module {
     pub(crate) callees: Vec<Callee>,
     /// By function instantiation: the callee, and the signature with its type arguments.
     pub(crate) instances: Vec<(u16, u16)>,
-    pub(crate) signatures: Vec<Vec<Type>>,
+    pub(crate) signatures: Vec<Arc<[Type]>>,
     pub(crate) constants: Vec<Value>,
 }
 
@@ -48,8 +48,8 @@ pub(crate) struct Function {
     pub(crate) entry: bool,
     /// Constraints of the type parameters.
     pub(crate) type_params: Vec<u8>,
-    pub(crate) params: Vec<Type>,
-    pub(crate) returns: Vec<Type>,
+    pub(crate) params: Arc<[Type]>,
+    pub(crate) returns: Arc<[Type]>,
     pub(crate) body: Body,
 }
 
@@ -113,7 +113,13 @@ impl Module {
     pub(crate) fn link(tables: Tables, package: Address, linker: &mut dyn Linker) -> Result<Self, VmError> {
         let (original, name) = self_name(&tables)?;
         let name = name.clone();
-        let mut link = Link { tables: &tables, own: Vec::new(), modules: Vec::new(), handles: Vec::new() };
+        let mut link = Link {
+            tables: &tables,
+            own: Vec::new(),
+            modules: Vec::new(),
+            handles: Vec::new(),
+            own_handles: Vec::new(),
+        };
         for handle in &tables.modules {
             let (address, other) = module_name(&tables, *handle)?;
             let is_self = address == original && *other == name;
@@ -126,7 +132,7 @@ impl Module {
             .signatures
             .iter()
             .map(|tokens| tokens.iter().map(|token| link.ty(token)).collect())
-            .collect::<Result<Vec<Vec<Type>>, _>>()?;
+            .collect::<Result<Vec<Arc<[Type]>>, _>>()?;
         let mut constants = Vec::with_capacity(tables.constants.len());
         // Their size is limited by the module's.
         let mut unlimited = u64::MAX;
@@ -196,6 +202,8 @@ struct Link<'t> {
     modules: Vec<Option<Arc<Module>>>,
     /// By datatype handle.
     handles: Vec<Arc<Datatype>>,
+    /// By datatype handle: index among the module's own datatypes.
+    own_handles: Vec<Option<usize>>,
 }
 
 impl Link<'_> {
@@ -230,10 +238,17 @@ impl Link<'_> {
     }
 
     fn resolve_datatypes(&mut self) -> Result<(), VmError> {
+        let own: HashMap<&Identifier, usize> =
+            self.own.iter().enumerate().map(|(index, datatype)| (&datatype.name, index)).collect();
         for handle in &self.tables.datatype_handles {
             let name = pick(&self.tables.identifiers, handle.name)?;
+            let own = match pick(&self.modules, handle.module)? {
+                None => own.get(name).copied(),
+                Some(_) => None,
+            };
+            self.own_handles.push(own);
             let found = match pick(&self.modules, handle.module)? {
-                None => self.own.iter().find(|datatype| datatype.name == *name),
+                None => own.and_then(|index| self.own.get(index)),
                 Some(module) => module.datatypes.get(name),
             };
             let found = found.ok_or_else(|| bad(format!("there is no datatype {name}")))?;
@@ -253,7 +268,7 @@ impl Link<'_> {
             let mut variants = Vec::new();
             for variant in &definition.variants {
                 let fields: Result<Vec<_>, _> =
-                    variant.fields.iter().map(|field| self.field(&field.token)).collect();
+                    variant.fields.iter().map(|token| self.field(token)).collect();
                 variants.push(fields?);
             }
             if datatype.variants.set(variants).is_err() {
@@ -271,38 +286,38 @@ impl Link<'_> {
     /// Refuses datatypes that contain themselves: they could have no value, and would keep
     /// themselves in memory.
     fn check_recursion(&self, definitions: &[&DatatypeDef]) -> Result<(), VmError> {
-        let mut edges: Vec<Vec<usize>> = Vec::with_capacity(definitions.len());
-        for definition in definitions {
-            let mut tokens: Vec<&Token> = Vec::new();
-            let mut uses = Vec::new();
-            tokens.extend(definition.variants.iter().flat_map(|v| v.fields.iter().map(|f| &f.token)));
+        // For each datatype, those that contain it, and how many it contains.
+        let mut containers: Vec<Vec<usize>> = vec![Vec::new(); definitions.len()];
+        let mut contained = vec![0usize; definitions.len()];
+        for (at, definition) in definitions.iter().enumerate() {
+            let mut tokens: Vec<&Token> = definition.variants.iter().flat_map(|v| &v.fields).collect();
             while let Some(token) = tokens.pop() {
                 match token {
                     Token::Vector(of) | Token::Reference(of) | Token::MutableReference(of) => tokens.push(of),
                     Token::Datatype(handle, args) => {
                         tokens.extend(args);
-                        let found = pick(&self.handles, *handle)?;
-                        uses.extend(self.own.iter().position(|own| Arc::ptr_eq(own, found)));
+                        if let Some(used) = *pick(&self.own_handles, *handle)? {
+                            containers.get_mut(used).ok_or_else(|| bad(OUT_OF_RANGE))?.push(at);
+                            contained[at] += 1;
+                        }
                     }
                     _ => {}
                 }
             }
-            edges.push(uses);
         }
-        // Take away datatypes that use none of the rest until nothing is left.
-        let mut left: Vec<bool> = vec![true; edges.len()];
-        loop {
-            let done: Vec<usize> = (0..edges.len())
-                .filter(|&at| left[at] && edges[at].iter().all(|&used| !left[used]))
-                .collect();
-            if done.is_empty() {
-                break;
-            }
-            for at in done {
-                left[at] = false;
+        // Take away datatypes that contain none of the rest until nothing is left.
+        let mut ready: Vec<usize> = (0..contained.len()).filter(|&at| contained[at] == 0).collect();
+        let mut left = contained.len();
+        while let Some(done) = ready.pop() {
+            left -= 1;
+            for &container in &containers[done] {
+                contained[container] -= 1;
+                if contained[container] == 0 {
+                    ready.push(container);
+                }
             }
         }
-        if left.contains(&true) { Err(bad("a datatype contains itself")) } else { Ok(()) }
+        if left == 0 { Ok(()) } else { Err(bad("a datatype contains itself")) }
     }
 
     fn ty(&self, token: &Token) -> Result<Type, VmError> {
@@ -330,7 +345,7 @@ impl Link<'_> {
     fn function(
         &self,
         definition: &FunctionDef,
-        signatures: &[Vec<Type>],
+        signatures: &[Arc<[Type]>],
         original: Address,
         module: &Identifier,
     ) -> Result<Function, VmError> {
@@ -433,7 +448,7 @@ impl Link<'_> {
         &self,
         by_name: &HashMap<Identifier, u16>,
         functions: &[Function],
-        signatures: &[Vec<Type>],
+        signatures: &[Arc<[Type]>],
         original: Address,
         name: &Identifier,
     ) -> Result<Vec<Callee>, VmError> {
@@ -482,4 +497,70 @@ fn variant(
 /// Whether a datatype can be used through a handle: as many parameters, no more abilities asked for.
 fn compatible(handle: &DatatypeHandle, datatype: &Datatype) -> bool {
     handle.abilities & !datatype.abilities == 0 && handle.params.len() == datatype.params.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::binary::VariantDef;
+    use super::*;
+
+    struct Nothing;
+
+    impl Linker for Nothing {
+        fn module(&mut self, package: Address, module: &Identifier) -> Result<Arc<Module>, VmError> {
+            Err(VmError::MissingModule { package, module: module.clone() })
+        }
+
+        fn origin(&self, _: &Identifier, _: &Identifier) -> Address {
+            Address::ZERO
+        }
+    }
+
+    /// Links a module `m` with structs of one field each.
+    fn link(fields: Vec<Token>) -> Result<Module, VmError> {
+        let names = ["m".to_owned()].into_iter().chain((0..fields.len()).map(|index| format!("S{index}")));
+        let handle = |index: usize| DatatypeHandle {
+            module: 0,
+            name: index as u16 + 1,
+            abilities: 0,
+            params: Vec::new(),
+        };
+        let definition = |(index, field)| DatatypeDef {
+            handle: index as u16,
+            variants: vec![VariantDef { fields: vec![field] }],
+        };
+        let tables = Tables {
+            modules: vec![ModuleHandle { address: 0, name: 0 }],
+            addresses: vec![Address::ZERO],
+            identifiers: names.map(|name| Identifier::new(name).unwrap()).collect(),
+            datatype_handles: (0..fields.len()).map(handle).collect(),
+            structs: fields.into_iter().enumerate().map(definition).collect(),
+            ..Tables::default()
+        };
+        Module::link(tables, Address::ZERO, &mut Nothing)
+    }
+
+    fn of(index: u16) -> Token {
+        Token::Datatype(index, Vec::new())
+    }
+
+    #[test]
+    fn datatypes_do_not_contain_themselves() {
+        assert!(link(vec![Token::U8, of(0), of(1)]).is_ok());
+        assert!(link(vec![of(1), of(2), Token::Bool]).is_ok());
+        for circle in
+            [vec![of(0)], vec![of(1), of(0)], vec![Token::U8, Token::Vector(Box::new(of(2))), of(1)]]
+        {
+            let error = link(circle).unwrap_err();
+            assert!(error.to_string().contains("contains itself"), "{error}");
+        }
+    }
+
+    #[test]
+    fn indices_are_checked() {
+        assert!(link(vec![of(7)]).unwrap_err().to_string().contains("out of range"));
+        assert!(
+            link(vec![Token::Reference(Box::new(Token::U8))]).unwrap_err().to_string().contains("reference")
+        );
+    }
 }

@@ -153,7 +153,7 @@ fn check_initializer(module: &Module) -> Result<(), VmError> {
         let datatype = ty.referent().as_datatype();
         ty.is_reference() && datatype.is_some_and(|datatype| datatype.is(SUI, "tx_context", "TxContext"))
     };
-    let params = match function.params.as_slice() {
+    let params = match &*function.params {
         [last] => context(last),
         [first, last] => witness(first) && context(last),
         _ => false,

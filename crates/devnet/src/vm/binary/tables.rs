@@ -89,12 +89,8 @@ pub(crate) struct DatatypeDef {
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct VariantDef {
-    pub(crate) fields: Vec<Field>,
-}
-
-#[derive(Clone, Debug)]
-pub(crate) struct Field {
-    pub(crate) token: Token,
+    /// Types of the fields.
+    pub(crate) fields: Vec<Token>,
 }
 
 #[derive(Clone, Debug)]
@@ -281,9 +277,9 @@ fn identifier(reader: &mut Reader<'_>) -> Result<Identifier, Malformed> {
     Identifier::new(text).map_err(|_| "a name is no identifier")
 }
 
-fn field(reader: &mut Reader<'_>) -> Result<Field, Malformed> {
+fn field(reader: &mut Reader<'_>) -> Result<Token, Malformed> {
     let _name = reader.index()?;
-    Ok(Field { token: token(reader, 0)? })
+    token(reader, 0)
 }
 
 fn fields(reader: &mut Reader<'_>) -> Result<VariantDef, Malformed> {

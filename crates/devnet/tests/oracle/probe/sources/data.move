@@ -247,3 +247,20 @@ public fun extract(some: bool): u8 {
     o.destroy_none();
     x
 }
+
+/// Copies a vector of a thousand numbers again and again.
+public fun hoard(times: u64): u64 {
+    let mut v = vector[];
+    let mut i = 0u64;
+    while (i < 1000) {
+        v.push_back(i);
+        i = i + 1;
+    };
+    let mut all = vector[];
+    i = 0;
+    while (i < times) {
+        all.push_back(v);
+        i = i + 1;
+    };
+    all.length() * all[0].length()
+}
