@@ -358,3 +358,8 @@ fun is_before(a: &vector<u8>, b: &vector<u8>): bool {
 fun near(timestamp_ms: u64, now: u64): bool {
     timestamp_ms <= now + MAX_DRIFT_MS && now <= timestamp_ms + MAX_DRIFT_MS
 }
+
+#[test_only]
+public fun set_version_for_testing(registry: &mut Registry, version: u64) {
+    registry.version = version;
+}

@@ -147,3 +147,8 @@ fun count_never(governance: &Governance): u64 {
     };
     count
 }
+
+#[test_only]
+public fun set_version_for_testing(governance: &mut Governance, version: u64) {
+    governance.version = version;
+}

@@ -347,3 +347,13 @@ fun default_config(): Config {
         token_lifetime_ms: 30 * DAY_MS,
     }
 }
+
+#[test_only]
+public fun set_version_for_testing(cluster: &mut Cluster, version: u64) {
+    cluster.version = version;
+}
+
+#[test_only]
+public fun set_names_version_for_testing(names: &mut Names, version: u64) {
+    names.version = version;
+}

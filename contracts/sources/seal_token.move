@@ -271,3 +271,8 @@ fun announce(token: &SealToken, tier: u8) {
         generation: token.generation,
     });
 }
+
+#[test_only]
+public fun set_version_for_testing(token: &mut SealToken, version: u64) {
+    token.version = version;
+}

@@ -222,3 +222,8 @@ public(package) fun set_token(stake: &mut Stake, token: ID): u64 {
     stake.generation = stake.generation + 1;
     stake.generation
 }
+
+#[test_only]
+public fun set_version_for_testing(stake: &mut Stake, version: u64) {
+    stake.version = version;
+}

@@ -1,0 +1,142 @@
+#[test_only]
+module k3s_daas::staking_tests;
+
+use k3s_daas::staking;
+use k3s_daas::world::{Self, World};
+
+const DAY_MS: u64 = 86_400_000;
+const NODE: u8 = 0;
+const USER: u8 = 1;
+
+/// A world with one stake of the staker, who is the sender.
+fun staked(tier: u8, mist: u64): World {
+    let mut world = world::begin(true).next(world::staker());
+    world.stake(tier, mist);
+    world.next(world::staker())
+}
+
+#[test]
+fun a_stake_is_topped_up_asked_back_and_withdrawn() {
+    let mut world = staked(USER, 1_000);
+    let mut stake = world.take_stake();
+    assert!(stake.amount() == 1_000 && stake.tier() == USER && !stake.is_node());
+    assert!(stake.owner() == world::staker() && stake.cluster() == object::id(world.cluster()));
+    world.top_up(&mut stake, 23);
+    stake.check_covers(world.cluster());
+    world.advance(DAY_MS);
+    world.request_unstake(&mut stake);
+    assert!(stake.is_unbonding());
+    world.advance(7 * DAY_MS);
+    world.withdraw(stake);
+    world = world.next(world::staker());
+    assert!(world.received(world::staker()) == 1_023);
+    world.end();
+}
+
+#[test]
+fun each_change_is_announced_once() {
+    let mut world = staked(NODE, 100);
+    let mut stake = world.take_stake();
+    world.top_up(&mut stake, 1);
+    world.request_unstake(&mut stake);
+    world::share(stake);
+    assert!(world.events_of() == 2);
+}
+
+#[test, expected_failure(abort_code = staking::ETooSmall)]
+fun a_stake_covers_its_tier() {
+    staked(USER, 999).end();
+}
+
+#[test, expected_failure(abort_code = k3s_daas::k8s_gateway::EBadTier)]
+fun there_are_three_tiers() {
+    staked(3, 1_000_000).end();
+}
+
+#[test, expected_failure(abort_code = staking::ENotOwner)]
+fun only_the_owner_tops_up() {
+    let mut world = staked(NODE, 100).next(world::stranger());
+    let mut stake = world.take_stake();
+    world.top_up(&mut stake, 1);
+    world::share(stake);
+    world.end();
+}
+
+#[test, expected_failure(abort_code = staking::ENotOwner)]
+fun only_the_owner_asks_back() {
+    let mut world = staked(NODE, 100).next(world::stranger());
+    let mut stake = world.take_stake();
+    world.request_unstake(&mut stake);
+    world::share(stake);
+    world.end();
+}
+
+#[test, expected_failure(abort_code = staking::EUnbonding)]
+fun a_stake_is_asked_back_once() {
+    let mut world = staked(NODE, 100);
+    let mut stake = world.take_stake();
+    world.request_unstake(&mut stake);
+    world.request_unstake(&mut stake);
+    world::share(stake);
+    world.end();
+}
+
+#[test, expected_failure(abort_code = staking::EUnbonding)]
+fun a_stake_in_unbonding_covers_nothing() {
+    let mut world = staked(NODE, 100);
+    let mut stake = world.take_stake();
+    world.request_unstake(&mut stake);
+    stake.check_covers(world.cluster());
+    world::share(stake);
+    world.end();
+}
+
+#[test, expected_failure(abort_code = staking::EWrongCluster)]
+fun a_stake_is_for_one_cluster() {
+    let mut world = staked(NODE, 100).with_other(b"cluster");
+    let mut stake = world.take_stake();
+    world.request_unstake(&mut stake);
+    world::share(stake);
+    world.end();
+}
+
+#[test, expected_failure(abort_code = staking::ENotUnbonding)]
+fun a_stake_is_asked_back_before_it_is_withdrawn() {
+    let mut world = staked(NODE, 100);
+    let stake = world.take_stake();
+    world.advance(365 * DAY_MS);
+    world.withdraw(stake);
+    world.end();
+}
+
+#[test, expected_failure(abort_code = staking::ELocked)]
+fun lock_up_outlasts_unbonding() {
+    let mut world = staked(NODE, 100);
+    world.set_config(vector[1, 1, 1], vector[0, 0, 0], 1, 60_000);
+    let mut stake = world.take_stake();
+    world.request_unstake(&mut stake);
+    world.advance(7 * DAY_MS - 1);
+    world.withdraw(stake);
+    world.end();
+}
+
+#[test, expected_failure(abort_code = staking::ELocked)]
+fun unbonding_outlasts_lock_up() {
+    let mut world = staked(NODE, 100);
+    let mut stake = world.take_stake();
+    world.advance(7 * DAY_MS);
+    world.request_unstake(&mut stake);
+    world.advance(7 * DAY_MS - 1);
+    world.withdraw(stake);
+    world.end();
+}
+
+#[test, expected_failure(abort_code = staking::EWrongVersion)]
+fun a_stake_of_another_version_is_left_alone() {
+    let mut world = staked(NODE, 100);
+    let mut stake = world.take_stake();
+    stake.set_version_for_testing(2);
+    world.top_up(&mut stake, 1);
+    world::share(stake);
+    world.end();
+}
