@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use tee::{KeyPolicy, PlatformKind};
 
+use crate::error::MasterError;
 use crate::gateway::GatewayLimits;
 use crate::health::HealthLimits;
 use crate::{Id, membership};
@@ -191,7 +192,43 @@ impl Default for ProofConfig {
     }
 }
 
+impl ClusterNetwork {
+    /// Address and prefix length of an IPv4 or IPv6 range.
+    pub(crate) fn parse_cidr(cidr: &str) -> Option<(IpAddr, u8)> {
+        let (address, prefix) = cidr.split_once('/')?;
+        let address: IpAddr = address.parse().ok()?;
+        let prefix: u8 = prefix.parse().ok()?;
+        let bits = if address.is_ipv4() { 32 } else { 128 };
+        (prefix <= bits).then_some((address, prefix))
+    }
+}
+
 impl Config {
+    /// Finds what no later step would name as clearly.
+    pub(crate) fn check(&self) -> Result<(), MasterError> {
+        let bad = |problem: String| Err(MasterError::Config(problem));
+        for (field, cidr) in [
+            ("network.cluster_cidr", &self.network.cluster_cidr),
+            ("network.service_cidr", &self.network.service_cidr),
+        ] {
+            if ClusterNetwork::parse_cidr(cidr).is_none() {
+                return bad(format!("{field} {cidr:?} is not a range like 10.42.0.0/16"));
+            }
+        }
+        // Certificates say seconds, and one that ends at once would be asked for again at once.
+        if self.certificate_lifetime_ms < 60_000 {
+            return bad("certificate_lifetime_ms is less than a minute (60000)".to_owned());
+        }
+        if self.health.interval_ms == 0 || self.health.down_after_ms <= self.health.interval_ms {
+            return bad("health.down_after_ms has to be more than health.interval_ms, and that more than 0"
+                .to_owned());
+        }
+        if self.reconcile_interval_ms == 0 || self.gateway.max_connections == 0 {
+            return bad("reconcile_interval_ms and gateway.max_connections have to be more than 0".to_owned());
+        }
+        Ok(())
+    }
+
     pub(crate) fn membership_limits(&self) -> membership::Limits {
         membership::Limits {
             proof: seal_token::Limits {
@@ -200,5 +237,34 @@ impl Config {
             },
             chain_silence_ms: self.chain.silence_ms,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_sound_and_survive_serialization() {
+        let config = Config::default();
+        config.check().unwrap();
+        let text = serde_json::to_string(&config).unwrap();
+        assert_eq!(serde_json::from_str::<Config>(&text).unwrap(), config);
+        assert_eq!(serde_json::from_str::<Config>("{}").unwrap(), config);
+        assert!(serde_json::from_str::<Config>("{\"lisen\":\"\"}").is_err(), "a typo is not ignored");
+    }
+
+    #[test]
+    fn what_cannot_work_is_named() {
+        let refused = |change: fn(&mut Config)| {
+            let mut config = Config::default();
+            change(&mut config);
+            config.check().unwrap_err().to_string()
+        };
+        assert!(refused(|c| c.network.service_cidr = "10.43.0.0".into()).contains("network.service_cidr"));
+        assert!(refused(|c| c.network.cluster_cidr = "10.42.0.0/33".into()).contains("network.cluster_cidr"));
+        assert!(refused(|c| c.certificate_lifetime_ms = 999).contains("certificate_lifetime_ms"));
+        assert!(refused(|c| c.health.down_after_ms = 5_000).contains("health.down_after_ms"));
+        assert!(refused(|c| c.reconcile_interval_ms = 0).contains("reconcile_interval_ms"));
     }
 }

@@ -97,8 +97,9 @@ impl Follow {
                     }
                     Err(error) => return error.to_string(),
                 },
-                // A contact that is no news wakes nobody.
-                _ = pulse.tick() => {}
+                // A contact that is no news wakes nobody, so it is looked for.
+                // A registration also ends by time alone.
+                _ = pulse.tick() => self.announce(&state),
             }
             let now = reachability.borrow().clone();
             self.reached(&now, next);

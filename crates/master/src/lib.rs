@@ -6,9 +6,10 @@
 //!
 //! What revocation reaches: a token's proofs and every certificate that was signed under it are refused from
 //! the checkpoint on, because the apiserver asks at each request and caches no answer. A *watch* that a removed
-//! node had open before goes on until the apiserver ends it (by default within ten minutes), since Kubernetes
-//! authorizes a request once, when it begins; the node's pods are deleted first, so what such a watch still
-//! shows is their end.
+//! node opened before goes on until its timeout, because Kubernetes authorizes a request once, when it begins, and
+//! cannot end one by user. The timeout is the client's choice (5 to 10 minutes for an honest kubelet), so who
+//! removes a node that may be hostile should rotate the Secrets that its pods used. The watch shows only what
+//! it was opened for: the node's own pods, and the Secrets and ConfigMaps that they named.
 //!
 //! ```
 //! use master::Id;

@@ -52,6 +52,7 @@ impl Master {
     /// # Errors
     /// When the configuration is incomplete, keys or store cannot be opened, or an address cannot be bound.
     pub async fn start(config: Config) -> Result<Self, MasterError> {
+        config.check()?;
         let clock = system_clock();
         let now_ms = clock();
         let package = config.chain.package.ok_or_else(|| missing("chain.package"))?;

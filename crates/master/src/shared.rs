@@ -1,3 +1,4 @@
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -7,11 +8,12 @@ use parking_lot::{Mutex, RwLock};
 use tee::Platform;
 use tokio::sync::Notify;
 
+use crate::Id;
 use crate::board::Board;
 use crate::bucket::Bucket;
 use crate::config::ClusterNetwork;
 use crate::health::{Health, HealthLimits};
-use crate::membership::{Limits, Membership};
+use crate::membership::{Limits, Membership, Refusal};
 use crate::metrics::Metrics;
 
 /// Milliseconds since the Unix epoch; the one place where the master asks for the time.
@@ -49,6 +51,8 @@ pub(crate) struct Shared {
     pub(crate) pki: Arc<ClusterPki>,
     pub(crate) platform: Arc<dyn Platform>,
     pub(crate) attestations: Mutex<Bucket>,
+    /// Lines about credentials that anybody can make up, so that strangers cannot fill the log.
+    pub(crate) stranger_lines: Mutex<Bucket>,
     /// Rung whenever Kubernetes may have to follow the membership.
     pub(crate) changed: Notify,
 }
@@ -56,6 +60,9 @@ pub(crate) struct Shared {
 /// Evidence per second, and at once. A simulated platform signs in microseconds; hardware takes milliseconds.
 const ATTESTATIONS_PER_SECOND: u64 = 20;
 const ATTESTATION_BURST: u64 = 100;
+/// Log lines per second, and at once, about strangers.
+const STRANGER_LINES_PER_SECOND: u64 = 5;
+const STRANGER_LINES_BURST: u64 = 100;
 
 impl Shared {
     pub(crate) fn new(
@@ -72,12 +79,25 @@ impl Shared {
             health: Mutex::new(Health::new(health)),
             metrics: Metrics::new(),
             attestations: Mutex::new(Bucket::new(ATTESTATIONS_PER_SECOND, ATTESTATION_BURST)),
+            stranger_lines: Mutex::new(Bucket::new(STRANGER_LINES_PER_SECOND, STRANGER_LINES_BURST)),
             changed: Notify::new(),
             facts,
             clock,
             board,
             pki,
             platform,
+        }
+    }
+
+    /// Counts a refusal and writes its one line: the reason and the token's id, never the token. What takes
+    /// no token to provoke is counted always, but written only so often.
+    pub(crate) fn refuse(&self, refusal: &Refusal, token: Option<Id>, route: &str, peer: Option<SocketAddr>) {
+        let reason = refusal.reason();
+        self.metrics.refusals.get_or_create(&[("reason", reason)]).inc();
+        let known = token.is_some_and(|token| self.membership.read().roster().token(&token).is_some());
+        if known || self.stranger_lines.lock().take(self.now_ms()) {
+            let token = token.map(|token| token.to_string());
+            tracing::info!(reason, route, ?peer, token, "refused: {refusal}");
         }
     }
 

@@ -9,6 +9,8 @@ use axum::Extension;
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use engine::pki::{PkiError, Profile, Usage};
 use http::{HeaderMap, header};
 use seal_token::Proof;
@@ -22,6 +24,7 @@ use super::credential::proof;
 use super::peer::Peer;
 use super::problem::Problem;
 use super::routes::Desk;
+use crate::config::ClusterNetwork;
 use crate::membership::{NODE_USER_PREFIX, NODES_GROUP, NodeIdentity, Refusal};
 use crate::shared::Shared;
 
@@ -84,8 +87,8 @@ pub(super) async fn config(
     Ok(Json(json!({
         "ClusterDomain": network.cluster_domain,
         "ClusterDNS": network.cluster_dns,
-        "ClusterIPRange": network.cluster_cidr,
-        "ServiceIPRange": network.service_cidr,
+        "ClusterIPRange": ip_net(&network.cluster_cidr),
+        "ServiceIPRange": ip_net(&network.service_cidr),
         "KubernetesVersion": facts.kubernetes_version,
         "ClusterID": facts.cluster_id,
         "k3sDaas": {
@@ -95,6 +98,19 @@ pub(super) async fn config(
             "serviceCidr": network.service_cidr,
         },
     })))
+}
+
+/// A range as Go's `net.IPNet` is in JSON, which is what K3s reads: address, and mask in base64.
+fn ip_net(cidr: &str) -> Value {
+    let Some((address, prefix)) = ClusterNetwork::parse_cidr(cidr) else { return Value::Null };
+    let bytes = if address.is_ipv4() { 4 } else { 16 };
+    let mask: Vec<u8> = (0..bytes)
+        .map(|at| {
+            let ones = u32::from(prefix).saturating_sub(at * 8).min(8);
+            u8::MAX.checked_shl(8 - ones).unwrap_or(0)
+        })
+        .collect();
+    json!({ "IP": address, "Mask": STANDARD.encode(mask) })
 }
 
 /// The tunnel of K3s' remotedialer.
@@ -306,4 +322,18 @@ fn key_hash(csr: &[u8]) -> Result<[u8; 32], Problem> {
 
 fn pem(text: String) -> Pem {
     ([(header::CONTENT_TYPE, "application/x-pem-file")], text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_are_in_gos_form() {
+        assert_eq!(ip_net("10.42.0.0/16"), json!({ "IP": "10.42.0.0", "Mask": "//8AAA==" }));
+        assert_eq!(ip_net("10.0.0.0/12"), json!({ "IP": "10.0.0.0", "Mask": "//AAAA==" }));
+        assert_eq!(ip_net("0.0.0.0/0"), json!({ "IP": "0.0.0.0", "Mask": "AAAAAA==" }));
+        assert_eq!(ip_net("fd00::/64")["Mask"], STANDARD.encode([[255u8; 8], [0; 8]].concat()));
+        assert_eq!(ip_net("nonsense"), Value::Null);
+    }
 }

@@ -30,11 +30,7 @@ pub(super) async fn report(State(shared): State<Arc<Shared>>, request: Request, 
         let reason = problem.reason();
         let status = response.status().as_u16();
         match &problem {
-            Problem::Refused { token, .. } => {
-                shared.metrics.refusals.get_or_create(&[("reason", reason)]).inc();
-                let token = token.map(|token| token.to_string());
-                tracing::info!(reason, status, route, ?peer, token, "refused: {problem}");
-            }
+            Problem::Refused { refusal, token } => shared.refuse(refusal, *token, &route, peer),
             Problem::Internal(_) => tracing::error!(reason, status, route, ?peer, "{problem}"),
             // What strangers can send at will is not worth a line each.
             _ => {

@@ -83,7 +83,7 @@ pub(super) async fn token_review(
                 TokenStatus { authenticated: true, user: Some(user_info(&user)), audiences, error: None }
             }
             Err((refusal, token)) => {
-                refuse(shared, &refusal, token, "token-review");
+                shared.refuse(&refusal, token, "/webhook/token-review", Some(peer.address));
                 shared.metrics.token_reviews.get_or_create(&[("result", "refused")]).inc();
                 let error = format!("{}: {refusal}", refusal.reason());
                 TokenStatus { error: Some(error), ..TokenStatus::default() }
@@ -150,13 +150,6 @@ fn authenticate(shared: &Shared, token: &str) -> Result<User, (Refusal, Option<I
     let proof: Proof = token.parse().map_err(|refusal| (Refusal::Proof(refusal), None))?;
     let user = shared.membership.read().user(&proof, shared.now_ms());
     user.map_err(|refusal| (refusal, Some(Id(proof.claims.token_id))))
-}
-
-fn refuse(shared: &Shared, refusal: &Refusal, token: Option<Id>, route: &str) {
-    let reason = refusal.reason();
-    shared.metrics.refusals.get_or_create(&[("reason", reason)]).inc();
-    let token = token.map(|token| token.to_string());
-    tracing::info!(reason, route, token, "refused: {refusal}");
 }
 
 fn user_info(user: &User) -> Value {

@@ -1,10 +1,17 @@
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::StreamExt;
+use k8s_openapi::api::core::v1::Node;
+use kube::core::PartialObjectMeta;
+use kube::runtime::watcher::Event;
+use kube::runtime::{WatchStreamExt, watcher};
+use kube::{Api, ResourceExt};
 use tokio_util::sync::CancellationToken;
 
 use super::client::Kubernetes;
-use crate::membership::{Action, plan};
+use crate::membership::{Action, Observed, TOKEN_LABEL, plan, token_label};
 use crate::shared::Shared;
 
 /// Pause while the apiserver is not ready, and after changes that failed.
@@ -26,6 +33,21 @@ impl Reconciler {
         tokio::select! {
             () = stop.cancelled() => {}
             () = self.forever() => {}
+            () = self.watch_nodes() => {}
+        }
+    }
+
+    /// Rings when a Node appears that is not yet known to belong to a token.
+    async fn watch_nodes(&self) {
+        let nodes = Api::<PartialObjectMeta<Node>>::all(self.kubernetes.client.clone());
+        let mut events = pin!(watcher(nodes, watcher::Config::default()).default_backoff());
+        while let Some(event) = events.next().await {
+            // Errors are retried by the watcher itself; the round every now and then does not depend on it.
+            if let Ok(Event::Apply(node) | Event::InitApply(node)) = event
+                && !node.labels().contains_key(TOKEN_LABEL)
+            {
+                self.shared.changed.notify_one();
+            }
         }
     }
 
@@ -55,6 +77,18 @@ impl Reconciler {
         }
     }
 
+    /// A Node that carries its live token's label has joined, also when that was before the master's last start:
+    /// it may renew its certificates while the chain is silent.
+    fn note_joined(&self, observed: &Observed, now_ms: u64) {
+        let mut membership = self.shared.membership.write();
+        for (name, node) in &observed.nodes {
+            let live = membership.roster().live_node(name, now_ms).map(|token| token.id);
+            if let Some(token) = live.filter(|token| node.token_label == Some(token_label(token))) {
+                membership.joined(name, token);
+            }
+        }
+    }
+
     async fn bootstrap(&self) -> Result<(), String> {
         if !self.kubernetes.is_ready().await {
             return Err("kube-apiserver is not ready".to_owned());
@@ -70,6 +104,7 @@ impl Reconciler {
         }
         let observed = self.kubernetes.observe().await.map_err(|error| error.to_string())?;
         let now_ms = self.shared.now_ms();
+        self.note_joined(&observed, now_ms);
         let actions = plan(self.shared.membership.read().roster(), &observed, now_ms);
         let mut failure = None;
         for action in &actions {
