@@ -360,6 +360,6 @@ fun near(timestamp_ms: u64, now: u64): bool {
 }
 
 #[test_only]
-public fun set_version_for_testing(registry: &mut Registry, version: u64) {
+public(package) fun set_version_for_testing(registry: &mut Registry, version: u64) {
     registry.version = version;
 }

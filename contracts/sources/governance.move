@@ -149,6 +149,6 @@ fun count_never(governance: &Governance): u64 {
 }
 
 #[test_only]
-public fun set_version_for_testing(governance: &mut Governance, version: u64) {
+public(package) fun set_version_for_testing(governance: &mut Governance, version: u64) {
     governance.version = version;
 }

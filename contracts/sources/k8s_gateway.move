@@ -349,11 +349,11 @@ fun default_config(): Config {
 }
 
 #[test_only]
-public fun set_version_for_testing(cluster: &mut Cluster, version: u64) {
+public(package) fun set_version_for_testing(cluster: &mut Cluster, version: u64) {
     cluster.version = version;
 }
 
 #[test_only]
-public fun set_names_version_for_testing(names: &mut Names, version: u64) {
+public(package) fun set_names_version_for_testing(names: &mut Names, version: u64) {
     names.version = version;
 }

@@ -273,6 +273,6 @@ fun announce(token: &SealToken, tier: u8) {
 }
 
 #[test_only]
-public fun set_version_for_testing(token: &mut SealToken, version: u64) {
+public(package) fun set_version_for_testing(token: &mut SealToken, version: u64) {
     token.version = version;
 }

@@ -224,6 +224,6 @@ public(package) fun set_token(stake: &mut Stake, token: ID): u64 {
 }
 
 #[test_only]
-public fun set_version_for_testing(stake: &mut Stake, version: u64) {
+public(package) fun set_version_for_testing(stake: &mut Stake, version: u64) {
     stake.version = version;
 }
