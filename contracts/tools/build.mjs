@@ -9,17 +9,11 @@
 // package that uses no framework macro.
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { dirname, join, relative, resolve } from "node:path";
-import { fileURLToPath } from "node:url";
+import { join, relative, resolve } from "node:path";
 import { dumpMovePackage, getPinnedSuiVersion, initMovePackageBuilder, MovePackageFetcher } from "@zktx.io/sui-move-builder";
+import { contracts, fail, readPackage } from "./package.mjs";
 
-const contracts = resolve(dirname(fileURLToPath(import.meta.url)), "..");
 const STUBS = { "move-stdlib": "std", "sui-framework": "sui" };
-
-function fail(message) {
-  console.error(`contracts: ${message}`);
-  process.exit(1);
-}
 
 function options(args) {
   const chosen = { check: false, package: contracts, out: join(contracts, "build") };
@@ -32,22 +26,6 @@ function options(args) {
     } else fail(`unknown option ${args[i]}; usage: build.mjs [--check] [--package DIR --out DIR]`);
   }
   return chosen;
-}
-
-// Move.toml and every source below sources/, by path.
-function readPackage(dir) {
-  const files = {};
-  const walk = (from) => {
-    for (const entry of readdirSync(from, { withFileTypes: true })) {
-      const path = join(from, entry.name);
-      if (entry.isDirectory()) walk(path);
-      else if (entry.name.endsWith(".move")) files[relative(dir, path)] = readFileSync(path, "utf8");
-    }
-  };
-  if (!existsSync(join(dir, "Move.toml"))) fail(`${dir} has no Move.toml`);
-  files["Move.toml"] = readFileSync(join(dir, "Move.toml"), "utf8");
-  walk(join(dir, "sources"));
-  return files;
 }
 
 class Stubs extends MovePackageFetcher {
