@@ -41,7 +41,10 @@ pub struct Master {
     store: Store,
     control_plane: ControlPlane,
     kubernetes: Kubernetes,
-    stop: CancellationToken,
+    /// Ends the loops that talk to Kubernetes and the chain.
+    loops: CancellationToken,
+    /// Ends what Kubernetes talks to: gateway and store.
+    servers: CancellationToken,
     tasks: TaskTracker,
 }
 
@@ -84,7 +87,7 @@ impl Master {
             enclave.pki.clone(),
             enclave.platform.clone(),
         ));
-        let stop = CancellationToken::new();
+        let (loops, servers) = (CancellationToken::new(), CancellationToken::new());
         let tasks = TaskTracker::new();
 
         let names = certificate_names(&config)?;
@@ -94,7 +97,7 @@ impl Master {
             Gateway::bind(config.listen, tls, config.gateway, shared.clone()).await.map_err(listen)?;
         let gateway_address = gateway.local_addr().map_err(listen)?;
         tracing::info!(address = %gateway_address, "gateway listens");
-        tasks.spawn(gateway.serve(stop.child_token()));
+        tasks.spawn(gateway.serve(servers.child_token()));
 
         let (standing, standing_seen) = watch::channel(None);
         let follow = Follow {
@@ -105,7 +108,7 @@ impl Master {
             since_checkpoint: config.chain.since_checkpoint,
             standing,
         };
-        tasks.spawn(follow.run(stop.child_token()));
+        tasks.spawn(follow.run(loops.child_token()));
         if let Some(path) = &config.chain.gas_keystore {
             let keeper = PlaceKeeper {
                 client,
@@ -121,13 +124,13 @@ impl Master {
                 clock: clock.clone(),
                 standing: standing_seen,
             };
-            tasks.spawn(keeper.run(stop.child_token()));
+            tasks.spawn(keeper.run(loops.child_token()));
         }
 
         let store = open_store(&config, enclave.sealing).await?;
         let socket = config.state_dir.join("store.sock");
         let server = Server::bind(store.clone(), vec![Listener::Unix(socket.clone())]).await?;
-        let serving = stop.child_token();
+        let serving = servers.child_token();
         tasks.spawn(async move {
             if let Err(error) = server.run(serving.cancelled_owned()).await {
                 tracing::error!("the store ended: {error}");
@@ -160,9 +163,9 @@ impl Master {
         let kubernetes = Kubernetes::new(control_plane.url(), enclave.pki.ca_pem(), control_plane.admin())?;
         let interval = Duration::from_millis(config.reconcile_interval_ms);
         let reconciler = Reconciler { shared: shared.clone(), kubernetes: kubernetes.clone(), interval };
-        tasks.spawn(reconciler.run(stop.child_token()));
-        tasks.spawn(tick(shared.clone(), store.clone(), kubernetes.clone(), stop.child_token()));
-        Ok(Self { shared, gateway: gateway_address, store, control_plane, kubernetes, stop, tasks })
+        tasks.spawn(reconciler.run(loops.child_token()));
+        tasks.spawn(tick(shared.clone(), store.clone(), kubernetes.clone(), loops.child_token()));
+        Ok(Self { shared, gateway: gateway_address, store, control_plane, kubernetes, loops, servers, tasks })
     }
 
     /// Where the gateway listens.
@@ -215,10 +218,12 @@ impl Master {
         MasterError::Ended(format!("the store has stopped: {}", self.store.failed().await))
     }
 
-    /// Stops everything: Kubernetes first, then the gateway and the store.
+    /// Stops everything: first who asks Kubernetes, whose watches would hold it up, then Kubernetes, then what
+    /// Kubernetes asks.
     pub async fn shutdown(self) {
+        self.loops.cancel();
         self.control_plane.shutdown().await;
-        self.stop.cancel();
+        self.servers.cancel();
         self.tasks.close();
         if timeout(GRACE, self.tasks.wait()).await.is_err() {
             tracing::warn!("some tasks did not end in time");
