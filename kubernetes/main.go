@@ -9,9 +9,11 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	_ "k8s.io/client-go/plugin/pkg/client/auth"
+	"k8s.io/client-go/transport"
 	_ "k8s.io/component-base/logs/json/register"
 	_ "k8s.io/component-base/metrics/prometheus/clientgo"
 	_ "k8s.io/component-base/metrics/prometheus/version"
@@ -31,7 +33,12 @@ var programs = []string{
 	"kube-apiserver", "kube-controller-manager", "kube-proxy", "kube-scheduler", "kubectl", "kubelet",
 }
 
+// How soon a renewed client certificate is used. Upstream looks every five minutes, but a certificate that is
+// tied to an old generation of a seal token is refused at once.
+const certificateReload = 2 * time.Second
+
 func main() {
+	transport.CertCallbackRefreshDuration = certificateReload
 	name := filepath.Base(os.Args[0])
 	if !slices.Contains(programs, name) {
 		if len(os.Args) < 2 {

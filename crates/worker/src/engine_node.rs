@@ -32,9 +32,12 @@ pub struct EngineNodeConfig {
     /// Port of the kubelet's health endpoint, on loopback.
     #[serde(default = "default_healthz_port")]
     pub healthz_port: u16,
-    /// Port of kube-proxy's health endpoint, on loopback; 0 for none.
-    #[serde(default)]
-    pub proxy_port: u16,
+    /// Port of kube-proxy's health endpoint, on loopback.
+    #[serde(default = "default_proxy_healthz_port")]
+    pub proxy_healthz_port: u16,
+    /// Port of kube-proxy's metrics, on loopback.
+    #[serde(default = "default_proxy_metrics_port")]
+    pub proxy_metrics_port: u16,
     /// Range of this node's pod addresses, CIDR; by default the first /24 of the cluster's, which is what the
     /// first node of a cluster gets.
     #[serde(default)]
@@ -47,6 +50,14 @@ fn default_kubelet_port() -> u16 {
 
 fn default_healthz_port() -> u16 {
     10248
+}
+
+fn default_proxy_healthz_port() -> u16 {
+    10256
+}
+
+fn default_proxy_metrics_port() -> u16 {
+    10249
 }
 
 /// The real node: containerd, kubelet and kube-proxy by `engine`.
@@ -84,7 +95,8 @@ impl EngineNode {
             client_ca: bundle.client_ca_pem.clone(),
             kubelet_port: self.config.kubelet_port,
             healthz_port: self.config.healthz_port,
-            proxy_port: self.config.proxy_port,
+            proxy_healthz_port: self.config.proxy_healthz_port,
+            proxy_metrics_port: self.config.proxy_metrics_port,
             pod_cidr,
             cluster_cidr: settings.cluster_cidr.clone(),
             cluster_dns: settings.cluster_dns,
@@ -104,7 +116,8 @@ impl EngineNode {
             client_ca: String::new(),
             kubelet_port: self.config.kubelet_port,
             healthz_port: self.config.healthz_port,
-            proxy_port: self.config.proxy_port,
+            proxy_healthz_port: self.config.proxy_healthz_port,
+            proxy_metrics_port: self.config.proxy_metrics_port,
             pod_cidr: String::new(),
             cluster_cidr: String::new(),
             cluster_dns: self.config.address,
@@ -248,7 +261,8 @@ mod tests {
             address: IpAddr::from([10, 0, 0, 9]),
             kubelet_port: default_kubelet_port(),
             healthz_port: default_healthz_port(),
-            proxy_port: 0,
+            proxy_healthz_port: 10256,
+            proxy_metrics_port: 10249,
             pod_cidr: pod_cidr.map(str::to_owned),
         })
     }

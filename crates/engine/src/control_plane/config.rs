@@ -65,6 +65,12 @@ impl ControlPlaneConfig {
         format!("https://{}", SocketAddr::new(address, self.listen.port()))
     }
 
+    /// Who keeps the addresses of the service `kubernetes`, by which pods reach the API: kube-apiserver itself,
+    /// unless it can only be reached from this machine, which it refuses to write down.
+    pub(crate) fn endpoint_reconciler(&self) -> &'static str {
+        if self.advertise_address.is_loopback() || self.listen.ip().is_loopback() { "none" } else { "lease" }
+    }
+
     pub(crate) fn make_directories(&self) -> Result<(), ControlPlaneError> {
         make_private(&self.state_dir)
     }

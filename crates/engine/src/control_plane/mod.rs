@@ -1,7 +1,7 @@
 //! The control plane's processes: kube-apiserver, kube-controller-manager and kube-scheduler over an etcd
 //! endpoint.
 
-mod authorization;
+mod access;
 mod config;
 mod error;
 mod kubeconfig;
@@ -13,7 +13,7 @@ use std::time::Duration;
 use crate::pki::{ClusterPki, Identity, PkiError, Profile};
 use crate::supervise::{Child, ChildStatus, leftovers, stop_all};
 
-pub use authorization::TOKEN_GROUP_PREFIX;
+pub use access::TOKEN_GROUP_PREFIX;
 pub use config::{ControlPlaneConfig, Webhooks};
 pub use error::ControlPlaneError;
 pub use kubeconfig::{Kubeconfig, User};
@@ -68,7 +68,15 @@ impl ControlPlane {
     /// # Errors
     /// [`ControlPlaneError::NotReady`] with its last words after `limit`.
     pub async fn ready(&self, limit: Duration) -> Result<(), ControlPlaneError> {
-        ready::wait(&self.url, &self.ca, &self.admin, limit).await
+        match ready::wait(&self.url, &self.ca, &self.admin, limit).await {
+            Err(ControlPlaneError::NotReady { seconds, last }) => {
+                let status = self.apiserver.status();
+                let ended =
+                    status.last_exit.map(|exit| format!(" (it ended {} times: {exit})", status.restarts + 1));
+                Err(ControlPlaneError::NotReady { seconds, last: last + &ended.unwrap_or_default() })
+            }
+            done => done,
+        }
     }
 
     /// The cluster administrator (group `system:masters`), for the master's own use: it is never written down.

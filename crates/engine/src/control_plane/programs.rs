@@ -2,13 +2,15 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use super::LIFETIME_SECONDS;
-use super::authorization;
+use super::access;
 use super::config::ControlPlaneConfig;
 use super::error::ControlPlaneError;
 use super::kubeconfig::{Kubeconfig, User};
 use crate::pki::{ClusterPki, Profile};
 use crate::supervise::Program;
 
+/// Common name of the certificate by which extension apiservers know kube-apiserver.
+const AGGREGATOR: &str = "k3s-daas:aggregator";
 /// Issuer and default audience of service-account tokens.
 pub const SERVICE_ACCOUNT_ISSUER: &str = "https://kubernetes.default.svc.cluster.local";
 
@@ -37,7 +39,10 @@ pub(crate) fn apiserver(
     let to_kubelets = Profile::client("kube-apiserver-kubelet-client", &["system:masters"], LIFETIME_SECONDS);
     let to_kubelets = pki.issue(&to_kubelets, now_ms)?;
 
+    let aggregator = pki.issue_request_header(&Profile::client(AGGREGATOR, &[], LIFETIME_SECONDS), now_ms)?;
+
     let mut program = program(config, "kube-apiserver");
+    let aggregator_key = program.secret(aggregator.key.as_bytes());
     let serving_key = program.secret(serving.key.as_bytes());
     let kubelet_key = program.secret(to_kubelets.key.as_bytes());
     let accounts_key = program.secret(pki.service_account_key().as_bytes());
@@ -66,11 +71,23 @@ pub(crate) fn apiserver(
         flag("secure-port", &config.listen.port().to_string()),
         flag("advertise-address", &config.advertise_address.to_string()),
         flag("service-cluster-ip-range", &config.service_cidr),
-        flag("endpoint-reconciler-type", "none"),
+        flag("endpoint-reconciler-type", config.endpoint_reconciler()),
         flag("kubelet-preferred-address-types", "InternalIP"),
         flag("enable-admission-plugins", "NodeRestriction"),
         flag("allow-privileged", "true"),
         flag("profiling", "false"),
+    ]);
+    let requests = file(config, "request-header-ca.crt", pki.request_header_ca_pem())?;
+    let anonymous = file(config, "authentication.json", &access::authentication())?;
+    program = program.args([
+        flag("authentication-config", &anonymous),
+        flag("requestheader-client-ca-file", &requests),
+        flag("requestheader-allowed-names", AGGREGATOR),
+        flag("requestheader-username-headers", "X-Remote-User"),
+        flag("requestheader-group-headers", "X-Remote-Group"),
+        flag("requestheader-extra-headers-prefix", "X-Remote-Extra-"),
+        flag("proxy-client-cert-file", &file(config, "aggregator.crt", &aggregator.certificate)?),
+        flag("proxy-client-key-file", &aggregator_key),
     ]);
     let Some(webhooks) = &config.webhooks else {
         return Ok(program.arg("--authorization-mode=Node,RBAC"));
@@ -81,7 +98,7 @@ pub(crate) fn apiserver(
     // Both hold a private key, and stay in memory.
     let token_review = program.secret(webhook(&webhooks.token_review));
     let authorize = program.secret(webhook(&webhooks.authorize));
-    let authorization = file(config, "authorization.json", &authorization::with_webhook(&authorize))?;
+    let authorization = file(config, "authorization.json", &access::authorization(&authorize))?;
     Ok(program.args([
         flag("authorization-config", &authorization),
         flag("authentication-token-webhook-config-file", &token_review),
@@ -156,7 +173,7 @@ fn with_kubeconfig(
 }
 
 fn program(config: &ControlPlaneConfig, name: &str) -> Program {
-    Program::new(name, &config.binary, &config.state_dir).arg(name)
+    Program::new(name, &config.binary, &config.state_dir).only_env(&[]).arg(name)
 }
 
 /// Writes what is not secret; gives its path.

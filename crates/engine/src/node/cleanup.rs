@@ -2,28 +2,19 @@ use std::path::Path;
 use std::time::Duration;
 
 use rustix::mount::{UnmountFlags, unmount};
-use tokio::process::Command;
 
-use super::config::{BRIDGE, NodeConfig};
+use super::config::NodeConfig;
 use super::error::{NodeError, io};
-use super::programs::find;
-use super::runtime::run;
-use crate::supervise::{leftovers, stop_all};
+use super::{cgroups, network};
+use crate::supervise::{absolute, leftovers, stop_all};
 
 /// Containers get this long to end.
 const GRACE: Duration = Duration::from_secs(3);
-const COMMENT: &str = "k3s-daas: pods to the outside";
+/// Where the kubelet links every container's log, whatever it is told.
+const LOG_LINKS: &str = "/var/log/containers";
 
-/// Lets pods reach what is outside of the cluster: one rule, taken back by [`remove_everything`].
-pub(crate) async fn masquerade(config: &NodeConfig) -> Result<(), NodeError> {
-    if iptables("-C", config).await.is_err() {
-        iptables("-A", config).await?;
-    }
-    Ok(())
-}
-
-/// Ends every process of the node and of its pods, and takes back mounts, bridge and packet filter rules. Does
-/// nothing twice: what is gone is gone.
+/// Ends every process of the node and of its pods, and takes back cgroups, mounts, bridge, packet filter rules
+/// and links. Does nothing twice: what is gone is gone.
 ///
 /// # Errors
 /// With the first thing that could not be removed.
@@ -31,45 +22,21 @@ pub async fn remove_everything(config: &NodeConfig) -> Result<(), NodeError> {
     if let Some(left) = stop_all(leftovers(&config.state_dir), GRACE).await.first() {
         return Err(NodeError::Leftover { pid: left.pid, command: left.command.clone() });
     }
-    unmount_below(&config.state_dir)?;
-    if Path::new("/sys/class/net").join(BRIDGE).exists() {
-        let mut command =
-            Command::new(find("ip").ok_or(NodeError::Missing { name: "ip", package: "iproute2" })?);
-        command.args(["link", "delete", BRIDGE]);
-        run(command).await?;
-    }
-    if find("iptables").is_some() {
-        while iptables("-C", config).await.is_ok() {
-            iptables("-D", config).await?;
-        }
-        if config.binary.exists() {
-            let mut command = Command::new(&config.binary);
-            command.args(["kube-proxy", "--cleanup"]);
-            run(command).await?;
+    cgroups::remove(config).await?;
+    let state_dir = absolute(&config.state_dir);
+    unmount_below(&state_dir)?;
+    network::remove(config).await?;
+    unlink_logs(&state_dir)
+}
+
+fn unlink_logs(state_dir: &Path) -> Result<(), NodeError> {
+    for entry in std::fs::read_dir(LOG_LINKS).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if std::fs::read_link(&path).is_ok_and(|target| target.starts_with(state_dir)) {
+            std::fs::remove_file(&path).map_err(io(path))?;
         }
     }
     Ok(())
-}
-
-async fn iptables(act: &str, config: &NodeConfig) -> Result<(), NodeError> {
-    let binary = find("iptables").ok_or(NodeError::Missing { name: "iptables", package: "iptables" })?;
-    let mut command = Command::new(binary);
-    command
-        .args([
-            "-w",
-            "5",
-            "-t",
-            "nat",
-            act,
-            "POSTROUTING",
-            "-s",
-            &config.pod_cidr,
-            "!",
-            "-d",
-            &config.cluster_cidr,
-        ])
-        .args(["-m", "comment", "--comment", COMMENT, "-j", "MASQUERADE"]);
-    run(command).await.map(|_| ())
 }
 
 /// Undoes every mount below `dir`, the newest first (proc(5), mountinfo: field 5 is the mount point).

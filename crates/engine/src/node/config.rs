@@ -27,8 +27,10 @@ pub struct NodeConfig {
     pub kubelet_port: u16,
     /// Port of the kubelet's health endpoint, on loopback.
     pub healthz_port: u16,
-    /// Port of kube-proxy's health endpoint and metrics, on loopback; 0 for none.
-    pub proxy_port: u16,
+    /// Port of kube-proxy's health endpoint, on loopback.
+    pub proxy_healthz_port: u16,
+    /// Port of kube-proxy's metrics, on loopback.
+    pub proxy_metrics_port: u16,
     /// Range of this node's pod addresses, CIDR.
     pub pod_cidr: String,
     /// Range of all pod addresses, CIDR.

@@ -12,6 +12,14 @@ pub enum NodeError {
         /// Why.
         source: std::io::Error,
     },
+    /// A socket cannot have a path that long.
+    #[error("{} is longer than the {max} bytes that a socket's path may have: choose a shorter state directory", path.display())]
+    LongPath {
+        /// The path.
+        path: PathBuf,
+        /// How long it may be, bytes.
+        max: usize,
+    },
     /// A program that a node needs is not there.
     #[error("{name} is missing: install the Debian package {package}")]
     Missing {

@@ -2,14 +2,21 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
 use serde_json::{Value, json};
+use zeroize::Zeroizing;
 
-use super::cgroups::Cgroups;
+use super::cgroups::{self, Cgroups};
 use super::config::{BRIDGE, NodeConfig, NodeCredentials};
 use super::error::{NodeError, io};
 use super::image::PAUSE_IMAGE;
+use super::network::{CNI_BINARIES, NETWORK, addresses};
 use crate::control_plane::{Kubeconfig, User};
 
-const CNI_BINARIES: &str = "/usr/lib/cni";
+/// Certificates with their keys.
+const KUBELET_CLIENT: &str = "kubelet-client.pem";
+const KUBELET_SERVER: &str = "kubelet-server.pem";
+const PROXY_CLIENT: &str = "kube-proxy.pem";
+/// A socket's path is shorter than this (unix(7)), `.ttrpc` that containerd adds included.
+const MAX_SOCKET_PATH: usize = 108 - ".ttrpc".len();
 
 /// Writes the configuration of containerd, the network, kubelet and kube-proxy.
 pub(crate) fn write(
@@ -22,6 +29,10 @@ pub(crate) fn write(
             name: "/usr/lib/cni/bridge",
             package: "containernetworking-plugins",
         });
+    }
+    let socket = config.containerd_socket();
+    if socket.as_os_str().len() >= MAX_SOCKET_PATH {
+        return Err(NodeError::LongPath { path: socket, max: MAX_SOCKET_PATH - 1 });
     }
     let files = config.files();
     for dir in [&files, &files.join("cni"), &config.containerd_dir(), &config.kubelet_dir()] {
@@ -37,28 +48,26 @@ pub(crate) fn write(
     write("client-ca.crt", &config.client_ca)?;
     write("kubelet.json", &kubelet(config, cgroups).to_string())?;
     write("kube-proxy.json", &proxy(config).to_string())?;
-    let path = |name: &str| files.join(name).to_string_lossy().into_owned();
-    for (name, certificate, key) in [
-        ("kubelet", "kubelet-client.crt", "kubelet-client.key"),
-        ("kube-proxy", "kube-proxy.crt", "kube-proxy.key"),
-    ] {
-        let user = User::Files { certificate: &path(certificate), key: &path(key) };
+    for (name, identity) in [("kubelet", KUBELET_CLIENT), ("kube-proxy", PROXY_CLIENT)] {
+        let path = files.join(identity).to_string_lossy().into_owned();
+        let user = User::Files { certificate: &path, key: &path };
         let text = Kubeconfig { server: &config.apiserver, ca: &config.server_ca, user }.render();
         write(&format!("{name}.kubeconfig"), &text)?;
     }
     Ok(())
 }
 
-/// Writes certificates and keys: each key for this user only, each file whole or not at all.
+/// Writes certificates and keys, for this user only. A certificate and its key share a file that is replaced
+/// whole: whoever reads it again never sees one without the other.
 pub(crate) fn write_credentials(config: &NodeConfig, credentials: &NodeCredentials) -> Result<(), NodeError> {
     let files = config.files();
     for (name, identity) in [
-        ("kubelet-client", &credentials.kubelet_client),
-        ("kubelet-server", &credentials.kubelet_server),
-        ("kube-proxy", &credentials.proxy_client),
+        (KUBELET_CLIENT, &credentials.kubelet_client),
+        (KUBELET_SERVER, &credentials.kubelet_server),
+        (PROXY_CLIENT, &credentials.proxy_client),
     ] {
-        replace(&files.join(format!("{name}.key")), &identity.key)?;
-        replace(&files.join(format!("{name}.crt")), &identity.certificate)?;
+        let content = Zeroizing::new(format!("{}\n{}", identity.certificate.trim_end(), *identity.key));
+        replace(&files.join(name), &content)?;
     }
     Ok(())
 }
@@ -124,7 +133,7 @@ fn may_change_oom_score() -> bool {
 fn network(config: &NodeConfig) -> Value {
     json!({
         "cniVersion": "0.4.0",
-        "name": "k3s-daas",
+        "name": NETWORK,
         "plugins": [
             {
                 "type": "bridge",
@@ -136,7 +145,7 @@ fn network(config: &NodeConfig) -> Value {
                     "type": "host-local",
                     "ranges": [[{ "subnet": config.pod_cidr }]],
                     "routes": [{ "dst": "0.0.0.0/0" }],
-                    "dataDir": config.state_dir.join("cni"),
+                    "dataDir": addresses(config),
                 },
             },
             { "type": "portmap", "capabilities": { "portMappings": true }, "snat": true },
@@ -157,14 +166,18 @@ fn kubelet(config: &NodeConfig, cgroups: &Cgroups) -> Value {
         "readOnlyPort": 0,
         "authentication": {
             "anonymous": { "enabled": false },
-            "webhook": { "enabled": true, "cacheTTL": "5s" },
+            "webhook": { "enabled": true, "cacheTTL": "1s" },
             "x509": { "clientCAFile": files.join("client-ca.crt") },
         },
-        "authorization": { "mode": "Webhook", "webhook": { "cacheAuthorizedTTL": "5s", "cacheUnauthorizedTTL": "5s" } },
-        "tlsCertFile": files.join("kubelet-server.crt"),
-        "tlsPrivateKeyFile": files.join("kubelet-server.key"),
+        "authorization": {
+            "mode": "Webhook",
+            "webhook": { "cacheAuthorizedTTL": "1s", "cacheUnauthorizedTTL": "1s" },
+        },
+        "tlsCertFile": files.join(KUBELET_SERVER),
+        "tlsPrivateKeyFile": files.join(KUBELET_SERVER),
         "containerRuntimeEndpoint": socket,
         "cgroupDriver": "cgroupfs",
+        "cgroupRoot": format!("/{}", cgroups::root(config)),
         "failCgroupV1": *cgroups == Cgroups::V2,
         "failSwapOn": false,
         "clusterDNS": [config.cluster_dns],
@@ -175,6 +188,8 @@ fn kubelet(config: &NodeConfig, cgroups: &Cgroups) -> Value {
         "evictionHard": { "memory.available": "100Mi", "nodefs.available": "1%", "imagefs.available": "1%" },
         "imageGCHighThresholdPercent": 100,
         "serializeImagePulls": false,
+        // The rules that are needed are kube-proxy's, and go with it.
+        "makeIPTablesUtilChains": false,
         "volumePluginDir": config.kubelet_dir().join("plugins"),
         "podLogsDir": config.state_dir.join("pod-logs"),
     })
@@ -187,7 +202,6 @@ fn resolv_conf() -> &'static str {
 }
 
 fn proxy(config: &NodeConfig) -> Value {
-    let endpoint = |port: u16| if port == 0 { String::new() } else { format!("127.0.0.1:{port}") };
     json!({
         "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
         "kind": "KubeProxyConfiguration",
@@ -195,9 +209,9 @@ fn proxy(config: &NodeConfig) -> Value {
         "hostnameOverride": config.name,
         "clusterCIDR": config.cluster_cidr,
         "mode": "iptables",
-        "healthzBindAddress": endpoint(config.proxy_port),
-        "metricsBindAddress": "127.0.0.1:0",
+        "healthzBindAddress": format!("127.0.0.1:{}", config.proxy_healthz_port),
+        "metricsBindAddress": format!("127.0.0.1:{}", config.proxy_metrics_port),
         // The machine's limits are not ours to change.
-        "conntrack": { "maxPerCore": 0, "min": 0 },
+        "conntrack": { "maxPerCore": 0, "min": 0, "tcpEstablishedTimeout": "0s", "tcpCloseWaitTimeout": "0s" },
     })
 }

@@ -7,6 +7,7 @@ mod config;
 mod error;
 mod files;
 mod image;
+mod network;
 mod programs;
 mod runtime;
 
@@ -55,26 +56,24 @@ impl Node {
             return Err(NodeError::Leftover { pid: left.pid, command: left.command.clone() });
         }
         let cgroups = cgroups::detect()?;
+        cgroups::prepare(&config, cgroups)?;
         files::write(&config, credentials, &cgroups)?;
         let containerd = Child::start(programs::containerd(&config)?);
         runtime::wait(&config, RUNTIME_LIMIT).await?;
         image::import(&config).await?;
-        cleanup::masquerade(&config).await?;
+        network::masquerade(&config).await?;
         let kubelet = Child::start(programs::kubelet(&config));
         let proxy = Child::start(programs::proxy(&config));
         Ok(Self { config, containerd, kubelet, proxy })
     }
 
-    /// Puts renewed certificates in place. Clients read them again by themselves; the kubelet serves with the
-    /// new one from its next start, so it is started again. Pods are not touched.
+    /// Puts renewed certificates in place. Kubelet and kube-proxy take them within seconds; nothing is started
+    /// again.
     ///
     /// # Errors
     /// When a file cannot be written.
     pub fn renew(&self, credentials: &NodeCredentials) -> Result<(), NodeError> {
-        files::write_credentials(&self.config, credentials)?;
-        self.kubelet.restart();
-        self.proxy.restart();
-        Ok(())
+        files::write_credentials(&self.config, credentials)
     }
 
     /// Each process as it is now.

@@ -1,7 +1,7 @@
 use std::process::Stdio;
 use std::time::Duration;
 
-use tokio::process::Command;
+use tokio::process::{ChildStdin, Command};
 use tokio::time::{Instant, timeout};
 
 use super::config::NodeConfig;
@@ -78,13 +78,31 @@ pub(crate) async fn ctr(config: &NodeConfig, args: &[&str]) -> Result<String, No
 
 /// Runs a command to its end; what it printed.
 pub(crate) async fn run(mut command: Command) -> Result<String, NodeError> {
-    command.stdin(Stdio::null()).kill_on_drop(true);
+    command.stdin(Stdio::null());
+    finish(command, |_| async { Ok(()) }).await
+}
+
+/// Runs a command to its end, `feed` writing its input when that is piped; what it printed.
+pub(crate) async fn finish<F>(
+    mut command: Command,
+    feed: impl FnOnce(ChildStdin) -> F,
+) -> Result<String, NodeError>
+where
+    F: Future<Output = std::io::Result<()>>,
+{
+    command.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
     let line = format!("{:?}", command.as_std());
     let failed = |reason: String| NodeError::Command { command: line.clone(), reason };
-    let output = timeout(COMMAND_LIMIT, command.output())
-        .await
-        .map_err(|_| failed(format!("no end within {COMMAND_LIMIT:?}")))?
-        .map_err(|error| failed(error.to_string()))?;
+    let output = timeout(COMMAND_LIMIT, async {
+        let mut child = command.spawn()?;
+        if let Some(input) = child.stdin.take() {
+            feed(input).await?;
+        }
+        child.wait_with_output().await
+    })
+    .await
+    .map_err(|_| failed(format!("no end within {COMMAND_LIMIT:?}")))?
+    .map_err(|error| failed(error.to_string()))?;
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }

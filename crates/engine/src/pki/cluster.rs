@@ -15,6 +15,7 @@ pub struct ClusterPki {
     server: Authority,
     client: Authority,
     kubelet: Authority,
+    request_header: Authority,
     service_accounts: String,
 }
 
@@ -29,6 +30,7 @@ impl ClusterPki {
             server: Authority::generate("k3s-daas-server-ca", now_ms)?,
             client: Authority::generate("k3s-daas-client-ca", now_ms)?,
             kubelet: Authority::generate("k3s-daas-kubelet-ca", now_ms)?,
+            request_header: Authority::generate("k3s-daas-request-header-ca", now_ms)?,
             service_accounts: service_accounts.serialize_pem(),
         })
     }
@@ -83,6 +85,11 @@ impl ClusterPki {
         self.kubelet.pem()
     }
 
+    /// The certificate of the CA by which extension apiservers know kube-apiserver, PEM.
+    pub fn request_header_ca_pem(&self) -> &str {
+        self.request_header.pem()
+    }
+
     /// The key that signs service-account tokens, PEM, PKCS#8.
     pub fn service_account_key(&self) -> &str {
         &self.service_accounts
@@ -103,13 +110,19 @@ impl ClusterPki {
     /// # Errors
     /// [`PkiError::BadName`] when the profile says what a certificate cannot.
     pub fn issue(&self, profile: &Profile<'_>, now_ms: u64) -> Result<Identity, PkiError> {
-        let key = KeyPair::generate().map_err(failed("make a key"))?;
-        let authority = match profile.usage {
-            Usage::Client => &self.client,
-            Usage::Server => &self.server,
-        };
-        let certificate = authority.sign(&key, profile, now_ms)?;
-        Ok(Identity { certificate, key: Zeroizing::new(key.serialize_pem()) })
+        match profile.usage {
+            Usage::Client => issue(&self.client, profile, now_ms),
+            Usage::Server => issue(&self.server, profile, now_ms),
+        }
+    }
+
+    /// A new key and a certificate of the request-header CA: who shows it speaks in the name of others.
+    pub(crate) fn issue_request_header(
+        &self,
+        profile: &Profile<'_>,
+        now_ms: u64,
+    ) -> Result<Identity, PkiError> {
+        issue(&self.request_header, profile, now_ms)
     }
 
     /// A certificate for the key of a signing request (DER or PEM): of the client CA for a client, of the
@@ -130,6 +143,12 @@ impl ClusterPki {
         };
         authority.sign(&key, profile, now_ms)
     }
+}
+
+fn issue(authority: &Authority, profile: &Profile<'_>, now_ms: u64) -> Result<Identity, PkiError> {
+    let key = KeyPair::generate().map_err(failed("make a key"))?;
+    let certificate = authority.sign(&key, profile, now_ms)?;
+    Ok(Identity { certificate, key: Zeroizing::new(key.serialize_pem()) })
 }
 
 #[cfg(test)]

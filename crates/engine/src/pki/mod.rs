@@ -1,8 +1,9 @@
 //! The cluster's keys: certificate authorities, the service-account key, and what they sign.
 //!
-//! Four trusts, each with a key of its own: the *server* CA of `/cacerts` (apiserver and gateway), the
+//! Five trusts, each with a key of its own: the *server* CA of `/cacerts` (apiserver and gateway), the
 //! *client* CA (users, components, kubelets as clients), the *kubelet* CA (kubelets as servers, so that a node,
-//! which chooses its own addresses, cannot pose as the gateway), and the service-account key.
+//! which chooses its own addresses, cannot pose as the gateway), the *request-header* CA (kube-apiserver before
+//! extension apiservers), and the service-account key.
 
 mod authority;
 mod cluster;

@@ -45,13 +45,6 @@ impl Child {
         lock(&self.shared).clone()
     }
 
-    /// Ends it now, to be started again at once; for a program that reads its files only at start.
-    pub fn restart(&self) {
-        if let Some(pid) = self.status().pid {
-            signal(pid, Signal::TERM);
-        }
-    }
-
     /// Asks it to end (SIGTERM), and makes it end (SIGKILL) after `grace`.
     pub async fn stop(self, grace: Duration) {
         self.wish.send_replace(Wish::Stop(grace));

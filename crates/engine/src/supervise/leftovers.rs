@@ -1,10 +1,12 @@
 use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::program::MARKER;
+use super::program::{MARKER, absolute};
 
 /// A process of ours that outlived the one who started it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,10 +21,10 @@ pub struct Leftover {
     pub command: String,
 }
 
-/// Processes that carry our marker for `state_dir`, and their descendants, this process and its ancestors left
-/// out. Names play no part: another containerd on the machine is not ours.
+/// Processes that carry our marker for `state_dir` or a directory below it, and their descendants, this process
+/// and its ancestors left out. Names play no part: another containerd on the machine is not ours.
 pub fn leftovers(state_dir: &Path) -> Vec<Leftover> {
-    let marker = format!("{MARKER}={}", state_dir.display());
+    let state_dir = absolute(state_dir);
     let mut all = HashMap::new();
     for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
         let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else {
@@ -31,7 +33,7 @@ pub fn leftovers(state_dir: &Path) -> Vec<Leftover> {
         // A process may end between the listing and the look.
         if let Some((parent, start)) = stat(pid) {
             let environment = std::fs::read(entry.path().join("environ")).unwrap_or_default();
-            let marked = environment.split(|byte| *byte == 0).any(|entry| entry == marker.as_bytes());
+            let marked = marker(&environment).is_some_and(|dir| dir.starts_with(&state_dir));
             all.insert(pid, (parent, start, marked));
         }
     }
@@ -85,6 +87,12 @@ pub async fn stop_all(mut processes: Vec<Leftover>, grace: Duration) -> Vec<Left
     processes
 }
 
+/// The directory for whose sake a process with this environment (proc(5)) runs.
+fn marker(environment: &[u8]) -> Option<&Path> {
+    let value = |entry| <[u8]>::strip_prefix(entry, MARKER.as_bytes())?.strip_prefix(b"=");
+    environment.split(|byte| *byte == 0).find_map(value).map(|path| Path::new(OsStr::from_bytes(path)))
+}
+
 /// Parent and start time, unless the process is gone or a zombie (proc(5): fields 3, 4 and 22).
 fn stat(pid: i32) -> Option<(i32, u64)> {
     let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
@@ -110,13 +118,14 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut child = std::process::Command::new("/bin/sh")
             .args(["-c", "unset K3S_DAAS_STATE; sleep 61 & sleep 62"])
-            .env(MARKER, dir.path())
+            .env(MARKER, dir.path().join("part"))
             .spawn()
             .unwrap();
         tokio::time::sleep(Duration::from_millis(200)).await;
         let found = leftovers(dir.path());
         assert!(found.iter().any(|leftover| leftover.command.contains("sleep 61")), "{found:?}");
         assert!(leftovers(Path::new("/somewhere/else")).is_empty());
+        assert!(leftovers(&dir.path().join("par")).is_empty());
         assert_eq!(stop_all(found, Duration::from_secs(1)).await, []);
         child.wait().unwrap();
         assert_eq!(leftovers(dir.path()), []);

@@ -11,5 +11,6 @@ mod status;
 
 pub use child::Child;
 pub use leftovers::{Leftover, leftovers, stop_all};
+pub(crate) use program::absolute;
 pub use program::{MARKER, Program};
 pub use status::{ChildState, ChildStatus};

@@ -12,8 +12,18 @@ use zeroize::Zeroizing;
 /// Environment variable by which a process says whose it is: the state directory of the one who started it.
 pub const MARKER: &str = "K3S_DAAS_STATE";
 
+/// All that a program without our environment gets of it.
+const ESSENTIALS: [&str; 3] = ["PATH", "LANG", "TZ"];
+
 /// Descriptors of secrets start here in the child, clear of the usual ones.
 const FIRST_SECRET: i32 = 40;
+
+/// Which of our environment variables a program sees.
+#[derive(Clone, Copy)]
+enum Inherit {
+    All,
+    Only(&'static [&'static str]),
+}
 
 /// What to run. Private keys are given to it by memory only: a file without a name on any disk, inherited as a
 /// descriptor and named to the program as `/proc/self/fd/N`.
@@ -25,6 +35,7 @@ pub struct Program {
     env: Vec<(OsString, OsString)>,
     secrets: Vec<Zeroizing<Vec<u8>>>,
     pub(crate) quiet: bool,
+    inherit: Inherit,
     log_file: Option<PathBuf>,
 }
 
@@ -35,9 +46,10 @@ impl Program {
             name: name.into(),
             path: path.into(),
             args: Vec::new(),
-            env: vec![(MARKER.into(), state_dir.into())],
+            env: vec![(MARKER.into(), absolute(state_dir).into())],
             secrets: Vec::new(),
             quiet: false,
+            inherit: Inherit::All,
             log_file: None,
         }
     }
@@ -60,6 +72,14 @@ impl Program {
     #[must_use]
     pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
         self.env.push((name.into(), value.into()));
+        self
+    }
+
+    /// Hides our environment from it but for `PATH`, language, time zone and these variables: what is set for us,
+    /// a proxy for instance, is not meant for it.
+    #[must_use]
+    pub fn only_env(mut self, names: &'static [&'static str]) -> Self {
+        self.inherit = Inherit::Only(names);
         self
     }
 
@@ -86,6 +106,10 @@ impl Program {
 
     pub(crate) fn command(&self) -> std::io::Result<std::process::Command> {
         let mut command = std::process::Command::new(&self.path);
+        if let Inherit::Only(names) = self.inherit {
+            let ours = ESSENTIALS.iter().chain(names);
+            command.env_clear().envs(ours.filter_map(|name| Some((name, std::env::var_os(name)?))));
+        }
         command
             .args(&self.args)
             .envs(self.env.iter().map(|(name, value)| (name, value)))
@@ -104,6 +128,11 @@ impl Program {
         command.fd_mappings(mappings).map_err(std::io::Error::other)?;
         Ok(command)
     }
+}
+
+/// `path` from the root on, as far as that can be told without looking at the disk.
+pub(crate) fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
 impl std::fmt::Debug for Program {

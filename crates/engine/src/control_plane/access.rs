@@ -4,10 +4,25 @@ use serde_json::json;
 /// its generation: they live and end with the token.
 pub const TOKEN_GROUP_PREFIX: &str = "k3s-daas:token:";
 
+/// What may be asked without saying who one is.
+const OPEN_PATHS: [&str; 3] = ["/healthz", "/livez", "/readyz"];
+
+/// kube-apiserver's authentication, `apiserver.config.k8s.io/v1`: nobody is anonymous but health checks.
+pub(crate) fn authentication() -> String {
+    let conditions: Vec<_> = OPEN_PATHS.iter().map(|path| json!({ "path": path })).collect();
+    json!({
+        "apiVersion": "apiserver.config.k8s.io/v1",
+        "kind": "AuthenticationConfiguration",
+        "jwt": [],
+        "anonymous": { "enabled": true, "conditions": conditions },
+    })
+    .to_string()
+}
+
 /// kube-apiserver's authorization, `apiserver.config.k8s.io/v1`: nodes are put to the webhook at every request,
 /// then come Node and RBAC. The webhook denies or has no opinion; neither is cached, so that who lost its stake
 /// is refused at its next request.
-pub(crate) fn with_webhook(kubeconfig: &str) -> String {
+pub(crate) fn authorization(kubeconfig: &str) -> String {
     let condition = format!(
         "'system:nodes' in request.groups || request.groups.exists(group, group.startsWith('{TOKEN_GROUP_PREFIX}'))"
     );
