@@ -18,6 +18,9 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
+/// The Kubernetes client calls each failed attempt an error; who retries says what matters.
+const LOG: &str = "info,kube_client=off";
+
 const EXIT_CODES: &str = "\
 Exit codes:
   0  done
@@ -44,7 +47,7 @@ pub(crate) struct Global {
     #[arg(long, short = 'o', global = true, value_enum, default_value_t = Output::Text)]
     pub(crate) output: Output,
     /// What to log on stderr: error, warn, info, debug, trace, or a filter like `store=debug,info`
-    #[arg(long, global = true, env = "K3S_DAAS_LOG", default_value = "info", value_name = "FILTER")]
+    #[arg(long, global = true, env = "K3S_DAAS_LOG", default_value = LOG, value_name = "FILTER")]
     pub(crate) log_level: String,
 }
 

@@ -15,6 +15,7 @@ mod tokens;
 mod up;
 mod wallets;
 
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -35,9 +36,15 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> Result<()> {
+    // ring for every TLS connection that does not choose by itself; a second call finds it there.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let filter = EnvFilter::try_new(&cli.global.log_level)
         .map_err(|error| Failure::usage(format!("--log-level {:?}: {error}", cli.global.log_level)))?;
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(true).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .init();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

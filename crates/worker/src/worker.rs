@@ -66,6 +66,7 @@ impl Worker {
             status: watch::Sender::new(first),
             metrics: Arc::new(Metrics::new()),
             phase: None,
+            node_ready: false,
             logged: HashMap::new(),
         };
         Ok(Self { driver, listener })
@@ -111,6 +112,8 @@ struct Driver {
     status: watch::Sender<api::WorkerStatus>,
     metrics: Arc<Metrics>,
     phase: Option<Phase>,
+    /// Whether the node was ready at the last look.
+    node_ready: bool,
     /// The failure of each step that was logged last, so that a lasting one is said once.
     logged: HashMap<&'static str, Failure>,
 }
@@ -169,6 +172,10 @@ impl Driver {
             pods: 0,
         });
         let now_ms = clock::now_ms();
+        if self.node_ready != node.ready {
+            self.node_ready = node.ready;
+            self.agent.node_changed(now_ms);
+        }
         let phase = self.agent.phase(now_ms);
         let status = snapshot(&self.agent, &self.shell, &node, now_ms);
         if self.phase != Some(phase) {

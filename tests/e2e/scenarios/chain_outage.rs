@@ -6,15 +6,20 @@ use crate::Outcome;
 use crate::cluster::Cluster;
 use crate::command::{eventually, pause};
 use crate::node_client::{NodeClient, certificate};
+use crate::proofs::Holder;
 
+/// Has a token when the chain goes away, and has not joined yet.
+const LATE: &str = "worker-late";
 const OUTAGE: Duration = Duration::from_secs(60);
 
 /// The chain hangs for a minute: neither answers nor refuses, as a full node that is stuck does.
 pub(crate) fn joined_go_on(cluster: &mut Cluster) -> Outcome {
     let joined = NodeClient::join(cluster, "worker-joined")?;
+    cluster.cli(&["stake", "--tier", "node", "--wallet", "staker", "--node-name", LATE])?.ok()?;
+    let late = Holder::of(cluster, LATE)?;
     let devnet = pid_of(cluster, "devnet")?;
     kill_process(devnet, Signal::STOP).map_err(|error| error.to_string())?;
-    let during = during(cluster, &joined);
+    let during = during(cluster, &joined, &late);
     kill_process(devnet, Signal::CONT).map_err(|error| error.to_string())?;
     during?;
     eventually(Duration::from_secs(20), || {
@@ -24,6 +29,8 @@ pub(crate) fn joined_go_on(cluster: &mut Cluster) -> Outcome {
             _ => Err(format!("the master says of the chain: {}", status["master"]["chain"])),
         }
     })?;
+    certificate(cluster, LATE, &late)?
+        .map_err(|(status, body)| format!("after the outage: {status} {body}"))?;
     // What happens on chain afterwards is seen at once again.
     NodeClient::join(cluster, "worker-later")?;
     cluster.cli(&["token", "revoke", "worker-joined"])?.ok()?;
@@ -33,11 +40,11 @@ pub(crate) fn joined_go_on(cluster: &mut Cluster) -> Outcome {
     })
 }
 
-fn during(cluster: &Cluster, joined: &NodeClient) -> Outcome {
+fn during(cluster: &Cluster, joined: &NodeClient, late: &Holder) -> Outcome {
     let started = Instant::now();
     // The master notices after ten seconds of silence; asking more often than this is itself refused.
     pause(Duration::from_secs(15));
-    match certificate(cluster, "worker-joined", &joined.holder)? {
+    match certificate(cluster, LATE, late)? {
         Err((503, body)) if body.contains("chain_unreachable") => {}
         other => return Err(format!("a join without the chain: {:?}", other.map(|_| "signed"))),
     }

@@ -1,3 +1,5 @@
+use std::time::{Duration, Instant};
+
 use engine::check::{Finding, Verdict, disk, file, port, worker};
 
 use super::Context;
@@ -6,6 +8,8 @@ use crate::failure::{Failure, Result};
 use crate::output::{paint, print, say};
 use crate::settings::beside;
 use crate::up::record::Record;
+
+const PORTS_LIMIT: Duration = Duration::from_secs(3);
 
 /// `k3s-daas check`
 pub(crate) async fn run(context: &Context) -> Result<()> {
@@ -28,9 +32,18 @@ pub(crate) async fn run(context: &Context) -> Result<()> {
 }
 
 /// What has to be right before `up` starts anything; says all that is not.
-pub(crate) fn before_up(context: &Context, with_worker: bool) -> Result<()> {
+pub(crate) async fn before_up(context: &Context, with_worker: bool) -> Result<()> {
     let mut findings = built();
-    findings.extend(ports(context)?);
+    let started = Instant::now();
+    loop {
+        let ports = ports(context)?;
+        // Processes of a run that was killed just now may still be giving their ports back.
+        if started.elapsed() > PORTS_LIMIT || ports.iter().all(|port| port.verdict == Verdict::Good) {
+            findings.extend(ports);
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
     if with_worker {
         findings.extend(worker(context.state.root()));
     } else {

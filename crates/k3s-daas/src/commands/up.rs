@@ -35,7 +35,7 @@ pub(crate) async fn run(context: &Context, args: Up) -> Result<()> {
         return detach(context, &args).await;
     }
     let args = with_or_without_worker(args);
-    super::check::before_up(context, !args.no_worker)?;
+    super::check::before_up(context, !args.no_worker).await?;
     set_log_aside(context)?;
     say(format_args!("logs of everything that runs: {}", log_file(context).display()));
 

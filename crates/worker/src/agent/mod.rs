@@ -381,6 +381,11 @@ impl Agent {
         }
     }
 
+    /// The node became ready, or is no longer: the master hears of it at the next chance, not at the next beat.
+    pub fn node_changed(&mut self, now_ms: u64) {
+        self.beat_due_ms = self.beat_due_ms.min(now_ms);
+    }
+
     /// Waits were measured by a clock that was ahead; start them over.
     fn clock_went_back(&mut self, now_ms: u64) {
         for lane in [&mut self.chain, &mut self.renewal, &mut self.gateway, &mut self.start, &mut self.stop] {

@@ -196,6 +196,15 @@ fn joins_in_order_and_beats() {
 }
 
 #[test]
+fn a_node_that_changes_is_reported_before_the_next_beat() {
+    let (mut agent, mut world, mut now) = (Agent::new(settings()), World::new(), 0);
+    advance(&mut agent, &mut world, &mut now, 12_000);
+    agent.node_changed(now);
+    assert_eq!(calls(&advance(&mut agent, &mut world, &mut now, 1_000)), [Call::Heartbeat]);
+    assert_eq!(calls(&advance(&mut agent, &mut world, &mut now, 8_000)), []);
+}
+
+#[test]
 fn renews_certificates_and_token_at_two_thirds() {
     let (mut agent, mut world, mut now) = (Agent::new(settings()), World::new(), 0);
     let log = advance(&mut agent, &mut world, &mut now, 100 * HOUR);
