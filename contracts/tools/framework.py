@@ -5,8 +5,8 @@
 
 The modules are those that the PyPI wheel `sui-sandbox` carries inside its shared object, cut out
 byte for byte. The wheel is pinned by its SHA-256 and never executed. The output is BCS of
-`struct { std: vector<vector<u8>>, sui: vector<vector<u8>> }`, each package in dependency-neutral
-order of the wheel. Nothing is done when the output exists already and is intact.
+`struct { std: vector<vector<u8>>, sui: vector<vector<u8>> }`, modules in the wheel's order. Nothing
+is done when the output exists already and is intact.
 """
 
 import argparse

@@ -6,13 +6,15 @@
 //! transferred, emitted, created and deleted ([`SessionOutput`]).
 //!
 //! What it executes is the bytecode itself, of our contracts as of the framework. It is not a
-//! bytecode verifier: code that a Sui validator would refuse to publish fails here at the latest when
-//! it runs, with [`VmError::BadCode`]. An instruction or native function it does not have is
-//! [`VmError::Unsupported`], by name.
+//! bytecode verifier: what the Move compiler makes behaves as on Sui, but hand-made bytecode that a
+//! validator would refuse to publish may run, and treat values as what they are not, until it meets
+//! [`VmError::BadCode`]. It never harms the process. An instruction or native function that the
+//! interpreter does not have is [`VmError::Unsupported`], by name.
 //!
 //! Upgrades: a package has a storage identifier (its object) and its modules name themselves and
 //! each other by original identifiers. [`Backing::linked`] says which storage identifier stands for
-//! an original one; each package is linked by its own table.
+//! an original one. Each package is linked by its own table, where Sui links everything that a command
+//! calls by the table of the package it names; the two differ when versions of one package meet.
 
 mod arith;
 mod binary;
@@ -20,6 +22,7 @@ mod codec;
 mod error;
 mod exec;
 mod fault;
+mod link;
 mod loader;
 mod machine;
 mod module;
