@@ -82,8 +82,61 @@ pub fn worker(state_dir: &Path) -> Vec<Finding> {
     let bridge = Path::new("/usr/lib/cni/bridge");
     let remedy = "install the Debian package containernetworking-plugins, or run `make setup`";
     findings.push(Finding::of("cni plugins", bridge.exists(), bridge.display().to_string(), remedy));
+    findings.push(packet_filter());
+    findings.push(bridges());
+    findings.push(overlay());
     findings.push(disk(state_dir));
     findings
+}
+
+/// Whether the kernel takes packet filter rules from us: kube-proxy speaks through them.
+fn packet_filter() -> Finding {
+    let name = "packet filter";
+    let Some(iptables) = crate::node::find("iptables") else {
+        return Finding::of(name, false, "iptables not found", "install the Debian package iptables");
+    };
+    let remedy =
+        "load the kernel modules with `modprobe ip_tables nf_nat` (as root), or use a kernel that has them";
+    match std::process::Command::new(iptables).args(["-w", "5", "-t", "nat", "-S", "POSTROUTING"]).output() {
+        Ok(output) if output.status.success() => Finding::of(name, true, "iptables reads the nat table", ""),
+        Ok(output) => {
+            let words = String::from_utf8_lossy(&output.stderr);
+            Finding::of(name, false, words.trim().chars().take(200).collect::<String>(), remedy)
+        }
+        Err(error) => Finding::of(name, false, error.to_string(), remedy),
+    }
+}
+
+/// Whether traffic between pods of one machine passes the packet filter. If not, a service whose pod is on the same
+/// machine may not answer.
+fn bridges() -> Finding {
+    let setting = "/proc/sys/net/bridge/bridge-nf-call-iptables";
+    match std::fs::read_to_string(setting) {
+        Ok(value) if value.trim() == "1" => Finding::of("bridges", true, "pass the packet filter", ""),
+        seen => Finding::new(
+            "bridges",
+            Verdict::Warning,
+            match seen {
+                Ok(_) => format!("{setting} is 0"),
+                Err(_) => "the kernel module br_netfilter is not loaded".to_owned(),
+            },
+            "run `modprobe br_netfilter && sysctl net.bridge.bridge-nf-call-iptables=1` (as root)",
+        ),
+    }
+}
+
+/// Whether the kernel stacks file systems, as images need it.
+fn overlay() -> Finding {
+    let known = std::fs::read_to_string("/proc/filesystems").unwrap_or_default();
+    let good = known.lines().any(|line| line.trim_start_matches("nodev").trim() == "overlay");
+    let (verdict, detail) = if good {
+        (Verdict::Good, "the kernel has it")
+    } else {
+        // It may be a module that is loaded at first use.
+        (Verdict::Warning, "not in /proc/filesystems")
+    };
+    let remedy = if good { "" } else { "load it with `modprobe overlay` (as root)" };
+    Finding::new("overlay", verdict, detail, remedy)
 }
 
 /// Whether there is room for the state.
@@ -127,5 +180,16 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let finding = port("gateway", listener.local_addr().unwrap(), "stop the other one");
         assert_eq!((finding.verdict, finding.remedy.as_str()), (Verdict::Bad, "stop the other one"));
+    }
+
+    #[test]
+    fn what_is_not_well_comes_with_a_remedy_and_what_is_well_without() {
+        let dir = tempfile::tempdir().unwrap();
+        let findings = worker(&dir.path().join("not/there/yet"));
+        assert!(findings.len() > 10);
+        for finding in findings {
+            assert_eq!(finding.verdict == Verdict::Good, finding.remedy.is_empty(), "{finding:?}");
+            assert!(!finding.detail.is_empty(), "{finding:?}");
+        }
     }
 }
