@@ -8,7 +8,7 @@ use engine::node::{Node, NodeCredentials, NodeError, remove_everything};
 use engine::pki::Identity;
 use engine::supervise::ChildState;
 use serde::{Deserialize, Serialize};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, RwLock};
 
 use crate::certificates::{KeyedCertificate, NodeBundle};
 use crate::node_agent::{NodeAgent, NodeAgentError, NodeStatus, StopReason};
@@ -63,7 +63,7 @@ fn default_proxy_metrics_port() -> u16 {
 /// The real node: containerd, kubelet and kube-proxy by `engine`.
 pub struct EngineNode {
     config: EngineNodeConfig,
-    state: Mutex<State>,
+    state: RwLock<State>,
     pods: Mutex<Option<(Instant, u32)>>,
 }
 
@@ -75,7 +75,7 @@ struct State {
 impl EngineNode {
     /// A node that does not run yet.
     pub fn new(config: EngineNodeConfig) -> Self {
-        Self { config, state: Mutex::default(), pods: Mutex::default() }
+        Self { config, state: RwLock::default(), pods: Mutex::default() }
     }
 
     fn node_config(&self, bundle: &NodeBundle) -> Result<NodeConfig, NodeAgentError> {
@@ -144,7 +144,7 @@ impl NodeAgent for EngineNode {
     async fn start(&self, bundle: NodeBundle) -> Result<(), NodeAgentError> {
         let config = self.node_config(&bundle)?;
         let credentials = credentials(&bundle);
-        let mut state = self.state.lock().await;
+        let mut state = self.state.write().await;
         match state.node.take() {
             Some((running, node)) if same_cluster(&running, &config) => {
                 let renewed = node.renew(&credentials).map_err(failed);
@@ -160,7 +160,7 @@ impl NodeAgent for EngineNode {
     }
 
     async fn stop(&self, reason: StopReason) -> Result<(), NodeAgentError> {
-        let mut state = self.state.lock().await;
+        let mut state = self.state.write().await;
         match (state.node.take(), reason) {
             (Some((_, node)), StopReason::Shutdown) => node.shutdown().await,
             (Some((_, node)), StopReason::Gone(_)) => node.shutdown_with_pods().await.map_err(failed)?,
@@ -175,7 +175,7 @@ impl NodeAgent for EngineNode {
 
     async fn status(&self) -> NodeStatus {
         let not_ready = |reason: String| NodeStatus { ready: false, reason: Some(reason), pods: 0 };
-        let Ok(state) = self.state.try_lock() else {
+        let Ok(state) = self.state.try_read() else {
             return not_ready("the node's processes are being started or stopped".to_owned());
         };
         let Some((_, node)) = &state.node else {

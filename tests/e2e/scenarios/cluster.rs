@@ -125,7 +125,8 @@ impl Cluster {
 
     /// The gateway's metrics; it is public.
     pub(crate) fn metric(&self, name: &str, label: &str) -> Result<f64, String> {
-        let text = self.http()?.get(self.gateway("/metrics")).send().and_then(|reply| reply.text());
+        let text =
+            self.http()?.get(self.gateway("/metrics")).send().and_then(reqwest::blocking::Response::text);
         let text = text.map_err(|error| error.to_string())?;
         let line = text.lines().find(|line| line.starts_with(name) && line.contains(label));
         Ok(line.and_then(|line| line.rsplit(' ').next()).and_then(|value| value.parse().ok()).unwrap_or(0.0))

@@ -3,6 +3,8 @@
 //! `cargo test -p e2e` runs them all; `cargo test -p e2e -- NAME…` runs those whose name contains NAME.
 //! `E2E_KEEP=1` leaves the cluster and its state directory behind for a look.
 #![forbid(unsafe_code)]
+// It is its own test runner and prints as one.
+#![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod bad_input;
 mod chain_outage;

@@ -13,7 +13,7 @@ pub(crate) fn up_is_fast(cluster: &mut Cluster) -> Outcome {
         return Err(format!("up took {:?}, more than {UP_LIMIT:?}", cluster.first_up));
     }
     println!("  up took {:.1} s from nothing to Ready", cluster.first_up.as_secs_f64());
-    eventually(Duration::from_secs(25), || {
+    eventually(Duration::from_secs(5), || {
         let status = cluster.json(&["status"])?;
         if status["nodes"][0]["state"] == "ready" {
             Ok(())

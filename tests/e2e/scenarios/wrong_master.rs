@@ -40,8 +40,8 @@ pub(crate) fn refused(cluster: &mut Cluster) -> Outcome {
         .stderr(Stdio::null());
     let mut worker = worker.spawn().map_err(|error| error.to_string())?;
     let said = eventually(Duration::from_secs(20), || {
-        let status =
-            reqwest::blocking::get(format!("http://{api}/api/v1/status")).and_then(|reply| reply.json());
+        let status = reqwest::blocking::get(format!("http://{api}/api/v1/status"))
+            .and_then(reqwest::blocking::Response::json);
         let status: Value = status.map_err(|error| error.to_string())?;
         let message = status["problem"]["message"].as_str().unwrap_or_default().to_owned();
         if message.contains(&name) && message.contains("beef") {
