@@ -165,6 +165,15 @@ pub(crate) struct Store {
     /// CA that client certificates must be signed by, PEM
     #[arg(long, value_name = "FILE")]
     pub(crate) trusted_ca_file: Option<PathBuf>,
+    /// Demand client certificates; always so with https, as there is no other way in
+    #[arg(long)]
+    pub(crate) client_cert_auth: bool,
+    /// How --auto-compaction-retention counts: periodic (time) or revision
+    #[arg(long, default_value = "periodic", value_name = "MODE")]
+    pub(crate) auto_compaction_mode: String,
+    /// History that is kept, e.g. 1h or 1000; 0 keeps all
+    #[arg(long, default_value = "0", value_name = "RETENTION")]
+    pub(crate) auto_compaction_retention: String,
     /// Size at which the store raises NOSPACE, bytes
     #[arg(long, default_value_t = 2 * 1024 * 1024 * 1024, value_name = "BYTES")]
     pub(crate) quota_backend_bytes: u64,

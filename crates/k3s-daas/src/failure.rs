@@ -66,7 +66,8 @@ impl<T, E: std::error::Error> Context<T> for std::result::Result<T, E> {
         self.map_err(|error| {
             let mut message = format!("{doing}: {error}");
             let mut cause = error.source();
-            while let Some(error) = cause {
+            // A gRPC status repeats, less readably, what the error above it says already.
+            while let Some(error) = cause.filter(|error| !error.is::<tonic::Status>()) {
                 let text = error.to_string();
                 if !message.contains(&text) {
                     message.push_str(": ");

@@ -41,7 +41,9 @@ pub(crate) struct Token {
 impl Token {
     pub(crate) fn find(state: &StateDir, name: &str) -> Result<Option<Self>> {
         if !is_name(name) {
-            return Err(Failure::usage(format!("{name:?} is no token name")));
+            return Err(Failure::usage(format!(
+                "{name:?} is no name of a node or token: use 1 to 63 lower-case letters, digits and `-`"
+            )));
         }
         state.read_json(file(name))
     }

@@ -46,7 +46,7 @@ impl Wallets {
     pub(crate) fn create(&mut self, name: &str) -> Result<Address> {
         if !is_name(name) {
             return Err(Failure::usage(format!(
-                "{name:?} is no wallet name: use up to 63 lower-case letters, digits and `-`"
+                "{name:?} is no wallet name: use 1 to 63 lower-case letters, digits and `-`"
             )));
         }
         if let Some(address) = self.names.get(name) {

@@ -48,7 +48,7 @@ impl Evidence {
     }
 
     /// Reads what [`Self::encode`] wrote; refuses more than [`MAX_EVIDENCE_BYTES`], trailing bytes, unknown
-    /// fields and later versions.
+    /// fields, later versions, and every other way to write the same.
     pub fn decode(bytes: &[u8]) -> Result<Self, TeeError> {
         let refuse = |why: String| Err(TeeError::Evidence(why));
         if bytes.len() > MAX_EVIDENCE_BYTES {
@@ -65,7 +65,12 @@ impl Evidence {
             return refuse(format!("more than {MAX_PARTS} parts, or a part's name is too long"));
         }
         let parts = wire.parts.into_iter().map(|(name, bytes)| (name, bytes.into_vec())).collect();
-        Ok(Self { platform: wire.platform.parse()?, parts })
+        let evidence = Self { platform: wire.platform.parse()?, parts };
+        // CBOR has many spellings (a text where bytes are meant, longer lengths); evidence has one.
+        if evidence.encode() != bytes {
+            return refuse("not in the one form that it is written in".to_owned());
+        }
+        Ok(evidence)
     }
 }
 

@@ -1,5 +1,6 @@
 use std::io::{BufRead, BufReader, Seek, SeekFrom};
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use crate::cli::{Output, Up};
 use crate::failure::{Context as _, Failure, Result};
 use crate::output::{Step, paint, print, say};
 use crate::session::Session;
+use crate::settings::beside;
 use crate::state_dir::write_file;
 use crate::up::kubectl::kubectl;
 use crate::up::parts::{Parts, log_file};
@@ -80,7 +82,7 @@ async fn bring_up(context: &Context, args: &Up, parts: &mut Parts) -> Result<()>
             let answer = demo::run(context, &args.node_name, DEMO_LIMIT).await?;
             step.done(format_args!("answers {answer:?}"));
         }
-        words.push("  bin/kubernetes kubectl get nodes,pods".to_owned());
+        words.push(format!("  {} kubectl get nodes,pods", shown(&beside("kubernetes"))));
     }
     save(context, parts, Phase::Ready)?;
     say("\nEverything runs. Next:");
@@ -88,11 +90,27 @@ async fn bring_up(context: &Context, args: &Up, parts: &mut Parts) -> Result<()>
     for line in words {
         say(line);
     }
-    say(
-        "  bin/k3s-daas status\n  bin/k3s-daas wallet new alice        # a user of the cluster: see README, \"Use it\"",
-    );
-    say("Ctrl-C or `k3s-daas down` stops everything; `up` again goes on where it stopped.");
+    let own = own_command(context);
+    say(format_args!(
+        "  {own} status\n  {own} wallet new alice    # a user of the cluster: see README, \"Use it\""
+    ));
+    say(format_args!("Ctrl-C or `{own} down` stops everything; `up` again goes on where it stopped."));
     Ok(())
+}
+
+/// This program as it was called, with the state directory if that is not the default.
+fn own_command(context: &Context) -> String {
+    let own = shown(&beside("k3s-daas"));
+    match &context.global.state_dir {
+        Some(dir) => format!("{own} --state-dir {}", dir.display()),
+        None => own,
+    }
+}
+
+/// A path as short as it can be typed here.
+fn shown(path: &Path) -> String {
+    let here = std::env::current_dir().unwrap_or_default();
+    path.strip_prefix(&here).unwrap_or(path).display().to_string()
 }
 
 async fn chain(context: &Context, parts: &mut Parts) -> Result<String> {
