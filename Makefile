@@ -74,5 +74,5 @@ test: build contracts-check ## Every test, on real parts
 verify: lint test ## What CI runs
 
 .PHONY: bench
-bench: build ## Benchmarks of store and devnet
-	@cargo bench --workspace --locked
+bench: build ## Benchmarks (stakes a second and a fresh chain on the development chain)
+	@cargo bench --locked -p devnet --bench stake

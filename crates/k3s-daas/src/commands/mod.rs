@@ -13,7 +13,7 @@ mod master;
 pub(crate) mod stake;
 mod status;
 mod store;
-mod token;
+pub(crate) mod token;
 mod up;
 mod wallet;
 mod worker;

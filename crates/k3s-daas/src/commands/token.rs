@@ -1,4 +1,4 @@
-use chain::Event;
+use chain::{Address, Event, Receipt};
 use serde_json::json;
 
 use super::{Context, now_ms};
@@ -74,6 +74,11 @@ async fn list(context: &Context) -> Result<()> {
     })
 }
 
+/// Lets a token live on: renews it while it is live, issues it anew when it has expired.
+pub(crate) async fn extend(context: &Context, session: &Session, name: &str, live: bool) -> Result<()> {
+    apply(context, session, name, if live { Change::Renew } else { Change::Issue }).await.map(|_| ())
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Change {
     Renew,
@@ -83,8 +88,26 @@ enum Change {
 }
 
 async fn change(context: &Context, name: &str, change: Change) -> Result<()> {
-    let mut token = Token::load(&context.state, name)?;
     let session = Session::open(context).await?;
+    let (id, receipt) = apply(context, &session, name, change).await?;
+    let answer = json!({ "tokenId": id.to_string(), "checkpoint": receipt.checkpoint, "digest": receipt.digest.to_string() });
+    print(context.global.output, &answer, |_| id.to_string())?;
+    say(match change {
+        Change::Renew => "renewed",
+        Change::Rotate => "the key was replaced, on chain and here",
+        Change::Revoke => "revoked: it is refused from this checkpoint on",
+        Change::Issue => "issued anew, under a new key",
+    });
+    Ok(())
+}
+
+async fn apply(
+    context: &Context,
+    session: &Session,
+    name: &str,
+    change: Change,
+) -> Result<(Address, Receipt)> {
+    let mut token = Token::load(&context.state, name)?;
     let wallet = session.wallets.get(&token.wallet)?;
     let stake = token.stake_id.ok_or_else(|| Failure::usage(format!("{name:?} has no stake yet")))?;
     let Some(id) = token.token_id else {
@@ -105,7 +128,7 @@ async fn change(context: &Context, name: &str, change: Change) -> Result<()> {
     };
     let (draft, doing) = match (change, &new) {
         (Change::Rotate, Some(key)) => {
-            let generation = generation(&session, id).await? + 1;
+            let generation = generation(session, id).await? + 1;
             let public_key = key.verifying_key().to_bytes();
             let message =
                 chain::possession_message(id, generation, &public_key).context("building the statement")?;
@@ -130,18 +153,10 @@ async fn change(context: &Context, name: &str, change: Change) -> Result<()> {
             (crate::tokens::key_file(&context.state, &next), crate::tokens::key_file(&context.state, name));
         std::fs::rename(&from, &to).context(format_args!("moving {} to {}", from.display(), to.display()))?;
     }
-    let answer = json!({ "tokenId": id.to_string(), "checkpoint": receipt.checkpoint, "digest": receipt.digest.to_string() });
-    print(context.global.output, &answer, |_| id.to_string())?;
-    say(match change {
-        Change::Renew => "renewed",
-        Change::Rotate => "the key was replaced, on chain and here",
-        Change::Revoke => "revoked: it is refused from this checkpoint on",
-        Change::Issue => "issued anew, under a new key",
-    });
-    Ok(())
+    Ok((id, receipt))
 }
 
-async fn generation(session: &Session, id: chain::Address) -> Result<u64> {
+async fn generation(session: &Session, id: Address) -> Result<u64> {
     let known = session.read().await?;
     let token = known.tokens.get(&id);
     token

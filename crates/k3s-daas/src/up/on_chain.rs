@@ -16,6 +16,8 @@ const VERIFIER: &str = "verifier";
 /// Below this a development chain's faucet is asked, MIST.
 const LOW: u64 = 2_000_000_000;
 const DAY_MS: u64 = 86_400_000;
+/// The administrator's token is renewed by `up` when it has less than this left.
+const RENEW_BEFORE_MS: u64 = 10 * DAY_MS;
 /// A registration is renewed by `up` when it has less than this left.
 const REGISTER_BEFORE_MS: u64 = 7 * DAY_MS;
 const REGISTER_FOR_MS: u64 = 29 * DAY_MS;
@@ -53,7 +55,7 @@ pub(crate) async fn prepare(context: &Context, url: &str) -> Result<Session> {
         }
     }
     publish(context, &client, &wallets, &mut deployment).await?;
-    create(context, &client, &wallets, &mut deployment, info.is_devnet()).await?;
+    create(context, &client, &wallets, &mut deployment, !info.is_public()).await?;
     let mut session = Session::with(context, client, deployment)?;
     trust(context, &mut session).await?;
     Ok(session)
@@ -71,6 +73,10 @@ pub(crate) async fn administrator(context: &Context, session: &Session) -> Resul
     let token = ensure(context, session, &wish).await?;
     let operator = session.wallets.get(OPERATOR)?;
     let known = session.read().await?;
+    let on_chain = token.token_id.and_then(|id| known.tokens.get(&id));
+    if let Some(found) = on_chain.filter(|found| found.expires_ms < now_ms() + RENEW_BEFORE_MS) {
+        crate::commands::token::extend(context, session, &token.name, found.expires_ms > now_ms()).await?;
+    }
     let has = known.grants.values().any(|grant| {
         grant.grantee == operator.address() && grant.namespace.is_empty() && grant.role == "cluster-admin"
     });
@@ -129,11 +135,11 @@ async fn create(
     client: &Client,
     wallets: &Wallets,
     deployment: &mut Deployment,
-    devnet: bool,
+    allow_simulated: bool,
 ) -> Result<()> {
     let (Some(package), None) = (deployment.package, deployment.cluster) else { return Ok(()) };
     let step = Step::start("the cluster on chain");
-    let draft = Calls::new(package).create_cluster("k3s-daas", devnet);
+    let draft = Calls::new(package).create_cluster("k3s-daas", allow_simulated);
     let receipt = client
         .execute(wallets.get(OPERATOR)?, &draft)
         .await
