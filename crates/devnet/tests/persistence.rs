@@ -1,5 +1,5 @@
 //! A chain in a directory: the same after a restart, also after kill -9 at any moment.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod common;
 

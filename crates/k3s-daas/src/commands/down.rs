@@ -57,7 +57,7 @@ pub(crate) async fn clean(context: &Context) -> Result<()> {
     for dir in [
         context.state.root().to_owned(),
         context.state.path("master"),
-        context.state.path("master/control-plane"),
+        context.state.path("master/kubernetes"),
     ] {
         if let Some(left) = stop_all(leftovers(&dir), GRACE).await.first() {
             return Err(Failure::failed(format!("process {} does not end: {}", left.pid, left.command)));

@@ -1,6 +1,6 @@
 //! The master with real parts on both sides: contracts on a development chain, kube-apiserver over the sealed
 //! store.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::path::Path;
 use std::time::{Duration, Instant};
