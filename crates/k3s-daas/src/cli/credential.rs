@@ -1,0 +1,8 @@
+use clap::Args;
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Credential {
+    /// Token name
+    #[arg(long, default_value = "admin", value_name = "NAME")]
+    pub(crate) token: String,
+}

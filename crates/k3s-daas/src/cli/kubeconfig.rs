@@ -1,0 +1,13 @@
+use std::path::PathBuf;
+
+use clap::Args;
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Kubeconfig {
+    /// Token name
+    #[arg(long, default_value = "admin", value_name = "NAME")]
+    pub(crate) token: String,
+    /// Write it to this file instead of stdout
+    #[arg(long, value_name = "FILE")]
+    pub(crate) write: Option<PathBuf>,
+}

@@ -1,0 +1,138 @@
+//! The command line, one file of arguments per command. Names and flags follow kubectl, k3s, etcd and the Sui CLI.
+
+mod attest;
+mod credential;
+mod devnet;
+mod down;
+mod enclave;
+mod grant;
+mod kubeconfig;
+mod master;
+mod stake;
+mod store;
+mod token;
+mod up;
+mod wallet;
+mod worker;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub(crate) use attest::Attest;
+pub(crate) use credential::Credential;
+pub(crate) use devnet::Devnet;
+pub(crate) use down::Down;
+pub(crate) use enclave::{Enclave, Measurement};
+pub(crate) use grant::{Grant, GrantAdd};
+pub(crate) use kubeconfig::Kubeconfig;
+pub(crate) use master::Master;
+pub(crate) use stake::{Stake, StakeRef, Tier, Unstake};
+pub(crate) use store::Store;
+pub(crate) use token::Token;
+pub(crate) use up::Up;
+pub(crate) use wallet::Wallet;
+pub(crate) use worker::Worker;
+
+/// Kubernetes on machines that nobody has to trust blindly.
+///
+/// People lock SUI in Move contracts and receive a seal token; with it their machines join a Kubernetes
+/// cluster whose control plane runs in a TEE, on an etcd-compatible store in which every byte is sealed.
+#[derive(Debug, Parser)]
+#[command(name = "k3s-daas", version, propagate_version = true, max_term_width = 110, after_long_help = EXIT_CODES)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// The Kubernetes client calls each failed attempt an error; who retries says what matters.
+const LOG: &str = "info,kube_client=off";
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done
+  1  failed; the last line on stderr says why and what to do
+  2  the command line or the configuration is wrong; nothing was done
+  3  refused: evidence, token or contract said no
+  4  not ready in time; it may still get there
+
+Data goes to stdout, words go to stderr. Configuration: flags, then environment (K3S_DAAS_*), then the
+file given by --config.";
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Global {
+    /// Where everything is kept [default: /var/lib/k3s-daas as root, else ~/.local/share/k3s-daas]
+    #[arg(long, global = true, env = "K3S_DAAS_STATE_DIR", value_name = "DIR")]
+    pub(crate) state_dir: Option<PathBuf>,
+    /// Configuration file, TOML
+    #[arg(long, short = 'c', global = true, env = "K3S_DAAS_CONFIG", value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Sui full node to talk to; without it the embedded development chain of this state directory
+    #[arg(long, global = true, env = "K3S_DAAS_CHAIN", value_name = "URL")]
+    pub(crate) chain: Option<String>,
+    /// How to print data
+    #[arg(long, short = 'o', global = true, value_enum, default_value_t = Output::Text)]
+    pub(crate) output: Output,
+    /// What to log on stderr: error, warn, info, debug, trace, or a filter like `store=debug,info`
+    #[arg(long, global = true, env = "K3S_DAAS_LOG", default_value = LOG, value_name = "FILTER")]
+    pub(crate) log_level: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    /// For people
+    Text,
+    /// For programs
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Start everything on this machine and end with a Ready node and a pod that answers
+    Up(Up),
+    /// Stop what `up` started and clean up processes, mounts and network
+    Down(Down),
+    /// Say what runs, what is on chain and what is simulated
+    Status,
+    /// Check this machine: what is missing and how to mend it
+    Check,
+    /// Run the embedded Sui development chain alone
+    Devnet(Devnet),
+    /// Run the sealed etcd store alone
+    Store(Store),
+    /// Run a master: gateway, sealed store and Kubernetes control plane
+    Master(Master),
+    /// Run a worker: join with a seal token and run the node
+    Worker(Worker),
+    /// Lock SUI and receive a seal token
+    Stake(Stake),
+    /// Give the stake back: ends the token at once, money after the unbonding period
+    Unstake(Unstake),
+    /// Take the money of a stake whose unbonding period is over
+    Withdraw(StakeRef),
+    /// Look at, renew, rotate, revoke and print seal tokens
+    #[command(subcommand)]
+    Token(Token),
+    /// Give a wallet a role in a namespace, or take it back
+    #[command(subcommand)]
+    Grant(Grant),
+    /// Look at, allow and retire code measurements and enclaves on chain
+    #[command(subcommand)]
+    Enclave(Enclave),
+    /// Wallets of this state directory, in the Sui CLI's keystore format
+    #[command(subcommand)]
+    Wallet(Wallet),
+    /// kubectl's exec credential plugin: prints a fresh proof as ExecCredential
+    Credential(Credential),
+    /// Print a kubeconfig that works with any kubectl
+    Kubeconfig(Kubeconfig),
+    /// Print this machine's attestation evidence as JSON
+    Attest(Attest),
+    /// Print a completion script for your shell
+    Completion {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+}
