@@ -95,3 +95,152 @@ fn the_transaction_is_seen_as_it_is() {
         assert_eq!(id, expected.as_bytes());
     }
 }
+
+/// Vectors of the tests of Sui's framework: a key of each curve signed "Hello, world!".
+#[test]
+fn ecdsa_verifies_and_recovers() {
+    let (vm, memory) = (Vm::new(), with_framework());
+    let mut session = session(&vm, &memory);
+    let k1 = "02337cca2171fdbfcfd657fa59881f46269f1e590b5ffab6023686c7ad2ecc2c1c";
+    let r1 = "0227322b3a891a0a280d6bc1fb2cbb23d28f54906fd6407f5f741f6def5762609a";
+    for (module, curve, key, hash, signature, id) in [
+        (
+            "ecdsa_k1",
+            "secp256k1",
+            k1,
+            0u8,
+            "7e4237ebfbc36613e166bfc5f6229360a9c1949242da97ca04867e4de57b2df30c8340bcb320328cf46d71bda51fcb519e3ce53b348eec62de852e350edbd886",
+            0u8,
+        ),
+        (
+            "ecdsa_k1",
+            "secp256k1",
+            k1,
+            1,
+            "e5847245b38548547f613aaea3421ad47f5b95a222366fb9f9b8c57568feb19c7077fc31e7d83e00acc1347d08c3e1ad50a4eeb6ab044f25c861ddc7be5b8f9f",
+            1,
+        ),
+        (
+            "ecdsa_r1",
+            "secp256r1",
+            r1,
+            0,
+            "209841acabd0fdf6d25fa0948b2f5c6c74f930eede89c6fce59502218a3134a147535921bf0cdf5d1990f6f0b3dadb8c05069ddc531db057d325857ce198a529",
+            0,
+        ),
+        (
+            "ecdsa_r1",
+            "secp256r1",
+            r1,
+            1,
+            "26d84720652d8bc4ddd1986434a10b3b7b69f0e35a17c6a5987e6d1cba69652f4384a342487642df5e44592d304bea0ceb0fae2e347fa3cec5ce1a8144cfbbb2",
+            0,
+        ),
+    ] {
+        let (key, signature) = (hex::decode(key).unwrap(), hex::decode(signature).unwrap());
+        let path = format!("sui::{module}::{curve}_verify");
+        let mut verify = |signature: &[u8], key: &[u8], message: &[u8], hash: u8| {
+            let args = [bytes(signature), bytes(key), bytes(message), vec![hash]];
+            one(&mut session, &path, &args).unwrap() == [1]
+        };
+        assert!(verify(&signature, &key, b"Hello, world!", hash), "{module} {hash}");
+        assert!(!verify(&signature, &key, b"Farewell, world!", hash));
+        assert!(!verify(&signature, &key, b"Hello, world!", 1 - hash));
+        assert!(!verify(&signature, &key, b"Hello, world!", 2));
+        assert!(!verify(&signature, &key[1..], b"Hello, world!", hash));
+        let recoverable = [&signature[..], &[id]].concat();
+        assert!(!verify(&recoverable, &key, b"Hello, world!", hash));
+
+        let path = format!("sui::{module}::{curve}_ecrecover");
+        let mut recover = |signature: &[u8], hash: u8| {
+            one(&mut session, &path, &[bytes(signature), bytes(b"Hello, world!"), vec![hash]])
+        };
+        assert_eq!(recover(&recoverable, hash).unwrap()[1..], key, "{module} {hash}");
+        let refused = |result: Result<_, VmError>| match result {
+            Err(VmError::Abort { code, .. }) => code,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(refused(recover(&signature, hash)), 1);
+        assert_eq!(refused(recover(&recoverable, 2)), 0);
+    }
+    let open = one(&mut session, "sui::ecdsa_k1::decompress_pubkey", &[bytes(&hex::decode(k1).unwrap())]);
+    let open = open.unwrap();
+    assert_eq!((open[1], open.len()), (4, 66));
+    assert_eq!(hex::encode(&open[2..34]), k1[2..]);
+}
+
+/// A signature by the other `s` is as right as the first and is refused all the same; its key is found.
+#[test]
+fn ecdsa_wants_the_lower_half() {
+    use k256::ecdsa::{Signature, SigningKey, signature::hazmat::PrehashSigner};
+    use sha2::{Digest, Sha256};
+    let (vm, memory) = (Vm::new(), with_framework());
+    let mut session = session(&vm, &memory);
+    let key = SigningKey::from_slice(&[7; 32]).unwrap();
+    let (low, id) = key.sign_prehash_recoverable(&Sha256::digest(b"m")).unwrap();
+    let _: Signature = key.sign_prehash(&Sha256::digest(b"m")).unwrap();
+    let high = Signature::from_scalars(low.r(), -*low.s()).unwrap();
+    let public = key.verifying_key().to_encoded_point(true);
+    for (signature, id, valid) in [(low, id.to_byte(), 1), (high, id.to_byte() ^ 1, 0)] {
+        let args = [bytes(&signature.to_bytes()), bytes(public.as_bytes()), bytes(b"m"), vec![1]];
+        assert_eq!(one(&mut session, "sui::ecdsa_k1::secp256k1_verify", &args).unwrap(), [valid]);
+        let signature = [&signature.to_bytes()[..], &[id]].concat();
+        let args = [bytes(&signature), bytes(b"m"), vec![1]];
+        let found = one(&mut session, "sui::ecdsa_k1::secp256k1_ecrecover", &args).unwrap();
+        assert_eq!(found[1..], *public.as_bytes());
+    }
+}
+
+const NITRO_DOCUMENT: &[u8] = include_bytes!("nitro/attestation.cose");
+/// When it was made.
+const NITRO_TIME_MS: u64 = 1_736_179_625_472;
+
+#[derive(Debug, serde::Deserialize)]
+struct Nitro {
+    module_id: String,
+    timestamp: u64,
+    digest: String,
+    pcrs: Vec<(u8, Vec<u8>)>,
+    public_key: Option<Vec<u8>>,
+    user_data: Option<Vec<u8>>,
+    nonce: Option<Vec<u8>>,
+}
+
+#[test]
+fn a_real_nitro_document_verifies_at_its_time_only() {
+    let (vm, memory) = (Vm::new(), with_framework());
+    let mut session = session(&vm, &memory);
+    let mut load = |document: &[u8], now_ms: u64| {
+        let clock = [bcs::to_bytes(&sui_sdk_types::Address::from_static("0x6")), bcs::to_bytes(&now_ms)];
+        let clock = clock.map(Result::unwrap).concat();
+        one(&mut session, "sui::nitro_attestation::load_nitro_attestation", &[bytes(document), clock])
+    };
+    let loaded: Nitro = bcs::from_bytes(&load(NITRO_DOCUMENT, NITRO_TIME_MS).unwrap()).unwrap();
+    assert_eq!(loaded.module_id, "i-0bee92034f3d60691-enc01943c5eaab3ad6a");
+    assert_eq!((loaded.timestamp, loaded.digest.as_str()), (NITRO_TIME_MS, "SHA384"));
+    let indices: Vec<u8> = loaded.pcrs.iter().map(|(index, _)| *index).collect();
+    assert_eq!(indices, [0, 1, 2, 3, 4, 8]);
+    assert!(hex::encode(&loaded.pcrs[0].1).starts_with("8bb159f202bb95d6d4d98e0e10391824"));
+    assert_eq!(loaded.pcrs[5].1, [0; 48], "the image was not signed");
+    assert_eq!(loaded.public_key.unwrap().len(), 294);
+    assert_eq!((loaded.user_data, loaded.nonce), (None, None));
+
+    let code = |result: Result<Vec<u8>, VmError>| match result {
+        Err(VmError::Abort { code, .. }) => code,
+        other => panic!("{other:?}"),
+    };
+    const HOUR: u64 = 3_600_000;
+    load(NITRO_DOCUMENT, NITRO_TIME_MS + 2 * HOUR).unwrap();
+    assert_eq!(code(load(NITRO_DOCUMENT, NITRO_TIME_MS + 4 * HOUR)), 2, "the certificate lasts three hours");
+    assert_eq!(code(load(NITRO_DOCUMENT, NITRO_TIME_MS - HOUR)), 2);
+    assert_eq!(code(load(NITRO_DOCUMENT, 0)), 2);
+    assert_eq!(code(load(NITRO_DOCUMENT, u64::MAX)), 2);
+    assert_eq!(code(load(b"", NITRO_TIME_MS)), 1);
+    assert_eq!(code(load(&NITRO_DOCUMENT[..4000], NITRO_TIME_MS)), 1);
+    // Whatever bit is changed, the document is refused.
+    for at in (0..NITRO_DOCUMENT.len()).step_by(61) {
+        let mut changed = NITRO_DOCUMENT.to_vec();
+        changed[at] ^= 1;
+        assert!([1, 2].contains(&code(load(&changed, NITRO_TIME_MS))), "byte {at}");
+    }
+}

@@ -2,8 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use sui_crypto::SuiVerifier;
-use sui_crypto::ed25519::Ed25519Verifier;
+use sui_crypto::{SuiVerifier, UserSignatureVerifier};
 use sui_sdk_types::{Address, Digest, SignedTransaction, UserSignature};
 
 use super::rejection::Rejection;
@@ -18,7 +17,7 @@ pub struct VerifiedTransaction {
 impl VerifiedTransaction {
     /// Verifies the signatures of `signed`.
     ///
-    /// Only Ed25519 is known here; Sui's other schemes are refused by name.
+    /// Ed25519, secp256k1, secp256r1 and multisigs of them are known here; zkLogin and passkeys are refused by name.
     ///
     /// # Errors
     ///
@@ -35,13 +34,13 @@ impl VerifiedTransaction {
             )));
         }
         for signature in &signed.signatures {
-            let signer = ed25519_signer(signature)?;
+            let signer = signer(signature)?;
             if !needed.remove(&signer) {
                 return Err(Rejection::Signature(format!(
                     "{signer} signed, but is neither sender nor gas owner, or signed twice"
                 )));
             }
-            Ed25519Verifier::new()
+            UserSignatureVerifier::new()
                 .verify_transaction(transaction, signature)
                 .map_err(|_| Rejection::Signature(format!("the signature of {signer} is wrong")))?;
         }
@@ -65,14 +64,13 @@ impl VerifiedTransaction {
     }
 }
 
-/// The address that an Ed25519 signature claims to be by.
-fn ed25519_signer(signature: &UserSignature) -> Result<Address, Rejection> {
+/// The address that a signature claims to be by.
+fn signer(signature: &UserSignature) -> Result<Address, Rejection> {
     match signature {
-        UserSignature::Simple(simple @ sui_sdk_types::SimpleSignature::Ed25519 { .. }) => {
-            Ok(simple.derive_address())
-        }
+        UserSignature::Simple(simple) => Ok(simple.derive_address()),
+        UserSignature::Multisig(multisig) => Ok(multisig.committee().derive_address()),
         other => Err(Rejection::Signature(format!(
-            "scheme {} is not supported by the development chain; sign with ed25519",
+            "scheme {} is not supported by the development chain; sign with ed25519, secp256k1, secp256r1 or a multisig",
             other.scheme().name()
         ))),
     }

@@ -5,6 +5,8 @@
 
 mod crypto;
 mod dynamic_field;
+mod ecdsa;
+mod nitro;
 mod object;
 mod std_lib;
 mod tx_context;
@@ -64,11 +66,17 @@ fn find_sui(module: &str, function: &str) -> Option<Native> {
         ("dynamic_field", "remove_child_object") => dynamic_field::remove,
         ("dynamic_field", "has_child_object") => dynamic_field::has,
         ("dynamic_field", "has_child_object_with_ty") => dynamic_field::has_with_type,
+        ("ecdsa_k1", "decompress_pubkey") => ecdsa::k1_decompress,
+        ("ecdsa_k1", "secp256k1_ecrecover") => ecdsa::k1_recover,
+        ("ecdsa_k1", "secp256k1_verify") => ecdsa::k1_verify,
+        ("ecdsa_r1", "secp256r1_ecrecover") => ecdsa::r1_recover,
+        ("ecdsa_r1", "secp256r1_verify") => ecdsa::r1_verify,
         ("ed25519", "ed25519_verify") => crypto::ed25519_verify,
         ("event", "emit") => object::emit,
         ("hash", "blake2b256") => crypto::blake2b256,
         ("hash", "keccak256") => crypto::keccak256,
         ("hmac", "hmac_sha3_256") => crypto::hmac_sha3_256,
+        ("nitro_attestation", "load_nitro_attestation_internal") => nitro::load,
         ("object", "borrow_uid") => object::borrow_uid,
         ("object", "delete_impl") => object::delete,
         ("object", "record_new_uid") => object::record_new,
