@@ -1,11 +1,14 @@
 //! Anchors: what the world outside the data directory knows about it, so that an old copy is told from the latest.
 
-use std::io;
-use std::path::PathBuf;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use prost::Message;
 use tee::SealingKey;
-use tee::sealed_file::{self, SealedError};
+use tee::sealed_file;
+
+use crate::disk::{Disk, DiskStream};
 
 /// A state of the log that was durable once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +56,7 @@ pub struct AnchorError {
 /// It protects only as far as the file is kept apart from the directory; the anchor on chain is the one that
 /// nobody can turn back.
 pub struct FileAnchor {
+    disk: Arc<dyn Disk>,
     path: PathBuf,
     key: SealingKey,
 }
@@ -60,9 +64,23 @@ pub struct FileAnchor {
 impl FileAnchor {
     const PURPOSE: &str = "k3s-daas/store/anchor";
 
+    /// No anchor file is longer, by far.
+    const MAX_BYTES: u64 = 4096;
+
     /// An anchor in `path`, sealed under `key`.
-    pub fn new(path: PathBuf, key: SealingKey) -> Self {
-        Self { path, key }
+    pub fn new(disk: Arc<dyn Disk>, path: PathBuf, key: SealingKey) -> Self {
+        Self { disk, path, key }
+    }
+
+    /// Readers see the old or the new content, and the new one survives a power cut.
+    fn replace(&self, bytes: &[u8]) -> io::Result<()> {
+        let temporary = self.path.with_extension("tmp");
+        let file = self.disk.create(&temporary)?;
+        file.write_all_at(bytes, 0)?;
+        file.sync()?;
+        self.disk.rename(&temporary, &self.path)?;
+        let parent = self.path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        self.disk.sync_dir(parent.unwrap_or(Path::new(".")))
     }
 
     fn error(&self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> AnchorError {
@@ -72,11 +90,17 @@ impl FileAnchor {
 
 impl Anchor for FileAnchor {
     fn load(&self) -> Result<Option<AnchorPoint>, AnchorError> {
-        let bytes = match sealed_file::read(&self.path, &self.key, Self::PURPOSE) {
-            Ok(bytes) => bytes,
-            Err(SealedError::Io(error)) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(self.error(error)),
+        let mut sealed = Vec::new();
+        let read = self
+            .disk
+            .open(&self.path)
+            .and_then(|file| DiskStream::new(file).take(Self::MAX_BYTES).read_to_end(&mut sealed));
+        match read {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            read => read.map_err(|error| self.error(error))?,
         };
+        let opened = sealed_file::open_bytes(&self.key, Self::PURPOSE, &sealed);
+        let bytes = opened.map_err(|error| self.error(error))?;
         let wire = Wire::decode(bytes.as_slice()).map_err(|error| self.error(error))?;
         match (wire.store_id.try_into(), wire.chain.try_into()) {
             (Ok(store_id), Ok(chain)) => {
@@ -93,8 +117,8 @@ impl Anchor for FileAnchor {
             revision: point.revision,
             chain: point.chain.to_vec(),
         };
-        sealed_file::write(&self.path, &self.key, Self::PURPOSE, &wire.encode_to_vec())
-            .map_err(|error| self.error(error))
+        let sealed = sealed_file::seal_bytes(&self.key, Self::PURPOSE, &wire.encode_to_vec());
+        self.replace(&sealed.map_err(|error| self.error(error))?).map_err(|error| self.error(error))
     }
 }
 

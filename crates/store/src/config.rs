@@ -5,12 +5,15 @@ use std::time::Duration;
 use tee::SealingKey;
 
 use crate::anchor::{Anchor, FileAnchor};
+use crate::disk::{Disk, SystemDisk};
 
 /// How to open a [`Store`](crate::Store).
 #[derive(Clone)]
 pub struct Config {
     /// Where the sealed files are. One process at a time.
     pub data_dir: PathBuf,
+    /// Where files are kept: the system's, unless it is to be seen what the store does on a disk with faults.
+    pub disk: Arc<dyn Disk>,
     /// Root of all keys of the files.
     pub key: SealingKey,
     /// Tells an old copy of the directory from the latest; `None` gives that protection up.
@@ -45,6 +48,7 @@ impl Config {
     pub fn new(data_dir: impl Into<PathBuf>, key: SealingKey) -> Self {
         Self {
             data_dir: data_dir.into(),
+            disk: Arc::new(SystemDisk),
             key,
             anchor: None,
             quota_bytes: 0,
@@ -58,7 +62,7 @@ impl Config {
     /// With an anchor in a local file, sealed under the same key. Keep it apart from the data directory.
     #[must_use]
     pub fn with_anchor_file(mut self, path: impl Into<PathBuf>) -> Self {
-        self.anchor = Some(Arc::new(FileAnchor::new(path.into(), self.key.clone())));
+        self.anchor = Some(Arc::new(FileAnchor::new(self.disk.clone(), path.into(), self.key.clone())));
         self
     }
 

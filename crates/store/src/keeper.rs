@@ -1,7 +1,6 @@
 //! The thread that keeps house: expires leases, removes compacted history, writes snapshots, moves the anchor.
 
 use std::collections::VecDeque;
-use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 use std::sync::Arc;
@@ -12,6 +11,7 @@ use crate::StoreError;
 use crate::anchor::AnchorPoint;
 use crate::committer::describe;
 use crate::config::AutoCompaction;
+use crate::disk::{DiskFile, DiskStream};
 use crate::mvcc::{Image, ImageCursor, Op};
 use crate::proto::{CompactionRequest, LeaseRevokeRequest};
 use crate::queue::Cut;
@@ -206,13 +206,13 @@ fn snapshot(shared: &Shared) -> Result<(), StoreError> {
 fn publish(
     shared: &Shared,
     mut cut: Cut,
-    file: File,
+    file: Box<dyn DiskFile>,
     temporary: &Path,
     target: &Path,
 ) -> Result<u64, StoreError> {
     let written = write_image(shared, file, &cut.image, &mut cut.cursor, cut.position);
     let file = written.map_err(StoreError::io("write", temporary))?;
-    let bytes = file.metadata().map_err(StoreError::io("read", temporary))?.len();
+    let bytes = file.file().len().map_err(StoreError::io("read", temporary))?;
     // The anchor must not be behind the oldest point that recovery can check it against.
     let (position, revision) = *shared.durable.lock();
     store_anchor(shared, position, revision)?;
@@ -223,13 +223,13 @@ fn publish(
 /// Seals an image into `out`; the state's lock is taken for a thousand keys at a time.
 pub(crate) fn write_image(
     shared: &Shared,
-    out: File,
+    out: Box<dyn DiskFile>,
     image: &Image,
     cursor: &mut ImageCursor,
     position: Position,
-) -> io::Result<File> {
+) -> io::Result<DiskStream> {
     let header = shared.identity.header(Kind::Snapshot, position.sequence, position);
-    let out = BufWriter::with_capacity(1 << 20, out);
+    let out = BufWriter::with_capacity(1 << 20, DiskStream::new(out));
     let mut sealer = SnapshotSealer::new(&header, &shared.identity.keyring, out, image)?;
     loop {
         let records = shared.state.read().image_records(cursor, STRIDE);
@@ -241,6 +241,6 @@ pub(crate) fn write_image(
     let mut out = sealer.finish()?;
     out.flush()?;
     let file = out.into_inner().map_err(io::IntoInnerError::into_error)?;
-    file.sync_all()?;
+    file.file().sync()?;
     Ok(file)
 }

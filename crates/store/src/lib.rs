@@ -29,6 +29,7 @@
 mod anchor;
 mod committer;
 mod config;
+pub mod disk;
 mod error;
 mod etcd_error;
 mod export;

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use tokio::sync::oneshot;
 
 use crate::committer::describe;
+use crate::disk::DiskStream;
 use crate::mvcc::{self, Op, Reply};
 use crate::proto::{
     AlarmAction, AlarmRequest, AlarmResponse, AlarmType, CompactionRequest, CompactionResponse,
@@ -229,7 +230,7 @@ impl Store {
     ///
     /// # Errors
     /// The store has stopped, or the disk refused.
-    pub async fn snapshot(&self) -> Result<(std::fs::File, u64, i64), EtcdError> {
+    pub async fn snapshot(&self) -> Result<(DiskStream, u64, i64), EtcdError> {
         let cut = self.shared().queue.cut()?.await.map_err(|_| EtcdError::Stopped)?;
         let store = self.clone();
         let exported = tokio::task::spawn_blocking(move || crate::export::export(store.shared(), cut)).await;

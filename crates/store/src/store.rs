@@ -69,7 +69,7 @@ impl Store {
     /// Whatever [`StoreError`] names; nothing on disk is changed then.
     pub fn open(config: Config) -> Result<Self, StoreError> {
         let started = Instant::now();
-        let directory = Arc::new(Directory::open(&config.data_dir)?);
+        let directory = Arc::new(Directory::open(config.disk.clone(), &config.data_dir)?);
         let keyring = Keyring::new(config.key.clone());
         let Recovered { state, segments, inventory, identity, cut } =
             recover(&directory, &keyring, config.anchor.as_deref(), config.segment_bytes)?;

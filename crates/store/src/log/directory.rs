@@ -1,12 +1,11 @@
-use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use parking_lot::Mutex;
-use rustix::fs::{FlockOperation, flock};
 
 use crate::StoreError;
+use crate::disk::{Disk, DiskFile, DiskLock, DiskStream};
 
 /// No segment is longer; a file above is not ours.
 const MAX_SEGMENT_BYTES: u64 = 1 << 30;
@@ -14,8 +13,9 @@ const MAX_SEGMENT_BYTES: u64 = 1 << 30;
 /// The data directory, held by an exclusive lock until it is released.
 #[derive(Debug)]
 pub(crate) struct Directory {
+    disk: Arc<dyn Disk>,
     path: PathBuf,
-    lock: Mutex<Option<File>>,
+    lock: Mutex<Option<Box<dyn DiskLock>>>,
 }
 
 /// What a directory holds, in order.
@@ -26,20 +26,15 @@ pub(crate) struct Listing {
 }
 
 impl Directory {
-    /// Makes the directory if need be, locks it, and removes what was never finished.
-    pub(crate) fn open(path: &Path) -> Result<Self, StoreError> {
-        let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
-        made.map_err(StoreError::io("create", path))?;
+    /// Makes the directory if need be and locks it.
+    pub(crate) fn open(disk: Arc<dyn Disk>, path: &Path) -> Result<Self, StoreError> {
+        disk.create_dir(path).map_err(StoreError::io("create", path))?;
         let lock_path = path.join("LOCK");
-        let options =
-            OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&lock_path);
-        let lock = options.map_err(StoreError::io("open", &lock_path))?;
-        match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => {}
-            Err(rustix::io::Errno::WOULDBLOCK) => return Err(StoreError::Locked(path.to_owned())),
-            Err(error) => return Err(StoreError::io("lock", &lock_path)(error.into())),
-        }
-        Ok(Self { path: path.to_owned(), lock: Mutex::new(Some(lock)) })
+        let lock = disk.lock(&lock_path).map_err(|error| match error.kind() {
+            io::ErrorKind::WouldBlock => StoreError::Locked(path.to_owned()),
+            _ => StoreError::io("lock", &lock_path)(error),
+        })?;
+        Ok(Self { disk, path: path.to_owned(), lock: Mutex::new(Some(lock)) })
     }
 
     /// Lets others open the directory; nothing may be written here any more.
@@ -62,14 +57,13 @@ impl Directory {
     /// Segments and snapshots; unfinished files are removed on the way, so nobody may be writing one.
     pub(crate) fn list(&self) -> Result<Listing, StoreError> {
         let mut listing = Listing::default();
-        for entry in fs::read_dir(&self.path).map_err(StoreError::io("list", &self.path))? {
-            let path = entry.map_err(StoreError::io("list", &self.path))?.path();
+        for path in self.disk.list(&self.path).map_err(StoreError::io("list", &self.path))? {
             let stem = path.file_stem().and_then(|stem| stem.to_str()).filter(|stem| stem.len() == 16);
             let number = stem.and_then(|stem| u64::from_str_radix(stem, 16).ok());
             match (path.extension().and_then(|extension| extension.to_str()), number) {
                 (Some("log"), Some(number)) => listing.segments.push(number),
                 (Some("snap"), Some(number)) => listing.snapshots.push(number),
-                (Some("tmp"), _) => fs::remove_file(&path).map_err(StoreError::io("remove", &path))?,
+                (Some("tmp"), _) => self.remove(&path)?,
                 _ => {}
             }
         }
@@ -79,50 +73,55 @@ impl Directory {
     }
 
     /// A file that is not there yet under the name it will have.
-    pub(crate) fn create_temporary(&self, target: &Path) -> Result<(File, PathBuf), StoreError> {
+    pub(crate) fn create_temporary(&self, target: &Path) -> Result<(Box<dyn DiskFile>, PathBuf), StoreError> {
         let path = target.with_extension("tmp");
-        let file =
-            OpenOptions::new().read(true).write(true).create(true).truncate(true).mode(0o600).open(&path);
-        Ok((file.map_err(StoreError::io("create", &path))?, path))
+        Ok((self.disk.create(&path).map_err(StoreError::io("create", &path))?, path))
     }
 
     /// Gives a durable file its name, durably.
     pub(crate) fn publish(&self, temporary: &Path, target: &Path) -> Result<(), StoreError> {
-        fs::rename(temporary, target).map_err(StoreError::io("rename", temporary))?;
+        self.disk.rename(temporary, target).map_err(StoreError::io("rename", temporary))?;
         self.sync()
     }
 
     pub(crate) fn sync(&self) -> Result<(), StoreError> {
-        let synced = File::open(&self.path).and_then(|directory| directory.sync_all());
-        synced.map_err(StoreError::io("sync", &self.path))
+        self.disk.sync_dir(&self.path).map_err(StoreError::io("sync", &self.path))
+    }
+
+    /// Opens a file of the directory.
+    pub(crate) fn open_file(&self, path: &Path) -> Result<Box<dyn DiskFile>, StoreError> {
+        self.disk.open(path).map_err(StoreError::io("open", path))
     }
 
     /// Reads a whole segment.
     pub(crate) fn read_segment(&self, number: u64) -> Result<Vec<u8>, StoreError> {
-        let path = self.segment(number);
-        let mut bytes = Vec::new();
-        let read =
-            File::open(&path).and_then(|file| file.take(MAX_SEGMENT_BYTES + 1).read_to_end(&mut bytes));
-        read.map_err(StoreError::io("read", &path))?;
+        let bytes = self.read(&self.segment(number), MAX_SEGMENT_BYTES + 1)?;
         if bytes.len() as u64 > MAX_SEGMENT_BYTES {
             return Err(StoreError::Tampered { segment: number, offset: MAX_SEGMENT_BYTES });
         }
         Ok(bytes)
     }
 
+    /// Reads the first bytes of a file, fewer when it is shorter.
+    pub(crate) fn read(&self, path: &Path, most: u64) -> Result<Vec<u8>, StoreError> {
+        let file = self.open_file(path)?;
+        let length = file.len().map_err(StoreError::io("read", path))?.min(most);
+        let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0));
+        let read = DiskStream::new(file).take(most).read_to_end(&mut bytes);
+        read.map_err(StoreError::io("read", path))?;
+        Ok(bytes)
+    }
+
     /// Cuts a segment after its last whole record.
     pub(crate) fn cut_segment(&self, number: u64, bytes: u64) -> Result<(), StoreError> {
         let path = self.segment(number);
-        let cut = OpenOptions::new().write(true).open(&path).and_then(|file| {
-            file.set_len(bytes)?;
-            file.sync_all()
-        });
-        cut.map_err(StoreError::io("cut", &path))
+        let file = self.open_file(&path)?;
+        file.set_len(bytes).and_then(|()| file.sync()).map_err(StoreError::io("cut", &path))
     }
 
     /// Removes a file that may be gone already.
     pub(crate) fn remove(&self, path: &Path) -> Result<(), StoreError> {
-        match fs::remove_file(path) {
+        match self.disk.remove(path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 Err(StoreError::io("remove", path)(error))
             }

@@ -1,4 +1,3 @@
-use std::fs::File;
 use std::io::BufReader;
 use std::sync::Arc;
 
@@ -6,6 +5,7 @@ use super::segments::{Identity, Inventory};
 use super::{Directory, Segments, read_commands};
 use crate::StoreError;
 use crate::anchor::{Anchor, AnchorPoint};
+use crate::disk::DiskStream;
 use crate::mvcc::{Record, State};
 use crate::seal::{
     FORMAT, FrameReader, HEADER_BYTES, Header, HeaderError, Keyring, Kind, Next, Position, Reason,
@@ -166,9 +166,9 @@ impl<'a> Replay<'a> {
                 StoreError::UnsupportedFormat { path: path.clone(), found, known: FORMAT }
             }
         };
-        let file = File::open(&path).map_err(StoreError::io("open", &path))?;
-        let bytes = file.metadata().map_err(StoreError::io("read", &path))?.len();
-        let input = BufReader::with_capacity(1 << 20, file);
+        let file = self.directory.open_file(&path)?;
+        let bytes = file.len().map_err(StoreError::io("read", &path))?;
+        let input = BufReader::with_capacity(1 << 20, DiskStream::new(file));
         let (header, image, mut reader) = SnapshotReader::open(input, self.keyring).map_err(&refused)?;
         if header.kind != Kind::Snapshot || header.number != sequence || header.start.sequence != sequence {
             return Err(StoreError::SnapshotTampered { snapshot: sequence, offset: 0 });
@@ -206,11 +206,8 @@ impl<'a> Replay<'a> {
     }
 
     fn header(&self, number: u64) -> Result<Header, StoreError> {
-        use std::io::Read;
         let path = self.directory.segment(number);
-        let mut bytes = Vec::new();
-        let read = File::open(&path).and_then(|file| file.take(HEADER_BYTES as u64).read_to_end(&mut bytes));
-        read.map_err(StoreError::io("read", &path))?;
+        let bytes = self.directory.read(&path, HEADER_BYTES as u64)?;
         let header = Header::open(&bytes, self.keyring).map_err(|error| match error {
             HeaderError::Tampered(offset) => StoreError::Tampered { segment: number, offset },
             HeaderError::WrongKey => StoreError::WrongKey(path),

@@ -1,13 +1,12 @@
-use std::fs::File;
-use std::io::Write;
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
-use rustix::fs::{FallocateFlags, fallocate};
 
 use super::Directory;
 use crate::StoreError;
+use crate::disk::DiskFile;
 use crate::seal::{FrameSealer, HEADER_BYTES, Header, Keyring, Kind, Position};
 
 /// What all segments of a store share.
@@ -117,7 +116,7 @@ pub(crate) struct Segments {
     inventory: Arc<Inventory>,
     segment_bytes: u64,
     number: u64,
-    file: File,
+    file: Box<dyn DiskFile>,
     written: u64,
     sealer: FrameSealer,
 }
@@ -149,7 +148,7 @@ impl Segments {
             self.roll()?;
         }
         self.sealer.finish(buffer);
-        let written = self.file.write_all(buffer).and_then(|()| self.file.sync_data());
+        let written = self.file.write_all_at(buffer, self.written).and_then(|()| self.file.sync());
         written.map_err(StoreError::io("write", &self.directory.segment(self.number)))?;
         self.written += buffer.len() as u64;
         self.inventory.log_bytes.fetch_add(buffer.len() as u64, Ordering::Relaxed);
@@ -172,7 +171,7 @@ impl Segments {
 
     /// Cuts what was reserved for frames that will not come.
     pub(crate) fn end(&self) -> Result<(), StoreError> {
-        let ended = self.file.set_len(self.written).and_then(|()| self.file.sync_all());
+        let ended = self.file.set_len(self.written).and_then(|()| self.file.sync());
         ended.map_err(StoreError::io("end", &self.directory.segment(self.number)))
     }
 }
@@ -183,17 +182,19 @@ fn create(
     segment_bytes: u64,
     number: u64,
     start: Position,
-) -> Result<(File, FrameSealer), StoreError> {
+) -> Result<(Box<dyn DiskFile>, FrameSealer), StoreError> {
     let target = directory.segment(number);
-    let (mut file, temporary) = directory.create_temporary(&target)?;
+    let (file, temporary) = directory.create_temporary(&target)?;
     // Reserved space makes a full disk an error now instead of in the middle of a write, and syncing cheaper. Not
     // every file system can.
-    let reserved = fallocate(&file, FallocateFlags::empty(), 0, segment_bytes);
-    if let Err(error @ rustix::io::Errno::NOSPC) = reserved {
-        return Err(StoreError::io("reserve", &temporary)(error.into()));
+    match file.reserve(segment_bytes) {
+        Err(error) if error.kind() != io::ErrorKind::Unsupported => {
+            return Err(StoreError::io("reserve", &temporary)(error));
+        }
+        _ => {}
     }
     let header = identity.header(Kind::Segment, number, start);
-    let written = file.write_all(&header.seal(&identity.keyring)).and_then(|()| file.sync_all());
+    let written = file.write_all_at(&header.seal(&identity.keyring), 0).and_then(|()| file.sync());
     written.map_err(StoreError::io("write", &temporary))?;
     directory.publish(&temporary, &target)?;
     Ok((file, FrameSealer::new(identity.keyring.file_key(&header), start)))

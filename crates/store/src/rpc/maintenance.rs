@@ -1,10 +1,11 @@
-use bytes::BytesMut;
+use std::io::Read;
+
 use futures::{Stream, stream};
-use tokio::io::AsyncReadExt;
 use tonic::Status;
 
 use super::dispatch::{Context, HttpRequest, HttpResponse, server_streaming, unary, unknown};
 use super::{ETCD_VERSION, STORAGE_VERSION};
+use crate::disk::DiskStream;
 use crate::proto::{
     AlarmType, AnyRequest, DefragmentRequest, DefragmentResponse, DowngradeInfo, HashKvRequest,
     HashKvResponse, HashRequest, HashResponse, HeaderResponse, MoveLeaderRequest, ResponseHeader,
@@ -93,33 +94,35 @@ async fn snapshot(
     store: &Store,
 ) -> Result<impl Stream<Item = Result<SnapshotResponse, Status>> + Send + use<>, EtcdError> {
     let (file, bytes, revision) = store.snapshot().await?;
-    let file = tokio::fs::File::from_std(file);
     let header = store.header(revision);
-    Ok(stream::try_unfold((file, bytes), move |(mut file, remaining)| async move {
+    Ok(stream::try_unfold((file, bytes), move |(file, remaining)| async move {
         if remaining == 0 {
             return Ok(None);
         }
-        let (response, file) = blob(&mut file, remaining, header).await.map(|response| (response, file))?;
+        let read = tokio::task::spawn_blocking(move || blob(file, remaining, header)).await;
+        let (response, file) = read.map_err(|error| Status::internal(error.to_string()))??;
         let rest = response.remaining_bytes;
         Ok(Some((response, (file, rest))))
     }))
 }
 
-async fn blob(
-    file: &mut tokio::fs::File,
+fn blob(
+    mut file: DiskStream,
     remaining: u64,
     header: ResponseHeader,
-) -> Result<SnapshotResponse, Status> {
-    let mut blob = BytesMut::with_capacity(BLOB_BYTES);
-    let read = file.read_buf(&mut blob).await.map_err(|error| Status::internal(error.to_string()))?;
+) -> Result<(SnapshotResponse, DiskStream), Status> {
+    let mut blob = vec![0; BLOB_BYTES];
+    let read = file.read(&mut blob).map_err(|error| Status::internal(error.to_string()))?;
+    blob.truncate(read);
     let remaining_bytes = remaining.saturating_sub(read as u64);
     if read == 0 {
         return Err(Status::internal("the snapshot ended early"));
     }
-    Ok(SnapshotResponse {
+    let response = SnapshotResponse {
         header: Some(header),
         remaining_bytes,
-        blob: blob.freeze(),
+        blob: blob.into(),
         version: ETCD_VERSION.to_owned(),
-    })
+    };
+    Ok((response, file))
 }
