@@ -76,3 +76,15 @@ verify: lint test ## What CI runs
 .PHONY: bench
 bench: build ## Benchmarks (stakes a second and a fresh chain on the development chain)
 	@cargo bench --locked -p devnet --bench stake
+
+# ROWS=put,range for some rows (`target/release/bench-store --list`), RUNS=1 for fewer rounds.
+.PHONY: bench-store
+bench-store: bench-store-build ## The store beside etcd and kine: a table of ratios, bench/RESULTS.md
+	@target/release/bench-store --rows "$(ROWS)" --runs $(or $(RUNS),5) --report bench/RESULTS.md
+
+.PHONY: bench-store-build
+bench-store-build:
+	@bench/peers/build.sh .cache/bench/bin
+	$(call say,release builds of k3s-daas and bench-store)
+	@cargo build --release --locked -p k3s-daas
+	@cargo build --release --locked -p bench-store
