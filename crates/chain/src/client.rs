@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use serde::de::DeserializeOwned;
@@ -9,6 +9,7 @@ use sui_rpc::proto::sui::rpc::v2 as proto;
 use sui_sdk_types::{Address, Digest, Object, StructTag};
 
 use crate::draft::Located;
+use crate::endpoints::Endpoints;
 use crate::gas::{GasCoin, MAX_GAS_COINS};
 use crate::{Error, ServiceInfo};
 
@@ -20,38 +21,68 @@ const BATCH: usize = 50;
 const MAX_ANSWER_BYTES: usize = 64 << 20;
 /// Pages of a listing that are read before it is called endless.
 const MAX_PAGES: usize = 10_000;
+/// Endpoints of one client.
+const MAX_ENDPOINTS: usize = 16;
 
-/// A client of one Sui endpoint. Clones share the connection, which is made on first use and made again
-/// after it broke.
+/// A client of one Sui chain, over one endpoint or several. Clones share the connections, which are made on
+/// first use and made again after they broke.
+///
+/// With several endpoints one is used until it fails; then the same call is made at the next. An endpoint
+/// that serves another chain than the first that answered is never used.
 #[derive(Clone)]
 pub struct Client {
     pub(crate) inner: Arc<Inner>,
+    /// The only endpoint that this clone uses: what belongs together is asked of one.
+    pinned: Option<usize>,
+}
+
+/// How one endpoint is doing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EndpointStatus {
+    /// The endpoint, without credentials.
+    pub url: String,
+    /// Whether it is the one in use.
+    pub current: bool,
+    /// Failures since it last worked.
+    pub failures: u32,
+}
+
+struct Endpoint {
+    rpc: sui_rpc::Client,
+    url: String,
 }
 
 pub(crate) struct Inner {
-    pub(crate) rpc: sui_rpc::Client,
-    pub(crate) url: String,
+    endpoints: Vec<Endpoint>,
+    health: Mutex<Endpoints>,
+    /// The chain that the first endpoint to answer serves.
+    chain_id: OnceLock<String>,
+    started: Instant,
     /// One transaction of a wallet at a time: two transactions signed over the same coin version would lock it.
     pub(crate) wallets: Mutex<HashMap<Address, Arc<tokio::sync::Mutex<()>>>>,
 }
 
 impl Client {
-    /// A client for `url`, e.g. `http://127.0.0.1:9000`, without contacting it.
+    /// A client for `urls`, one URL like `http://127.0.0.1:9000` or several of one chain with commas between
+    /// them, without contacting any.
     ///
     /// # Errors
-    /// [`Error::Endpoint`] when the text is not an http or https URL.
-    pub fn new(url: &str) -> Result<Client, Error> {
-        let bad = |reason: String| Error::Endpoint { url: without_credentials(url), reason };
-        let uri: tonic::transport::Uri = url.trim().parse().map_err(|_| bad("it is not a URL".into()))?;
-        if !matches!(uri.scheme_str(), Some("http" | "https")) || uri.host().is_none_or(str::is_empty) {
-            return Err(bad("it needs http:// or https:// and a host".into()));
+    /// [`Error::Endpoint`] when the text is not http or https URLs.
+    pub fn new(urls: &str) -> Result<Client, Error> {
+        let endpoints = urls.split(',').map(|url| endpoint(url.trim())).collect::<Result<Vec<_>, _>>()?;
+        if endpoints.len() > MAX_ENDPOINTS {
+            let reason = format!("more than {MAX_ENDPOINTS} endpoints");
+            return Err(Error::Endpoint { url: without_credentials(urls), reason });
         }
-        let rpc = sui_rpc::Client::new(uri)
-            .map_err(|status| bad(crate::error::transport_reason(&status)))?
-            .with_response_headers_timeout(ANSWER_TIMEOUT)
-            .with_max_decoding_message_size(MAX_ANSWER_BYTES);
-        let url = without_credentials(url.trim());
-        Ok(Client { inner: Arc::new(Inner { rpc, url, wallets: Mutex::default() }) })
+        let health = Mutex::new(Endpoints::new(endpoints.len()));
+        let inner = Inner {
+            endpoints,
+            health,
+            chain_id: OnceLock::new(),
+            started: Instant::now(),
+            wallets: Mutex::default(),
+        };
+        Ok(Client { inner: Arc::new(inner), pinned: None })
     }
 
     /// A client for `url` that has been contacted once.
@@ -64,9 +95,21 @@ impl Client {
         Ok(client)
     }
 
-    /// The endpoint, without credentials.
+    /// The endpoint in use, without credentials.
     pub fn url(&self) -> &str {
-        &self.inner.url
+        &self.endpoint().url
+    }
+
+    /// Every endpoint and how it is doing.
+    pub fn endpoints(&self) -> Vec<EndpointStatus> {
+        let current = self.index();
+        let health = self.inner.health.lock();
+        let status = |(index, endpoint): (usize, &Endpoint)| EndpointStatus {
+            url: endpoint.url.clone(),
+            current: index == current,
+            failures: health.failures(index),
+        };
+        self.inner.endpoints.iter().enumerate().map(status).collect()
     }
 
     /// The chain's identifier: digest of its genesis checkpoint, base58.
@@ -90,6 +133,10 @@ impl Client {
     /// # Errors
     /// When the endpoint does not answer or leaves out its chain identifier.
     pub async fn service_info(&self) -> Result<ServiceInfo, Error> {
+        self.anywhere(|at| async move { at.service_info_here().await }).await
+    }
+
+    async fn service_info_here(&self) -> Result<ServiceInfo, Error> {
         let answer = self
             .rpc()
             .ledger_client()
@@ -105,6 +152,10 @@ impl Client {
     /// # Errors
     /// When the endpoint does not answer.
     pub async fn epoch(&self) -> Result<(u64, u64), Error> {
+        self.anywhere(|at| async move { at.epoch_here().await }).await
+    }
+
+    async fn epoch_here(&self) -> Result<(u64, u64), Error> {
         let request = proto::GetEpochRequest::latest()
             .with_read_mask(FieldMask::from_paths(["epoch", "reference_gas_price"]));
         let answer = self
@@ -137,6 +188,10 @@ impl Client {
     /// # Errors
     /// When the endpoint does not answer or answers with something else than objects.
     pub async fn objects(&self, ids: &[Address]) -> Result<BTreeMap<Address, Object>, Error> {
+        self.anywhere(|at| async move { at.objects_here(ids).await }).await
+    }
+
+    async fn objects_here(&self, ids: &[Address]) -> Result<BTreeMap<Address, Object>, Error> {
         let mut found = BTreeMap::new();
         for batch in ids.chunks(BATCH) {
             let request = proto::BatchGetObjectsRequest::default()
@@ -178,6 +233,10 @@ impl Client {
     /// # Errors
     /// [`Error::NotFound`] when there was none or the endpoint no longer has it.
     pub async fn object_at(&self, id: Address, version: u64) -> Result<Object, Error> {
+        self.anywhere(|at| async move { at.object_at_here(id, version).await }).await
+    }
+
+    async fn object_at_here(&self, id: Address, version: u64) -> Result<Object, Error> {
         let request = proto::GetObjectRequest::new(&id)
             .with_version(version)
             .with_read_mask(FieldMask::from_paths(["bcs"]));
@@ -247,6 +306,17 @@ impl Client {
         mask: &[&str],
         enough: usize,
     ) -> Result<Vec<proto::Object>, Error> {
+        // The token of the next page means something only to the endpoint that gave it.
+        self.anywhere(|at| async move { at.list_owned_here(owner, type_, mask, enough).await }).await
+    }
+
+    async fn list_owned_here(
+        &self,
+        owner: Address,
+        type_: &StructTag,
+        mask: &[&str],
+        enough: usize,
+    ) -> Result<Vec<proto::Object>, Error> {
         let mut request = proto::ListOwnedObjectsRequest::default()
             .with_owner(owner.to_string())
             .with_object_type(type_.to_string())
@@ -280,7 +350,99 @@ impl Client {
     }
 
     pub(crate) fn rpc(&self) -> sui_rpc::Client {
-        self.inner.rpc.clone()
+        self.endpoint().rpc.clone()
+    }
+
+    /// Makes a call at the endpoint in use, and when that one does not answer at the others in their turn.
+    pub(crate) async fn anywhere<T, F, Answer>(&self, call: F) -> Result<T, Error>
+    where
+        F: Fn(Client) -> Answer,
+        Answer: Future<Output = Result<T, Error>>,
+    {
+        if self.pinned.is_some() || self.inner.endpoints.len() == 1 {
+            return call(self.clone()).await;
+        }
+        let mut tries = self.inner.endpoints.len();
+        loop {
+            let at = self.pin();
+            let outcome = match at.admit().await {
+                Ok(()) => call(at.clone()).await,
+                Err(error) => Err(error),
+            };
+            match outcome {
+                Err(error) if error.is_of_the_endpoint() => {
+                    at.failed(&error);
+                    tries -= 1;
+                    if tries == 0 {
+                        return Err(error);
+                    }
+                }
+                other => {
+                    at.worked();
+                    return other;
+                }
+            }
+        }
+    }
+
+    /// This client at the endpoint that is to be used now, and at no other.
+    pub(crate) fn pin(&self) -> Client {
+        let index = self.pinned.unwrap_or_else(|| self.inner.health.lock().choose(self.now_ms()));
+        Client { inner: self.inner.clone(), pinned: Some(index) }
+    }
+
+    /// Which endpoint a pinned client uses.
+    pub(crate) fn index(&self) -> usize {
+        self.pinned.unwrap_or_else(|| self.inner.health.lock().choose(self.now_ms()))
+    }
+
+    /// How many endpoints there are.
+    pub(crate) fn count(&self) -> usize {
+        self.inner.endpoints.len()
+    }
+
+    /// The endpoint of this pinned client answered.
+    pub(crate) fn worked(&self) {
+        self.inner.health.lock().worked(self.index_or_first());
+    }
+
+    /// The endpoint of this pinned client is of no use now; another one is tried next.
+    pub(crate) fn failed(&self, error: &Error) {
+        let index = self.index_or_first();
+        self.inner.health.lock().failed(index, self.now_ms());
+        if self.count() > 1 {
+            tracing::warn!(url = self.url(), %error, "leaving an endpoint for the next");
+        }
+    }
+
+    fn index_or_first(&self) -> usize {
+        self.pinned.unwrap_or_default()
+    }
+
+    /// Refuses an endpoint that serves another chain than the others. The only endpoint is always taken:
+    /// whoever holds a cursor or a signed transaction compares its chain.
+    async fn admit(&self) -> Result<(), Error> {
+        let index = self.index_or_first();
+        if self.inner.health.lock().admitted(index) {
+            return Ok(());
+        }
+        let found = self.service_info_here().await?.chain_id;
+        let expected = self.inner.chain_id.get_or_init(|| found.clone());
+        if *expected != found {
+            return Err(Error::WrongChain { expected: expected.clone(), found });
+        }
+        self.inner.health.lock().admit(index);
+        Ok(())
+    }
+
+    fn endpoint(&self) -> &Endpoint {
+        let index = self.index();
+        // `Endpoints` only ever chooses among these.
+        self.inner.endpoints.get(index).unwrap_or(&self.inner.endpoints[0])
+    }
+
+    fn now_ms(&self) -> u64 {
+        u64::try_from(self.inner.started.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
     pub(crate) fn error(
@@ -289,14 +451,27 @@ impl Client {
         looked_for: Option<(&'static str, String)>,
         status: tonic::Status,
     ) -> Error {
-        Error::from_status(&self.inner.url, call, looked_for, status)
+        Error::from_status(self.url(), call, looked_for, status)
     }
 }
 
 impl std::fmt::Debug for Client {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Client").field("url", &self.inner.url).finish_non_exhaustive()
+        f.debug_struct("Client").field("url", &self.url()).finish_non_exhaustive()
     }
+}
+
+fn endpoint(url: &str) -> Result<Endpoint, Error> {
+    let bad = |reason: String| Error::Endpoint { url: without_credentials(url), reason };
+    let uri: tonic::transport::Uri = url.parse().map_err(|_| bad("it is not a URL".into()))?;
+    if !matches!(uri.scheme_str(), Some("http" | "https")) || uri.host().is_none_or(str::is_empty) {
+        return Err(bad("it needs http:// or https:// and a host".into()));
+    }
+    let rpc = sui_rpc::Client::new(uri)
+        .map_err(|status| bad(crate::error::transport_reason(&status)))?
+        .with_response_headers_timeout(ANSWER_TIMEOUT)
+        .with_max_decoding_message_size(MAX_ANSWER_BYTES);
+    Ok(Endpoint { rpc, url: without_credentials(url) })
 }
 
 /// Decodes the BCS form of an answer. Its size is bounded by [`MAX_ANSWER_BYTES`], and BCS never

@@ -127,9 +127,11 @@ impl Draft {
     }
 
     /// Fills in what the chain says about the objects.
+    /// What is spent comes out of `purse`, or out of the gas coin when there is none.
     pub(crate) fn resolve(
         &self,
         located: &BTreeMap<Address, Located>,
+        purse: Option<ObjectReference>,
     ) -> Result<ProgrammableTransaction, Error> {
         if let Some(fault) = &self.fault {
             return Err(Error::Build(fault.clone()));
@@ -137,15 +139,25 @@ impl Draft {
         if self.inputs.len() > MAX_PARTS || self.commands.len() > MAX_PARTS {
             return Err(Error::Build(format!("more than {MAX_PARTS} inputs or commands; split the work")));
         }
-        let inputs = self
+        let mut inputs = self
             .inputs
             .iter()
             .map(|input| match input {
                 DraftInput::Pure(bytes) => Ok(Input::Pure(bytes.clone())),
                 DraftInput::Object { id, mutable } => resolve_object(*id, *mutable, located.get(id)),
             })
-            .collect::<Result<_, _>>()?;
-        Ok(ProgrammableTransaction { inputs, commands: self.commands.clone() })
+            .collect::<Result<Vec<_>, _>>()?;
+        let mut commands = self.commands.clone();
+        if let Some(purse) = purse {
+            let coin = Argument::Input(u16::try_from(inputs.len()).unwrap_or(u16::MAX));
+            inputs.push(Input::ImmutableOrOwned(purse));
+            for command in &mut commands {
+                if let Command::SplitCoins(split) = command {
+                    split.coin = coin;
+                }
+            }
+        }
+        Ok(ProgrammableTransaction { inputs, commands })
     }
 
     fn add_object(&mut self, id: Address, mutable: bool) -> Argument {
@@ -203,15 +215,27 @@ mod tests {
         assert_eq!(first, second);
         let located =
             BTreeMap::from([(address(1), Located::new(address(1), 9, Digest::ZERO, Owner::Shared(3)))]);
-        let resolved = draft.resolve(&located).unwrap();
+        let resolved = draft.resolve(&located, None).unwrap();
         assert_eq!(resolved.inputs, [Input::Shared(SharedInput::new(address(1), 3, true))]);
+    }
+
+    #[test]
+    fn a_sponsored_draft_spends_its_senders_coin() {
+        let mut draft = Draft::new();
+        let coin = draft.split_gas(5);
+        draft.transfer(vec![coin], address(3));
+        let purse = ObjectReference::new(address(7), 1, Digest::ZERO);
+        let resolved = draft.resolve(&BTreeMap::new(), Some(purse.clone())).unwrap();
+        assert_eq!(resolved.inputs.last(), Some(&Input::ImmutableOrOwned(purse)));
+        let Command::SplitCoins(split) = &resolved.commands[0] else { panic!("{resolved:?}") };
+        assert_eq!(split.coin, Argument::Input(2));
     }
 
     #[test]
     fn a_missing_object_is_named() {
         let mut draft = Draft::new();
         draft.object(address(2));
-        let error = draft.resolve(&BTreeMap::new()).unwrap_err().to_string();
+        let error = draft.resolve(&BTreeMap::new(), None).unwrap_err().to_string();
         assert!(error.contains(&address(2).to_string()), "{error}");
     }
 
@@ -223,7 +247,7 @@ mod tests {
             address(2),
             Located::new(address(2), 1, Digest::ZERO, Owner::Object(address(3))),
         )]);
-        assert!(matches!(draft.resolve(&located), Err(Error::Build(_))));
+        assert!(matches!(draft.resolve(&located, None), Err(Error::Build(_))));
     }
 
     #[test]
@@ -233,13 +257,13 @@ mod tests {
         draft.split_gas(7);
         assert_eq!(draft.spends(), 12);
         draft.split_gas(u64::MAX);
-        assert!(matches!(draft.resolve(&BTreeMap::new()), Err(Error::Build(_))));
+        assert!(matches!(draft.resolve(&BTreeMap::new(), None), Err(Error::Build(_))));
     }
 
     #[test]
     fn a_bad_name_is_refused_when_resolved() {
         let mut draft = Draft::new();
         draft.call(address(1), "1bad", "f", vec![], vec![]);
-        assert!(draft.resolve(&BTreeMap::new()).unwrap_err().to_string().contains("1bad"));
+        assert!(draft.resolve(&BTreeMap::new(), None).unwrap_err().to_string().contains("1bad"));
     }
 }

@@ -55,6 +55,26 @@ pub enum Error {
         /// MIST needed for spending and gas budget.
         need: u64,
     },
+    /// A sponsored sender has no single coin that covers what the transaction spends.
+    #[error(
+        "the largest coin of {address} has {have} MIST, the sponsored transaction spends {need} MIST from one coin; merge coins or send SUI and retry"
+    )]
+    NoCoin {
+        /// The sender.
+        address: Address,
+        /// MIST in the largest coin.
+        have: u64,
+        /// MIST that are spent.
+        need: u64,
+    },
+    /// A transaction was not signed.
+    #[error("there is no signature of {address}: {reason}")]
+    Signer {
+        /// Whose signature was asked for.
+        address: Address,
+        /// Why there is none.
+        reason: String,
+    },
     /// There is no such object, transaction or checkpoint.
     #[error("there is no {what} {id} on this chain")]
     NotFound {
@@ -122,6 +142,16 @@ pub enum Error {
         /// The latest checkpoint that was read.
         followed: u64,
     },
+    /// The endpoint has dropped checkpoints that are needed.
+    #[error(
+        "the Sui endpoint has dropped the checkpoints before {lowest}, but {next} comes next; use an archive endpoint, or rebuild from objects"
+    )]
+    Pruned {
+        /// The checkpoint that was needed.
+        next: u64,
+        /// The oldest that is left.
+        lowest: u64,
+    },
     /// A value cannot be put into a transaction.
     #[error("cannot build the transaction: {0}")]
     Build(String),
@@ -150,6 +180,22 @@ impl Error {
             Error::Rpc { status, .. } => matches!(
                 status.code(),
                 tonic::Code::ResourceExhausted | tonic::Code::Aborted | tonic::Code::Internal
+            ),
+            _ => false,
+        }
+    }
+
+    /// True when another endpoint of the same chain may do better.
+    pub(crate) fn is_of_the_endpoint(&self) -> bool {
+        match self {
+            Error::Unreachable { .. }
+            | Error::Behind { .. }
+            | Error::Malformed { .. }
+            | Error::Pruned { .. }
+            | Error::WrongChain { .. } => true,
+            Error::Rpc { status, .. } => !matches!(
+                status.code(),
+                tonic::Code::InvalidArgument | tonic::Code::NotFound | tonic::Code::FailedPrecondition
             ),
             _ => false,
         }

@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use sui_rpc::field::{FieldMask, FieldMaskUtil as _};
@@ -7,10 +7,12 @@ use sui_sdk_types::{
     Address, ExecutionError, ExecutionStatus, GasPayment, ObjectChange, SignedTransaction, Transaction,
     TransactionExpiration, TransactionKind,
 };
+use tokio::sync::OwnedMutexGuard;
 
+use crate::dry_run::{Changes, DryRun};
 use crate::receipt::{Executed, failure};
 use crate::submission::{Looked, Sent, Step, Submission};
-use crate::{Client, Draft, Error, Keypair, Receipt, Signed, gas};
+use crate::{Client, Draft, Error, Parties, Receipt, Signed, gas};
 
 /// How long a doubtful transaction is pursued before the caller hears that its outcome is unknown.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -28,17 +30,23 @@ impl Client {
     /// Builds, dry-runs, signs and submits a transaction, and waits for the checkpoint that holds it.
     ///
     /// It takes effect at most once: a new transaction is built only after proof that the one before was
-    /// not and will not be executed. Calls of one wallet through one client wait for each other.
+    /// not and will not be executed. Calls of one wallet through one client wait
+    /// for each other. `parties` is a [`Signer`] that pays for itself, or a sender and a sponsor.
     ///
     /// # Errors
     /// [`Error::Refused`] when a contract says no (found by the dry run: no gas is lost),
-    /// [`Error::InsufficientGas`], [`Error::Unreachable`] before anything was sent, [`Error::Uncertain`] after.
-    pub async fn execute(&self, wallet: &Keypair, draft: &Draft) -> Result<Receipt, Error> {
-        let lock = self.wallet_lock(wallet.address());
-        let _one_at_a_time = lock.lock().await;
+    /// [`Error::InsufficientGas`], [`Error::Signer`] when there is no signature, [`Error::Unreachable`] before
+    /// anything was sent, [`Error::Uncertain`] after.
+    pub async fn execute<'a>(
+        &self,
+        parties: impl Into<Parties<'a>>,
+        draft: &Draft,
+    ) -> Result<Receipt, Error> {
+        let parties = parties.into();
+        let _one_at_a_time = self.lock(parties.sender.address(), parties.payer().address()).await;
         let mut rebuilt = 0;
         loop {
-            let outcome = match self.prepare_locked(wallet, draft).await {
+            let outcome = match self.prepare_locked(parties, draft).await {
                 Ok(signed) => self.drive(&signed, false).await,
                 Err(error) => Err(error),
             };
@@ -58,10 +66,10 @@ impl Client {
     ///
     /// # Errors
     /// As [`Client::execute`], nothing having been sent.
-    pub async fn prepare(&self, wallet: &Keypair, draft: &Draft) -> Result<Signed, Error> {
-        let lock = self.wallet_lock(wallet.address());
-        let _one_at_a_time = lock.lock().await;
-        self.prepare_locked(wallet, draft).await
+    pub async fn prepare<'a>(&self, parties: impl Into<Parties<'a>>, draft: &Draft) -> Result<Signed, Error> {
+        let parties = parties.into();
+        let _one_at_a_time = self.lock(parties.sender.address(), parties.payer().address()).await;
+        self.prepare_locked(parties, draft).await
     }
 
     /// Submits a signed transaction, which may have been submitted before, and waits for its checkpoint.
@@ -70,23 +78,25 @@ impl Client {
     /// [`Error::Rejected`] with proof that it will never be executed: prepare a new one.
     /// [`Error::Uncertain`] when nothing is known: submit the same again.
     pub async fn submit(&self, signed: &Signed) -> Result<Receipt, Error> {
-        let lock = self.wallet_lock(signed.sender());
-        let _one_at_a_time = lock.lock().await;
+        let _one_at_a_time = self.lock(signed.sender(), signed.payer()).await;
         self.drive(signed, true).await
     }
 
-    /// Runs a draft without signing or executing it.
+    /// Runs a draft on the chain's present state without signing or executing it; gives what it would
+    /// change and cost.
     ///
     /// # Errors
     /// As [`Client::execute`].
-    pub async fn dry_run(&self, sender: Address, draft: &Draft) -> Result<Receipt, Error> {
-        let plan = self.plan(sender, draft).await?;
-        plan.dry_run.receipt()
+    pub async fn dry_run(&self, sender: Address, payer: Address, draft: &Draft) -> Result<DryRun, Error> {
+        let plan = self.plan(sender, payer, draft).await?;
+        let changes = plan.changes;
+        Ok(DryRun { receipt: plan.dry_run.receipt()?, changes })
     }
 
-    async fn prepare_locked(&self, wallet: &Keypair, draft: &Draft) -> Result<Signed, Error> {
+    async fn prepare_locked(&self, parties: Parties<'_>, draft: &Draft) -> Result<Signed, Error> {
         let chain_id = self.chain_id().await?;
-        let plan = self.plan(wallet.address(), draft).await?;
+        let payer = parties.payer().address();
+        let plan = self.plan(parties.sender.address(), payer, draft).await?;
         if let Some(error) = failure(&plan.dry_run.effects) {
             return Err(match plan.dry_run.effects.status() {
                 ExecutionStatus::Failure { error: ExecutionError::InsufficientGas, .. } => plan.more_gas(),
@@ -95,20 +105,30 @@ impl Client {
         }
         let mut transaction = plan.transaction;
         let used = plan.dry_run.effects.gas_summary();
-        transaction.gas_payment.budget =
-            plan.payment.budget(wallet.address(), used, transaction.gas_payment.price)?;
-        let signature = wallet.sign_transaction(&transaction)?;
-        let signed = SignedTransaction { transaction, signatures: vec![signature] };
+        transaction.gas_payment.budget = plan.payment.budget(payer, used, transaction.gas_payment.price)?;
+        let mut signatures = vec![parties.sender.sign_transaction(&transaction).await?];
+        if let Some(sponsor) = parties.sponsor.filter(|sponsor| sponsor.address() != transaction.sender) {
+            signatures.push(sponsor.sign_transaction(&transaction).await?);
+        }
+        let signed = SignedTransaction { transaction, signatures };
         Ok(Signed::new(chain_id, plan.expires_epoch, signed))
     }
 
-    async fn plan(&self, sender: Address, draft: &Draft) -> Result<Plan, Error> {
+    async fn plan(&self, sender: Address, payer: Address, draft: &Draft) -> Result<Plan, Error> {
         let objects = draft.objects();
         let ((epoch, price), coins, located) =
-            tokio::try_join!(self.epoch(), self.gas_coins(sender), self.locate(&objects))?;
-        let program = draft.resolve(&located)?;
-        let coins = coins.into_iter().filter(|coin| !objects.contains(coin.reference.object_id())).collect();
-        let payment = gas::select(sender, coins, draft.spends(), price)?;
+            tokio::try_join!(self.epoch(), self.gas_coins(payer), self.locate(&objects))?;
+        let free = |coin: &gas::GasCoin| !objects.contains(coin.reference.object_id());
+        // What a sponsored sender spends is the sender's own; the sponsor pays for gas alone.
+        let (purse, from_gas) = if payer == sender || draft.spends() == 0 {
+            (None, draft.spends())
+        } else {
+            let own = self.gas_coins(sender).await?.into_iter().filter(free).collect();
+            (Some(gas::purse(sender, own, draft.spends())?), 0)
+        };
+        let program = draft.resolve(&located, purse)?;
+        let coins = coins.into_iter().filter(free).collect();
+        let payment = gas::select(payer, coins, from_gas, price)?;
         // One epoch of slack: enough to outlast the turn of an epoch, short enough that a lost
         // transaction is soon proven lost.
         let expires_epoch = epoch.saturating_add(1);
@@ -117,18 +137,23 @@ impl Client {
             sender,
             gas_payment: GasPayment {
                 objects: payment.coins.clone(),
-                owner: sender,
+                owner: payer,
                 price,
                 budget: payment.probe_budget,
             },
             expiration: TransactionExpiration::Epoch(expires_epoch),
         };
-        let dry_run = self.simulate(&transaction).await?;
-        Ok(Plan { transaction, payment, expires_epoch, dry_run, spends: draft.spends() })
+        let (dry_run, changes) = self.simulate(&transaction).await?;
+        Ok(Plan { transaction, payment, expires_epoch, dry_run, changes, spends: from_gas })
     }
 
-    async fn simulate(&self, transaction: &Transaction) -> Result<Executed, Error> {
-        let mask = EXECUTED.map(|path| format!("transaction.{path}"));
+    async fn simulate(&self, transaction: &Transaction) -> Result<(Executed, Changes), Error> {
+        self.anywhere(|at| async move { at.simulate_here(transaction).await }).await
+    }
+
+    async fn simulate_here(&self, transaction: &Transaction) -> Result<(Executed, Changes), Error> {
+        let mask = EXECUTED.iter().chain(&Changes::MASK).map(|path| format!("transaction.{path}"));
+        let mask: Vec<String> = mask.collect();
         let request = proto::SimulateTransactionRequest::new(encode(transaction)?)
             .with_read_mask(FieldMask::from_paths(mask))
             .with_do_gas_selection(false);
@@ -142,7 +167,8 @@ impl Client {
                 None => self.error("SimulateTransaction", None, status),
             })?
             .into_inner();
-        Executed::decode("SimulateTransaction", answer.transaction)
+        let changes = Changes::decode("SimulateTransaction", answer.transaction.as_ref())?;
+        Ok((Executed::decode("SimulateTransaction", answer.transaction)?, changes))
     }
 
     async fn drive(&self, signed: &Signed, sent_before: bool) -> Result<Receipt, Error> {
@@ -165,22 +191,35 @@ impl Client {
                     Step::Send
                 }
                 Step::Send => {
-                    let outcome = match self.send(signed).await {
+                    let at = self.pin();
+                    let outcome = match at.send(signed).await {
                         Ok(answer) => {
                             executed = Some(answer);
                             Sent::Executed
                         }
-                        Err(outcome) => outcome,
+                        Err(outcome) => {
+                            if let Sent::Doubtful(reason) = &outcome {
+                                at.silent(reason);
+                            }
+                            outcome
+                        }
                     };
                     submission.sent(outcome)
                 }
                 Step::Lookup => {
-                    let outcome = match self.look_up(signed).await {
+                    // All of one endpoint: what one knows says nothing about the epoch of another.
+                    let at = self.pin();
+                    let outcome = match at.look_up(signed).await {
                         Ok(answer) => {
                             executed = Some(answer);
                             Looked::Executed
                         }
-                        Err(outcome) => outcome,
+                        Err(outcome) => {
+                            if let Looked::Silent(reason) = &outcome {
+                                at.silent(reason);
+                            }
+                            outcome
+                        }
                     };
                     submission.looked(outcome, now_ms())
                 }
@@ -191,6 +230,12 @@ impl Client {
         }
         let executed = executed.ok_or_else(|| Error::malformed("ExecuteTransaction", "no transaction"))?;
         self.checkpointed(signed, executed).await?.receipt()
+    }
+
+    /// Leaves an endpoint that gave no answer for the next.
+    fn silent(&self, reason: &str) {
+        let status = tonic::Status::unavailable(reason);
+        self.failed(&self.error("ExecuteTransaction", None, status));
     }
 
     async fn send(&self, signed: &Signed) -> Result<Executed, Sent> {
@@ -260,6 +305,10 @@ impl Client {
     }
 
     pub(crate) async fn transaction(&self, digest: sui_sdk_types::Digest) -> Result<Executed, Error> {
+        self.anywhere(|at| async move { at.transaction_here(digest).await }).await
+    }
+
+    async fn transaction_here(&self, digest: sui_sdk_types::Digest) -> Result<Executed, Error> {
         let request =
             proto::GetTransactionRequest::new(&digest).with_read_mask(FieldMask::from_paths(EXECUTED));
         let answer = self.rpc().ledger_client().get_transaction(request).await.map_err(|status| {
@@ -289,8 +338,15 @@ impl Client {
         Ok(executed)
     }
 
-    fn wallet_lock(&self, wallet: Address) -> Arc<tokio::sync::Mutex<()>> {
-        self.inner.wallets.lock().entry(wallet).or_default().clone()
+    /// Makes everybody else wait who uses one of these wallets. Always in the same order, so that nobody waits
+    /// for each other.
+    async fn lock(&self, sender: Address, payer: Address) -> Vec<OwnedMutexGuard<()>> {
+        let mut guards = Vec::new();
+        for wallet in BTreeSet::from([sender, payer]) {
+            let lock = self.inner.wallets.lock().entry(wallet).or_default().clone();
+            guards.push(lock.lock_owned().await);
+        }
+        guards
     }
 }
 
@@ -299,6 +355,8 @@ struct Plan {
     payment: gas::Payment,
     expires_epoch: u64,
     dry_run: Executed,
+    changes: Changes,
+    /// MIST taken out of the gas coins besides gas.
     spends: u64,
 }
 
@@ -306,7 +364,7 @@ impl Plan {
     fn more_gas(&self) -> Error {
         let have = self.spends.saturating_add(self.payment.limit);
         Error::InsufficientGas {
-            address: self.transaction.sender,
+            address: self.transaction.gas_payment.owner,
             have,
             need: have.saturating_add(self.payment.probe_budget),
         }

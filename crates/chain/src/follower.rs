@@ -1,8 +1,9 @@
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::time::{Duration, SystemTime};
 
 use futures::future::BoxFuture;
-use futures::stream::{FuturesUnordered, StreamExt as _};
+use futures::stream::{FuturesUnordered, StreamExt as _, TryStreamExt as _};
 use rand::Rng as _;
 use sui_rpc::field::{FieldMask, FieldMaskUtil as _};
 use sui_rpc::proto::sui::rpc::v2 as proto;
@@ -28,13 +29,16 @@ const PULSE_TIMEOUT: Duration = Duration::from_secs(5);
 const LAG: Duration = Duration::from_millis(200);
 const FIRST_BACKOFF: Duration = Duration::from_millis(100);
 const MAX_BACKOFF: Duration = Duration::from_secs(5);
+/// A gap of this many checkpoints is read by the endpoint's index instead of one by one.
+const LEAP: u64 = 64;
 
 /// Follows a package's events checkpoint by checkpoint, from a cursor on.
 ///
-/// Every checkpoint comes once and in order, with or without events of ours. When the endpoint is lost
-/// the follower tries again with growing pauses, for ever, and says so in [`Follower::reachability`]. It
-/// ends only when going on would lose something: the chain was reset, or the endpoint has dropped the
-/// checkpoints that come next.
+/// Every checkpoint comes once and in order, with or without events of ours; of a long stretch that was
+/// missed only those with events come, and its last. When an endpoint is lost the next one is taken, and when
+/// all are lost the follower tries again with growing pauses, for ever, and says so in
+/// [`Follower::reachability`]. It ends only when going on would lose something at every endpoint: the chain
+/// was reset, or the checkpoints that come next were dropped.
 pub struct Follower {
     items: mpsc::Receiver<Result<Checkpoint, FollowError>>,
     reachability: watch::Receiver<Reachability>,
@@ -54,6 +58,8 @@ impl Client {
             sender,
             status,
             backoff: FIRST_BACKOFF,
+            failures: 0,
+            refused: BTreeMap::new(),
         };
         Follower { items, reachability, task: tokio::spawn(shell.run()) }
     }
@@ -94,6 +100,10 @@ struct Shell {
     sender: mpsc::Sender<Result<Checkpoint, FollowError>>,
     status: watch::Sender<Reachability>,
     backoff: Duration,
+    /// Failures in a row.
+    failures: usize,
+    /// Endpoints at which going on would lose something.
+    refused: BTreeMap<usize, FollowError>,
 }
 
 /// Why one connection's work ended.
@@ -121,38 +131,64 @@ enum Arrival {
 impl Shell {
     async fn run(mut self) {
         loop {
-            let Err(end) = self.session().await;
+            let at = self.client.pin();
+            let Err(end) = self.session(&at).await;
+            self.tracker.disconnected();
             match end {
                 End::Unwanted => return,
-                End::Fatal(error) => {
+                End::Fatal(error) if self.is_the_last_to_refuse(&at, &error) => {
                     self.lost(&error);
                     // The receiver may be gone by now, and then nobody misses it.
                     let _ = self.sender.send(Err(error)).await;
                     return;
                 }
-                End::Lost(error) => {
-                    self.tracker.disconnected();
+                End::Fatal(error) => {
+                    at.failed(&Error::malformed("GetServiceInfo", &error));
                     self.lost(&error);
-                    let pause = self.backoff.mul_f64(rand::rng().random_range(0.8..1.2));
-                    self.backoff = (self.backoff * 2).min(MAX_BACKOFF);
-                    tokio::select! {
-                        () = tokio::time::sleep(pause) => {}
-                        () = self.sender.closed() => return,
+                }
+                End::Lost(error) => {
+                    at.failed(&error);
+                    self.refused.remove(&at.index());
+                    // The next endpoint may answer at once, and then nothing was lost.
+                    if at.count() == 1 || self.failures > 0 {
+                        self.lost(&error);
                     }
                 }
+            }
+            self.failures += 1;
+            if self.failures.is_multiple_of(at.count()) && self.pause().await.is_none() {
+                return;
             }
         }
     }
 
-    /// Works on one connection until it breaks.
-    async fn session(&mut self) -> Result<Infallible, End> {
-        let info = self.client.service_info().await?;
-        self.check(&info)?;
-        let mut stream = self.subscribe().await?;
+    /// Waits a while before everything is tried again; `None` when nobody listens any more.
+    async fn pause(&mut self) -> Option<()> {
+        let pause = self.backoff.mul_f64(rand::rng().random_range(0.8..1.2));
+        self.backoff = (self.backoff * 2).min(MAX_BACKOFF);
+        tokio::select! {
+            () = tokio::time::sleep(pause) => Some(()),
+            () = self.sender.closed() => None,
+        }
+    }
+
+    /// Whether no endpoint is left that could go on.
+    fn is_the_last_to_refuse(&mut self, at: &Client, error: &FollowError) -> bool {
+        self.refused.insert(at.index(), error.clone());
+        self.refused.len() == at.count()
+    }
+
+    /// Works on one connection to one endpoint until it breaks.
+    async fn session(&mut self, at: &Client) -> Result<Infallible, End> {
+        let info = at.service_info().await?;
+        self.check(at, &info)?;
+        self.contact(at);
+        self.leap(at, info.checkpoint_height).await?;
+        let mut stream = subscribe(at).await?;
         // Read after subscribing: what came before the stream began is now known to exist.
-        let info = self.client.service_info().await?;
-        self.check(&info)?;
-        self.contact();
+        let info = at.service_info().await?;
+        self.check(at, &info)?;
+        self.contact(at);
 
         let sender = self.sender.clone();
         let mut requests: FuturesUnordered<BoxFuture<'static, Arrival>> = FuturesUnordered::new();
@@ -161,7 +197,7 @@ impl Shell {
         let mut pulsing = false;
         loop {
             for sequence in self.tracker.fetch(FETCHES) {
-                requests.push(Box::pin(fetch(self.client.clone(), self.package, sequence, Duration::ZERO)));
+                requests.push(Box::pin(fetch(at.clone(), self.package, sequence, Duration::ZERO)));
             }
             tokio::select! {
                 permit = sender.reserve(), if self.tracker.has_next() => {
@@ -173,10 +209,10 @@ impl Shell {
                 item = stream.next() => {
                     let answer = match item {
                         Some(Ok(answer)) => answer,
-                        Some(Err(status)) => return Err(self.client.error("SubscribeCheckpoints", None, status).into()),
+                        Some(Err(status)) => return Err(at.error("SubscribeCheckpoints", None, status).into()),
                         None => {
                             let status = tonic::Status::unavailable("the endpoint closed the stream");
-                            return Err(self.client.error("SubscribeCheckpoints", None, status).into());
+                            return Err(at.error("SubscribeCheckpoints", None, status).into());
                         }
                     };
                     // A frame without a checkpoint only says how far the chain is.
@@ -187,16 +223,16 @@ impl Shell {
                         }
                         None => self.tracker.height(answer.cursor.unwrap_or_default()),
                     }
-                    self.contact();
+                    self.contact(at);
                 }
                 Some(arrival) = requests.next(), if !requests.is_empty() => match arrival {
                     Arrival::Fetched(sequence, Ok(checkpoint)) => {
                         self.tracker.fetched(sequence, checkpoint);
-                        self.contact();
+                        self.contact(at);
                     }
                     // Behind one URL there may be several nodes, of which some lag.
                     Arrival::Fetched(sequence, Err(Error::NotFound { .. })) => {
-                        requests.push(Box::pin(fetch(self.client.clone(), self.package, sequence, LAG)));
+                        requests.push(Box::pin(fetch(at.clone(), self.package, sequence, LAG)));
                     }
                     Arrival::Fetched(sequence, Err(error)) => {
                         self.tracker.fetch_failed(sequence);
@@ -204,34 +240,39 @@ impl Shell {
                     }
                     Arrival::Pulse(info) => {
                         pulsing = false;
-                        self.check(&info?)?;
-                        self.contact();
+                        self.check(at, &info?)?;
+                        self.contact(at);
                     }
                 },
                 _ = pulse.tick(), if !pulsing => {
                     pulsing = true;
-                    requests.push(Box::pin(ask(self.client.clone())));
+                    requests.push(Box::pin(ask(at.clone())));
                 }
                 () = sender.closed() => return Err(End::Unwanted),
             }
         }
     }
 
-    async fn subscribe(&self) -> Result<tonic::Streaming<proto::SubscribeCheckpointsResponse>, Error> {
-        let request =
-            proto::SubscribeCheckpointsRequest::default().with_read_mask(FieldMask::from_paths(MASK));
-        let answer = self
-            .client
-            .rpc()
-            .subscription_client()
-            .subscribe_checkpoints(request)
-            .await
-            .map_err(|status| self.client.error("SubscribeCheckpoints", None, status))?;
-        Ok(answer.into_inner())
+    /// Passes over a long gap, up to but not including the checkpoint at `height`: only what has events of ours
+    /// is transferred. Where the endpoint has no index the gap is left to be fetched.
+    async fn leap(&mut self, at: &Client, height: u64) -> Result<(), End> {
+        let next = self.tracker.next();
+        if height.saturating_sub(next) < LEAP {
+            return Ok(());
+        }
+        let mut pieces = at.selected(self.package, next, height);
+        while let Some(piece) = pieces.try_next().await? {
+            if let Some(checkpoint) = piece.checkpoint {
+                self.sender.send(Ok(checkpoint)).await.map_err(|_| End::Unwanted)?;
+            }
+            self.tracker.jump(piece.covered);
+            self.contact(at);
+        }
+        Ok(())
     }
 
     /// Refuses a chain on which going on would be wrong.
-    fn check(&mut self, info: &ServiceInfo) -> Result<(), End> {
+    fn check(&mut self, at: &Client, info: &ServiceInfo) -> Result<(), End> {
         let next = self.tracker.next();
         if info.chain_id != self.chain_id {
             return Err(End::Fatal(FollowError::ChainChanged {
@@ -245,7 +286,7 @@ impl Shell {
         if info.checkpoint_height.saturating_add(1) < next {
             // A full node that lags, or a chain restored from an old copy: wait for it to come back.
             return Err(End::Lost(Error::Behind {
-                url: self.client.url().to_owned(),
+                url: at.url().to_owned(),
                 height: info.checkpoint_height,
                 followed: next - 1,
             }));
@@ -254,8 +295,11 @@ impl Shell {
         Ok(())
     }
 
-    fn contact(&mut self) {
+    fn contact(&mut self, at: &Client) {
         self.backoff = FIRST_BACKOFF;
+        self.failures = 0;
+        self.refused.clear();
+        at.worked();
         let (now, height) = (SystemTime::now(), self.tracker.highest());
         self.status.send_if_modified(|status| status.contact(now, height));
     }
@@ -267,6 +311,17 @@ impl Shell {
             tracing::warn!(url = self.client.url(), %error, "the chain cannot be followed");
         }
     }
+}
+
+async fn subscribe(at: &Client) -> Result<tonic::Streaming<proto::SubscribeCheckpointsResponse>, Error> {
+    let request = proto::SubscribeCheckpointsRequest::default().with_read_mask(FieldMask::from_paths(MASK));
+    let answer = at
+        .rpc()
+        .subscription_client()
+        .subscribe_checkpoints(request)
+        .await
+        .map_err(|status| at.error("SubscribeCheckpoints", None, status))?;
+    Ok(answer.into_inner())
 }
 
 async fn ask(client: Client) -> Arrival {
@@ -288,6 +343,10 @@ impl Client {
     /// # Errors
     /// [`Error::NotFound`] when the chain is not there yet or the endpoint has dropped it.
     pub async fn checkpoint(&self, package: Address, sequence: u64) -> Result<Checkpoint, Error> {
+        self.anywhere(|at| async move { at.checkpoint_here(package, sequence).await }).await
+    }
+
+    async fn checkpoint_here(&self, package: Address, sequence: u64) -> Result<Checkpoint, Error> {
         let request = proto::GetCheckpointRequest::by_sequence_number(sequence)
             .with_read_mask(FieldMask::from_paths(MASK));
         let answer = self

@@ -57,6 +57,17 @@ pub(crate) fn select(
     Ok(Payment { coins: chosen, probe_budget: limit.min(PROBE_BUDGET.max(least)), limit, have })
 }
 
+/// One coin that covers `spends`, for a sender whose gas somebody else pays: the smallest that does.
+pub(crate) fn purse(address: Address, coins: Vec<GasCoin>, spends: u64) -> Result<ObjectReference, Error> {
+    let have = coins.iter().map(|coin| coin.balance).max().unwrap_or_default();
+    coins
+        .into_iter()
+        .filter(|coin| coin.balance >= spends)
+        .min_by_key(|coin| coin.balance)
+        .map(|coin| coin.reference)
+        .ok_or(Error::NoCoin { address, have, need: spends })
+}
+
 impl Payment {
     /// The budget to sign for, after a dry run cost `used`: a fifth more, so that a slightly larger
     /// state at execution does not fail it.

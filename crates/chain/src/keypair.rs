@@ -75,7 +75,7 @@ impl Keypair {
         &self.key
     }
 
-    pub(crate) fn sign_transaction(&self, transaction: &Transaction) -> Result<UserSignature, crate::Error> {
+    pub(crate) fn sign_as_sender(&self, transaction: &Transaction) -> Result<UserSignature, crate::Error> {
         self.sui().sign_transaction(transaction).map_err(|error| crate::Error::Build(reason(&error)))
     }
 
@@ -106,7 +106,7 @@ impl Keypair {
     }
 }
 
-fn reason(error: &sui_crypto::SignatureError) -> String {
+pub(crate) fn reason(error: &sui_crypto::SignatureError) -> String {
     use std::error::Error as _;
     error.source().map_or_else(|| error.to_string(), ToString::to_string)
 }

@@ -8,15 +8,15 @@ use base64::engine::general_purpose::STANDARD;
 use sui_sdk_types::Address;
 use zeroize::Zeroizing;
 
-use crate::{Keypair, KeystoreError};
+use crate::{Keypair, KeystoreError, Signer, WalletKey};
 
 /// A keystore holds at most this many bytes; the Sui CLI's own are a few hundred.
 const MAX_BYTES: u64 = 1 << 20;
 
 /// A file of key pairs in the Sui CLI's format: a JSON array of base64(flag ‖ 32-byte secret).
 ///
-/// Only ed25519 keys can be used. Keys of other schemes are kept in the file as they are and named by
-/// [`Keystore::unsupported`]. The file is written atomically with mode 0600.
+/// Keys of ed25519, secp256k1 and secp256r1 can be used; entries of other schemes are kept in the file as
+/// they are and named by [`Keystore::unsupported`]. The file is written atomically with mode 0600.
 pub struct Keystore {
     path: PathBuf,
     entries: Vec<Entry>,
@@ -26,7 +26,12 @@ pub struct Keystore {
 
 enum Entry {
     Usable(Keypair),
-    Other { scheme: &'static str, text: Zeroizing<String> },
+    /// secp256k1 or secp256r1: signs transactions only.
+    Wallet(WalletKey),
+    Other {
+        scheme: &'static str,
+        text: Zeroizing<String>,
+    },
 }
 
 impl Keystore {
@@ -61,24 +66,46 @@ impl Keystore {
         &self.path
     }
 
-    /// The key pairs that can be used, in file order.
+    /// The ed25519 key pairs, in file order.
     pub fn keys(&self) -> impl Iterator<Item = &Keypair> {
         self.entries.iter().filter_map(|entry| match entry {
             Entry::Usable(pair) => Some(pair),
-            Entry::Other { .. } => None,
+            Entry::Wallet(_) | Entry::Other { .. } => None,
         })
     }
 
-    /// The key pair of an address.
+    /// The addresses of all keys that can sign transactions, in file order.
+    pub fn addresses(&self) -> Vec<Address> {
+        self.entries.iter().filter_map(Entry::signer).map(Signer::address).collect()
+    }
+
+    /// Whatever signs transactions for an address, of any scheme.
+    ///
+    /// # Errors
+    /// [`KeystoreError::UnknownAddress`].
+    pub fn signer(&self, address: &Address) -> Result<&dyn Signer, KeystoreError> {
+        self.entries
+            .iter()
+            .filter_map(Entry::signer)
+            .find(|signer| signer.address() == *address)
+            .ok_or_else(|| self.unknown(address))
+    }
+
+    /// The ed25519 key pair of an address.
     ///
     /// # Errors
     /// [`KeystoreError::UnknownAddress`], naming the schemes that were skipped.
     pub fn key(&self, address: &Address) -> Result<&Keypair, KeystoreError> {
-        self.keys().find(|pair| pair.address() == *address).ok_or_else(|| KeystoreError::UnknownAddress {
-            address: *address,
-            path: self.path.display().to_string(),
-            unsupported: self.unsupported(),
-        })
+        self.keys().find(|pair| pair.address() == *address).ok_or_else(|| self.unknown(address))
+    }
+
+    fn unknown(&self, address: &Address) -> KeystoreError {
+        let mut others = self.unsupported();
+        others.extend(self.entries.iter().filter_map(|entry| match entry {
+            Entry::Wallet(key) => Some(key.scheme()),
+            _ => None,
+        }));
+        KeystoreError::UnknownAddress { address: *address, path: self.path.display().to_string(), others }
     }
 
     /// Schemes of the entries that cannot be used, in file order.
@@ -87,7 +114,7 @@ impl Keystore {
             .iter()
             .filter_map(|entry| match entry {
                 Entry::Other { scheme, .. } => Some(*scheme),
-                Entry::Usable(_) => None,
+                Entry::Usable(_) | Entry::Wallet(_) => None,
             })
             .collect()
     }
@@ -141,6 +168,7 @@ impl Keystore {
             .iter()
             .map(|entry| match entry {
                 Entry::Usable(pair) => pair.to_entry(),
+                Entry::Wallet(key) => key.to_entry(),
                 Entry::Other { text, .. } => text.clone(),
             })
             .collect();
@@ -151,6 +179,23 @@ impl Keystore {
         write_atomically(&self.path, &bytes).map_err(|error| io_error(&self.path, "write", error))?;
         self.loaded = bytes;
         Ok(())
+    }
+}
+
+impl Entry {
+    fn signer(&self) -> Option<&dyn Signer> {
+        match self {
+            Entry::Usable(pair) => Some(pair),
+            Entry::Wallet(key) => Some(key),
+            Entry::Other { .. } => None,
+        }
+    }
+
+    fn of(key: WalletKey) -> Result<Entry, KeystoreError> {
+        match key.scheme() {
+            "ed25519" => key.to_keypair().map(Entry::Usable),
+            _ => Ok(Entry::Wallet(key)),
+        }
     }
 }
 
@@ -200,9 +245,9 @@ fn parse(path: &Path, bytes: &[u8]) -> Result<Vec<Entry>, KeystoreError> {
 
 fn parse_entry(text: Zeroizing<String>) -> Result<Entry, &'static str> {
     if text.starts_with("suiprivkey") {
-        return Keypair::from_bech32(&text)
-            .map(Entry::Usable)
-            .map_err(|_| "is not a valid suiprivkey of ed25519");
+        return WalletKey::from_bech32(&text)
+            .and_then(Entry::of)
+            .map_err(|_| "is not a valid suiprivkey of ed25519, secp256k1 or secp256r1");
     }
     let payload = Zeroizing::new(STANDARD.decode(text.as_bytes()).map_err(|_| "is not base64")?);
     let Some((flag, secret)) = payload.split_first() else {
@@ -215,8 +260,11 @@ fn parse_entry(text: Zeroizing<String>) -> Result<Entry, &'static str> {
             );
             return Ok(Entry::Usable(Keypair::from_secret(&secret)));
         }
-        1 => "secp256k1",
-        2 => "secp256r1",
+        1 | 2 => {
+            return WalletKey::from_entry(&text)
+                .map(Entry::Wallet)
+                .map_err(|_| "is not a secret of secp256k1 or secp256r1");
+        }
         3 => "multisig",
         4 => "bls12381",
         _ => return Err("has an unknown signature scheme"),
@@ -279,15 +327,19 @@ mod tests {
 
     #[test]
     fn other_schemes_are_named_and_kept() {
+        let bls = STANDARD.encode([&[4u8][..], &[9; 32]].concat());
         let k1 = STANDARD.encode([&[1u8][..], &[9; 32]].concat());
         let ours = STANDARD.encode([&[0u8][..], &[5; 32]].concat());
-        let (_dir, path) = file(&format!("[\n  \"{k1}\",\n  \"{ours}\"\n]"), 0o600);
+        let (_dir, path) = file(&format!("[\n  \"{bls}\",\n  \"{k1}\",\n  \"{ours}\"\n]"), 0o600);
         let mut store = Keystore::load(&path).unwrap();
-        assert_eq!(store.unsupported(), ["secp256k1"]);
+        assert_eq!(store.unsupported(), ["bls12381"]);
+        let secp = WalletKey::from_entry(&k1).unwrap().address();
+        assert_eq!(store.signer(&secp).unwrap().address(), secp);
+        assert!(store.key(&secp).unwrap_err().to_string().contains("secp256k1"));
         assert_eq!(store.keys().next().unwrap().address(), Keypair::from_secret(&[5; 32]).address());
         store.generate().unwrap();
         let texts: Vec<String> = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
-        assert_eq!(texts[..2], [k1, ours]);
+        assert_eq!(texts[..3], [bls, k1, ours]);
         let missing = Keypair::from_secret(&[6; 32]).address();
         assert!(store.key(&missing).unwrap_err().to_string().contains("secp256k1"));
     }
@@ -330,7 +382,8 @@ mod tests {
             let texts: Vec<String> = entries.iter().map(|entry| STANDARD.encode(entry)).collect();
             let usable = entries.iter().all(|entry| match entry.first() {
                 Some(0) => entry.len() == 33,
-                Some(1..=4) => true,
+                Some(1 | 2) => entry.len() == 33 && entry[1..].iter().any(|byte| *byte != 0) && entry[1] != 0xff,
+                Some(3..=4) => true,
                 _ => false,
             });
             proptest::prop_assert_eq!(parse(path, &serde_json::to_vec(&texts).unwrap()).is_ok(), usable);

@@ -35,19 +35,19 @@ pub enum KeystoreError {
     Changed(String),
     /// There is no usable key for the address.
     #[error(
-        "the keystore {path} has no ed25519 key for {address}{}",
-        if .unsupported.is_empty() { String::new() } else { format!(" (keys of other schemes are not supported: {})", .unsupported.join(", ")) }
+        "the keystore {path} has no key for {address} that can be used here{}",
+        if .others.is_empty() { String::new() } else { format!(" (there are other keys: {})", .others.join(", ")) }
     )]
     UnknownAddress {
         /// The address.
         address: Address,
         /// The file.
         path: String,
-        /// Schemes of the entries that cannot be used.
-        unsupported: Vec<&'static str>,
+        /// Schemes of the other entries.
+        others: Vec<&'static str>,
     },
-    /// A text is not a private key of ed25519.
-    #[error("not an ed25519 private key: {0}")]
+    /// A text is not a private key that can be used.
+    #[error("not a private key that can be used here: {0}")]
     Secret(String),
     /// The operating system gave no randomness.
     #[error("no randomness from the operating system: {0}")]

@@ -20,9 +20,12 @@ mod calls;
 mod checkpoint;
 mod client;
 mod draft;
+mod dry_run;
+mod endpoints;
 mod error;
 mod events;
 mod execute;
+mod external_signer;
 mod faucet;
 mod follower;
 mod gas;
@@ -31,40 +34,48 @@ mod keystore;
 mod keystore_error;
 #[cfg(test)]
 mod layout;
+mod multisig;
 mod objects;
 pub mod package;
 mod reachability;
 mod receipt;
 mod refusal;
+mod selection;
 mod service_info;
 mod signed;
+mod signer;
 mod snapshot;
 mod state;
 mod statement;
 mod submission;
 mod tracker;
 mod types;
+mod wallet_key;
 
 pub use calls::{Admin, Calls, TokenPath};
 pub use checkpoint::{Checkpoint, Cursor, EventAt};
-pub use client::Client;
+pub use client::{Client, EndpointStatus};
 pub use draft::Draft;
+pub use dry_run::{BalanceChange, Changes, DryRun, ObjectKind, TouchedObject};
 pub use error::Error;
 pub use events::{
     CapIssued, CapRevoked, ClusterCreated, ConfigChanged, EnclaveRegistered, Event, GrantRevoked, Granted,
     KeyRotated, MeasurementAllowed, MeasurementRetired, PlaceChanged, RegistryCreated, Staked, TokenIssued,
     TokenRenewed, TokenRevoked, ToppedUp, UnstakeRequested, VerifiersSet, Withdrawn,
 };
+pub use external_signer::ExternalSigner;
 pub use follower::Follower;
 pub use keypair::Keypair;
 pub use keystore::Keystore;
 pub use keystore_error::KeystoreError;
+pub use multisig::Multisig;
 pub use objects::MoveObject;
 pub use reachability::{FollowError, Reachability};
 pub use receipt::{Created, Receipt};
 pub use refusal::Refusal;
 pub use service_info::ServiceInfo;
 pub use signed::Signed;
+pub use signer::{Parties, Signer};
 pub use state::{Applied, State};
 pub use statement::{
     EnclaveClaims, INTENT_ENDPOINT, INTENT_POSSESSION, INTENT_REGISTER, IntentMessage, Place, VerifiedClaims,
@@ -77,3 +88,4 @@ pub use types::{
     AdminCap, Cluster, Config, Enclave, Governance, Grant, LiveCap, Measurement, Names, Registry, SealToken,
     Stake, Tier, TierTerms,
 };
+pub use wallet_key::WalletKey;

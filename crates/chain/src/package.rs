@@ -4,23 +4,37 @@ use std::path::Path;
 
 use sui_sdk_types::Address;
 
-use crate::{Created, Draft, Error, Keypair, Receipt};
+use crate::{Created, Draft, Error, Parties, Receipt};
 
 /// Names and sources of the modules, each after those that it uses.
 pub(crate) const SOURCES: &[(&str, &str)] = &[
+    ("economics", include_str!("../../../contracts/sources/economics.move")),
     ("governance", include_str!("../../../contracts/sources/governance.move")),
     ("enclave", include_str!("../../../contracts/sources/enclave.move")),
+    ("anchor", include_str!("../../../contracts/sources/anchor.move")),
+    ("insurance", include_str!("../../../contracts/sources/insurance.move")),
+    ("rewards", include_str!("../../../contracts/sources/rewards.move")),
     ("k8s_gateway", include_str!("../../../contracts/sources/k8s_gateway.move")),
+    ("usage", include_str!("../../../contracts/sources/usage.move")),
     ("staking", include_str!("../../../contracts/sources/staking.move")),
     ("seal_token", include_str!("../../../contracts/sources/seal_token.move")),
+    ("slashing", include_str!("../../../contracts/sources/slashing.move")),
+    ("upgrade", include_str!("../../../contracts/sources/upgrade.move")),
 ];
 
-const MODULES: [&[u8]; 5] = [
+const MODULES: [&[u8]; 12] = [
+    include_bytes!("../../../contracts/build/economics.mv"),
     include_bytes!("../../../contracts/build/governance.mv"),
     include_bytes!("../../../contracts/build/enclave.mv"),
+    include_bytes!("../../../contracts/build/anchor.mv"),
+    include_bytes!("../../../contracts/build/insurance.mv"),
+    include_bytes!("../../../contracts/build/rewards.mv"),
     include_bytes!("../../../contracts/build/k8s_gateway.mv"),
+    include_bytes!("../../../contracts/build/usage.mv"),
     include_bytes!("../../../contracts/build/staking.mv"),
     include_bytes!("../../../contracts/build/seal_token.mv"),
+    include_bytes!("../../../contracts/build/slashing.mv"),
+    include_bytes!("../../../contracts/build/upgrade.mv"),
 ];
 
 /// First bytes of every compiled Move module.
@@ -51,7 +65,7 @@ pub struct Published {
 /// The contracts that this program was built with.
 ///
 /// ```
-/// assert_eq!(chain::package::bundled().modules.len(), 5);
+/// assert_eq!(chain::package::bundled().modules.len(), 12);
 /// ```
 pub fn bundled() -> Package {
     Package { modules: MODULES.map(<[u8]>::to_vec).to_vec(), dependencies: framework() }
@@ -96,12 +110,17 @@ impl Package {
 }
 
 impl crate::Client {
-    /// Publishes a package; the `UpgradeCap` goes to `wallet`.
+    /// Publishes a package; the `UpgradeCap` goes to the sender.
     ///
     /// # Errors
     /// As [`Client::execute`](crate::Client::execute).
-    pub async fn publish(&self, wallet: &Keypair, package: &Package) -> Result<Published, Error> {
-        let receipt = self.execute(wallet, &package.publish(wallet.address())).await?;
+    pub async fn publish<'a>(
+        &self,
+        parties: impl Into<Parties<'a>>,
+        package: &Package,
+    ) -> Result<Published, Error> {
+        let parties = parties.into();
+        let receipt = self.execute(parties, &package.publish(parties.sender.address())).await?;
         let package = receipt
             .package()
             .ok_or_else(|| Error::malformed("ExecuteTransaction", "nothing was published"))?;

@@ -51,6 +51,11 @@ impl Signed {
         self.transaction.transaction.sender
     }
 
+    /// The wallet that pays for gas.
+    pub fn payer(&self) -> Address {
+        self.transaction.transaction.gas_payment.owner
+    }
+
     /// Identifier of the chain that it was made for.
     pub fn chain_id(&self) -> &str {
         &self.chain_id

@@ -1,19 +1,12 @@
-use std::time::Duration;
-
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use serde::Deserialize;
-use sui_rpc::field::{FieldMask, FieldMaskUtil as _};
-use sui_rpc::proto::sui::rpc::v2 as proto;
-use sui_rpc::proto::sui::rpc::v2::filter::transaction;
 use sui_sdk_types::{Address, StructTag, TypeTag};
 
-use crate::checkpoint::{self, Checkpoint};
+use crate::checkpoint::Checkpoint;
 use crate::{Applied, Client, Cursor, Error, Names, State};
 
 /// Checkpoints fetched at a time.
 const FETCHES: usize = 16;
-/// The longest wait for the next piece of a listing.
-const FRAME_TIMEOUT: Duration = Duration::from_secs(20);
 
 impl Client {
     /// Where the history of a package begins: the checkpoint that published it.
@@ -43,7 +36,8 @@ impl Client {
     /// Only checkpoints with events of the package are transferred, where the endpoint can select them.
     ///
     /// # Errors
-    /// [`Error::WrongChain`] when the cursor belongs to another chain, and when the endpoint does not answer.
+    /// [`Error::WrongChain`] when the cursor belongs to another chain, [`Error::Pruned`] when every endpoint has
+    /// dropped what comes next (see [`Client::rebuild`]), and when no endpoint answers.
     /// `state` is left as it was.
     pub async fn catch_up(
         &self,
@@ -51,17 +45,34 @@ impl Client {
         state: &mut State,
         cursor: &Cursor,
     ) -> Result<Cursor, Error> {
+        let (folded, cursor) =
+            self.anywhere(|at| at.catch_up_here(package, state.clone(), cursor.clone())).await?;
+        *state = folded;
+        Ok(cursor)
+    }
+
+    async fn catch_up_here(
+        self,
+        package: Address,
+        mut folded: State,
+        cursor: Cursor,
+    ) -> Result<(State, Cursor), Error> {
         let info = self.service_info().await?;
         if info.chain_id != cursor.chain_id {
-            return Err(Error::WrongChain { expected: cursor.chain_id.clone(), found: info.chain_id });
+            return Err(Error::WrongChain { expected: cursor.chain_id, found: info.chain_id });
         }
         if info.lowest_available_checkpoint > cursor.next {
-            let id = format!("{} (the endpoint begins at {})", cursor.next, info.lowest_available_checkpoint);
-            return Err(Error::NotFound { what: "checkpoint", id });
+            return Err(Error::Pruned { next: cursor.next, lowest: info.lowest_available_checkpoint });
         }
         let end = info.checkpoint_height.saturating_add(1).max(cursor.next);
-        let mut folded = state.clone();
-        let selected_to = self.fold_selected(package, &mut folded, cursor.next, end).await?;
+        let mut selected_to = cursor.next;
+        let mut pieces = self.selected(package, cursor.next, end);
+        while let Some(piece) = pieces.try_next().await? {
+            selected_to = piece.covered;
+            if let Some(checkpoint) = &piece.checkpoint {
+                fold(&mut folded, checkpoint);
+            }
+        }
         // What the endpoint has not indexed yet, or all of it when it has no index.
         let mut rest = stream::iter(selected_to..end)
             .map(|sequence| self.checkpoint(package, sequence))
@@ -69,55 +80,7 @@ impl Client {
         while let Some(checkpoint) = rest.try_next().await? {
             fold(&mut folded, &checkpoint);
         }
-        *state = folded;
-        Ok(Cursor { chain_id: info.chain_id, next: end })
-    }
-
-    /// Folds the checkpoints of `next..end` that have events of the package; gives how far the endpoint's
-    /// index reached.
-    async fn fold_selected(
-        &self,
-        package: Address,
-        state: &mut State,
-        next: u64,
-        end: u64,
-    ) -> Result<u64, Error> {
-        const CALL: &str = "ListCheckpoints";
-        if next >= end {
-            return Ok(end);
-        }
-        let filter = proto::TransactionFilter::matching(transaction::event_type(package.to_string()));
-        let request = proto::ListCheckpointsRequest::default()
-            .with_read_mask(FieldMask::from_paths(checkpoint::MASK))
-            .with_start_checkpoint(next)
-            .with_end_checkpoint(end)
-            .with_filter(filter);
-        let mut frames = std::pin::pin!(self.rpc().list_checkpoints(request));
-        let mut covered = next;
-        loop {
-            let frame = tokio::time::timeout(FRAME_TIMEOUT, frames.next()).await.map_err(|_| {
-                self.error(CALL, None, tonic::Status::deadline_exceeded("the listing stands still"))
-            })?;
-            let frame = match frame {
-                None => return Ok(covered.min(end)),
-                Some(Err(status)) if status.code() == tonic::Code::Unimplemented && covered == next => {
-                    return Ok(next);
-                }
-                Some(Err(status)) => return Err(self.error(CALL, None, status)),
-                Some(Ok(frame)) => frame,
-            };
-            if let Some(checkpoint) = frame.checkpoint {
-                let checkpoint = checkpoint::decode(package, checkpoint)?;
-                if !(covered..end).contains(&checkpoint.sequence) {
-                    return Err(Error::malformed(CALL, "checkpoints are out of order"));
-                }
-                covered = checkpoint.sequence.saturating_add(1);
-                fold(state, &checkpoint);
-            }
-            if let Some(boundary) = frame.watermark.and_then(|watermark| watermark.checkpoint) {
-                covered = covered.max(boundary.saturating_add(1));
-            }
-        }
+        Ok((folded, Cursor { chain_id: info.chain_id, next: end }))
     }
 
     /// The stake that a node name is pinned to.

@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use sui_sdk_types::Address;
 
-use crate::{AdminCap, Cluster, Enclave, Event, Grant, Registry, SealToken, Stake};
+use crate::{AdminCap, Cluster, Enclave, Event, Grant, Penalties, Registry, SealToken, Stake};
 
 /// Everything about one cluster, rebuilt from its events alone. A pure fold: the same events give the same
 /// state. Persist it together with the [`Cursor`](crate::Cursor) to start from there.
@@ -107,6 +107,10 @@ impl State {
                     governance: e.governance,
                     registry: e.registry,
                     names: e.names,
+                    anchor: e.anchor,
+                    pool: e.pool,
+                    insurance: e.insurance,
+                    paused_until_ms: 0,
                 });
             }
             Event::ConfigChanged(e) => self.cluster.as_mut()?.config = e.config.clone(),
@@ -127,6 +131,7 @@ impl State {
             Event::Granted(e) => {
                 let grant = Grant {
                     id: e.grant,
+                    version: VERSION,
                     cluster: e.cluster,
                     grantee: e.grantee,
                     namespace: e.namespace.clone(),
@@ -156,15 +161,21 @@ impl State {
                     cluster: e.cluster,
                     allow_simulated: e.allow_simulated,
                     allowed: Vec::new(),
+                    retires_ms: Vec::new(),
                     verifiers: Vec::new(),
                     threshold: 1,
                 });
             }
-            Event::MeasurementAllowed(e) => self.registry.as_mut()?.allowed.push(e.measurement.clone()),
+            Event::MeasurementAllowed(e) => {
+                let registry = self.registry.as_mut()?;
+                registry.allowed.push(e.measurement.clone());
+                registry.retires_ms.push(u64::MAX);
+            }
             Event::MeasurementRetired(e) => {
-                let allowed = &mut self.registry.as_mut()?.allowed;
-                let at = allowed.iter().position(|measurement| *measurement == e.measurement)?;
-                allowed.remove(at);
+                let registry = self.registry.as_mut()?;
+                let at = registry.allowed.iter().position(|measurement| *measurement == e.measurement)?;
+                registry.allowed.remove(at);
+                registry.retires_ms.remove(at);
             }
             Event::VerifiersSet(e) => {
                 let registry = self.registry.as_mut()?;
@@ -206,6 +217,13 @@ impl State {
                     node_name: None,
                     token: None,
                     generation: 0,
+                    notice_ms: e.notice_ms,
+                    penalties: Penalties {
+                        period_ms: e.staked_ms,
+                        base: e.amount,
+                        judged_ms: vec![0; 4],
+                        ..Penalties::default()
+                    },
                 };
                 self.stakes.insert(e.stake, stake);
             }
@@ -299,6 +317,7 @@ mod tests {
             amount,
             staked_ms: 1,
             locked_until_ms: 2,
+            notice_ms: 3,
         })
     }
 
@@ -326,6 +345,9 @@ mod tests {
             governance: id(1),
             registry: id(2),
             names: id(3),
+            anchor: id(4),
+            pool: id(5),
+            insurance: id(6),
             config: Config {
                 tiers: vec![TierTerms { minimum, lock_ms: 0 }; 3],
                 unbonding_ms: 0,

@@ -96,6 +96,13 @@ impl<T> Tracker<T> {
         Some((sequence, checkpoint))
     }
 
+    /// Passes over everything before `next`: it was delivered otherwise, or is not wanted.
+    pub(crate) fn jump(&mut self, next: u64) {
+        self.next = self.next.max(next);
+        self.ready = self.ready.split_off(&self.next);
+        self.fetching = self.fetching.split_off(&self.next);
+    }
+
     /// The highest checkpoint known to exist.
     pub(crate) fn highest(&self) -> Option<u64> {
         self.height
@@ -134,6 +141,20 @@ mod tests {
         }
         assert_eq!(tracker.ready.len(), 3);
         assert_eq!(tracker.fetch(100), [0]);
+    }
+
+    #[test]
+    fn a_jump_forgets_what_is_behind_it() {
+        let mut tracker = Tracker::new(0, 10);
+        tracker.height(9);
+        tracker.arrived(3, ());
+        tracker.arrived(6, ());
+        assert_eq!(tracker.fetch(2), [0, 1]);
+        tracker.jump(6);
+        assert_eq!(tracker.deliver(), Some((6, ())));
+        assert_eq!(tracker.fetch(2), [7, 8]);
+        tracker.jump(2);
+        assert_eq!(tracker.next(), 7, "never back");
     }
 
     #[derive(Clone, Debug)]

@@ -261,7 +261,7 @@ async fn an_endpoint_without_an_index_is_caught_up_with_checkpoint_by_checkpoint
     assert_eq!(endpoint.fetched.load(Ordering::SeqCst), 34);
     assert_eq!(client.catch_up(Address::TWO, &mut state, &next).await.unwrap(), next);
     let error = client.catch_up(Address::TWO, &mut state, &cursor(2)).await.unwrap_err();
-    assert!(error.is_not_found(), "{error}");
+    assert!(matches!(error, Error::Pruned { next: 2, lowest: 3 }), "{error}");
     let other = Cursor { chain_id: "another".into(), next: 0 };
     let error = client.catch_up(Address::TWO, &mut state, &other).await.unwrap_err();
     assert!(matches!(error, Error::WrongChain { .. }), "{error}");

@@ -18,6 +18,12 @@ pub struct ClusterCreated {
     pub registry: Address,
     /// Its node names.
     pub names: Address,
+    /// Its anchor of sealed state.
+    pub anchor: Address,
+    /// Its pool of rewards.
+    pub pool: Address,
+    /// Its insurance pool.
+    pub insurance: Address,
     /// What stakes and tokens are held to.
     pub config: Config,
 }

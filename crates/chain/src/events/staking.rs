@@ -20,6 +20,8 @@ pub struct Staked {
     pub staked_ms: u64,
     /// Not withdrawn before this time.
     pub locked_until_ms: u64,
+    /// From asking it back to having it, in milliseconds.
+    pub notice_ms: u64,
 }
 
 /// A stake grew.

@@ -28,6 +28,15 @@ pub struct Cluster {
     pub registry: Address,
     /// The cluster's [`Names`].
     pub names: Address,
+    /// The cluster's `anchor::Anchor`.
+    pub anchor: Address,
+    /// The cluster's `rewards::Pool`.
+    pub pool: Address,
+    /// The cluster's `insurance::Insurance`.
+    pub insurance: Address,
+    /// No new stakes, penalties and escrows until then, milliseconds since the Unix epoch; zero when it was
+    /// never paused.
+    pub paused_until_ms: u64,
 }
 
 /// `k8s_gateway::Config`: what stakes and tokens of a cluster are held to.
@@ -77,6 +86,8 @@ pub struct Names {
 pub struct Grant {
     /// Its object id.
     pub id: Address,
+    /// Version of its layout.
+    pub version: u64,
     /// The cluster.
     pub cluster: Address,
     /// Who has the role.

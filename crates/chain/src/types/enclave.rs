@@ -16,10 +16,21 @@ pub struct Registry {
     pub allow_simulated: bool,
     /// Code that may be a master.
     pub allowed: Vec<Measurement>,
+    /// When each of them counts no longer, milliseconds since the Unix epoch; the largest number when that is
+    /// not planned.
+    pub retires_ms: Vec<u64>,
     /// ed25519 public keys of those who verify evidence.
     pub verifiers: Vec<Vec<u8>>,
     /// How many of them have to sign.
     pub threshold: u64,
+}
+
+impl Registry {
+    /// Whether code with this measurement may be trusted at `now_ms`.
+    pub fn allows(&self, measurement: &Measurement, now_ms: u64) -> bool {
+        let at = self.allowed.iter().position(|allowed| allowed == measurement);
+        at.is_some_and(|at| self.retires_ms.get(at).is_none_or(|retires_ms| now_ms < *retires_ms))
+    }
 }
 
 /// `enclave::Measurement`: what a platform measures of its code.
@@ -74,6 +85,6 @@ impl Enclave {
     pub fn in_standing(&self, registry: &Registry, now_ms: u64) -> bool {
         self.cluster == registry.cluster
             && now_ms < self.expires_ms
-            && registry.allowed.contains(&self.measurement)
+            && registry.allows(&self.measurement, now_ms)
     }
 }

@@ -30,6 +30,27 @@ pub struct Stake {
     pub token: Option<Address>,
     /// How many tokens it has had, key rotations counted.
     pub generation: u64,
+    /// From asking it back to having it, as it was when the stake was made, in milliseconds.
+    pub notice_ms: u64,
+    /// What is being taken and was taken of it.
+    pub penalties: Penalties,
+}
+
+/// `staking::Penalties`: what is being taken and was taken of a stake.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Penalties {
+    /// What proposed penalties hold, in MIST.
+    pub frozen: u64,
+    /// How many penalties are proposed.
+    pub cases: u64,
+    /// When the period of the cap began, milliseconds since the Unix epoch.
+    pub period_ms: u64,
+    /// What was locked then, in MIST.
+    pub base: u64,
+    /// What is frozen and was taken in the period, in MIST.
+    pub taken: u64,
+    /// Up to when time was judged, by reason.
+    pub judged_ms: Vec<u64>,
 }
 
 impl Stake {
