@@ -11,7 +11,7 @@ use crate::ptb::{ChainBacking, package};
 use crate::vm::{FunctionInfo, Limits, Publication, Session, TxContext, Vm};
 
 /// Instructions that an answer may cost.
-const LIMITS: Limits = Limits { instructions: 1_000_000 };
+const LIMITS: Limits = Limits { instructions: 1_000_000, gas: u64::MAX };
 
 /// Number of bytes of the value of type `tag` that `bytes` start with.
 pub(crate) fn value_length(vm: &Vm, ledger: &Ledger, tag: &TypeTag, bytes: &[u8]) -> Option<usize> {

@@ -4,8 +4,8 @@
 //! It executes the same Move bytecode that is published on Sui, on the real framework, with real
 //! objects, signatures, gas payment, effects and checkpoints, and serves the `sui.rpc.v2` gRPC
 //! services, so that the unchanged `sui_rpc::Client` cannot tell it from a full node by its
-//! answers. It is one process and no validator: there is no consensus, no bytecode verifier, one
-//! epoch, and a gas schedule of its own ([`ledger::gas`]).
+//! answers. It is one process and no validator: there is no consensus and no bytecode verifier, and
+//! gas follows Sui's schedule as far as [`ledger::gas`] says.
 //!
 //! Inside, from the pure to the shell: [`vm`] interprets bytecode, `ptb` runs programmable
 //! transactions on it, [`ledger`] is the chain as a state machine, [`node`] gives it a thread, a

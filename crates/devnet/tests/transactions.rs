@@ -197,7 +197,7 @@ async fn gas_coins_are_merged_and_bounds_are_kept() {
 
     let gas = left[0].0.clone();
     for (price, budget) in
-        [(999, SUI), (100_001, SUI), (1_000, 999_999), (1_000, 51 * SUI), (1_000, 60 * SUI)]
+        [(999, SUI), (50_000_000_001, SUI), (1_000, 999_999), (1_000, 2_000 * SUI), (1_000, 50_001 * SUI)]
     {
         let mut builder = payment(&alice, &gas, Address::TWO, 1);
         builder.set_gas_price(price);

@@ -24,7 +24,7 @@ static MODULES: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
 
 /// Publishes modules and, if that works, calls what it can of them.
 fn exercise(modules: Vec<Vec<u8>>) -> bool {
-    let limits = Limits { instructions: 20_000 };
+    let limits = Limits { instructions: 20_000, ..Limits::default() };
     let mut session = Session::new(&VM, &*FRAMEWORK, context(), limits);
     let publication = Publication {
         id: PACKAGE,
@@ -133,7 +133,7 @@ proptest! {
         }
         memory.modules.insert((package, name.clone()), module.into());
         let vm = Vm::new();
-        let mut session = Session::new(&vm, &memory, context(), Limits { instructions: 20_000 });
+        let mut session = Session::new(&vm, &memory, context(), Limits { instructions: 20_000, ..Limits::default() });
         let _ = session.function(package, &name, &id("no_such_function"), &[]);
         // Some code that uses much of the framework.
         let coin = bcs::to_bytes(&([9u8; 32], 1000u64)).expect("encodable");

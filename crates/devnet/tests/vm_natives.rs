@@ -244,3 +244,31 @@ fn a_real_nitro_document_verifies_at_its_time_only() {
         assert!([1, 2].contains(&code(load(&changed, NITRO_TIME_MS))), "byte {at}");
     }
 }
+
+/// Gas of one call, in thousandths of a unit.
+fn gas(path: &str, args: &[Vec<u8>]) -> u64 {
+    let (vm, memory) = (Vm::new(), with_framework());
+    let mut session = session(&vm, &memory);
+    one(&mut session, path, args).expect("a call that succeeds");
+    session.gas()
+}
+
+#[test]
+fn natives_cost_what_the_protocol_says() {
+    // By byte and block: 10 + 2 * 200 + 2 * 2, against 10 + 2 * 100 + 2 * 1.
+    let hash = |length| gas("sui::hash::blake2b256", &[bytes(&vec![7; length])]);
+    assert_eq!(hash(200) - hash(100), 202);
+    let sha = |length| gas("std::hash::sha2_256", &[bytes(&vec![7; length])]);
+    assert_eq!(sha(1) - sha(0), 0, "no message counts as one byte");
+    assert_eq!(sha(101) - sha(1), 200);
+    let verify = |length| {
+        gas("sui::ed25519::ed25519_verify", &[bytes(&[0; 64]), bytes(&[0; 32]), bytes(&vec![7; length])])
+    };
+    assert_eq!(verify(128) - verify(0), 258);
+    assert!((1_802..1_900).contains(&verify(0)), "{}", verify(0));
+    let clock = bcs::to_bytes(&sui_sdk_types::Address::from_static("0x6")).unwrap();
+    let clock = [clock, NITRO_TIME_MS.to_le_bytes().to_vec()].concat();
+    let nitro = gas("sui::nitro_attestation::load_nitro_attestation", &[bytes(NITRO_DOCUMENT), clock]);
+    let published = 2_650 + 50 * NITRO_DOCUMENT.len() as u64 + 2_481_600 + 4 * 2_618_450;
+    assert!((published..published + 10_000).contains(&nitro), "{nitro}");
+}

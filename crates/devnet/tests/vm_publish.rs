@@ -106,7 +106,7 @@ fn nothing_runs_forever() {
     let published = session(&vm, &memory).publish(publication(oracle_probe())).unwrap();
     memory.install(PACKAGE, &published);
 
-    let mut few = Session::new(&vm, &memory, context(), Limits { instructions: 100 });
+    let mut few = Session::new(&vm, &memory, context(), Limits { instructions: 100, ..Limits::default() });
     let error = call(&mut few, PACKAGE, "data", "sum", &[], &[bcs(&1000u64)]).unwrap_err();
     assert_eq!(error, VmError::OutOf(Resource::Instructions));
     assert_eq!(few.instructions(), 100);

@@ -11,9 +11,6 @@ use sui_sdk_types::{
 use super::gas;
 use super::objects::StoredObject;
 
-/// Bytes added to an object's contents when its storage is paid for: identifier, owner, type.
-const OBJECT_OVERHEAD: usize = 100;
-
 /// The owner an object gets; versions of shared objects are filled in by the ledger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NewOwner {
@@ -90,11 +87,8 @@ impl Change {
     /// MIST to lock up for storing the outcome.
     pub fn storage_cost(&self) -> u64 {
         match self {
-            Self::Write { contents, .. } => gas::storage_cost(contents.len() + OBJECT_OVERHEAD),
-            Self::Package(package) => {
-                let bytes: usize = package.modules.values().map(Vec::len).sum();
-                gas::storage_cost(bytes + OBJECT_OVERHEAD)
-            }
+            Self::Write { type_, contents, .. } => gas::storage_cost(gas::struct_size(type_, contents.len())),
+            Self::Package(package) => gas::storage_cost(gas::package_size(package)),
             Self::Delete | Self::Wrap => 0,
         }
     }

@@ -1,10 +1,11 @@
 //! Executes one transaction: runs it, charges for it, settles what it changed.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use sui_sdk_types::{
-    Address, ExecutionError, ExecutionStatus, GasCostSummary, ObjectIn, StructTag, Transaction,
-    TransactionEffects, TransactionEffectsV2, TransactionEvents, UnchangedConsensusKind,
+    Address, Command, ExecutionError, ExecutionStatus, GasCostSummary, ObjectIn, StructTag, Transaction,
+    TransactionEffects, TransactionEffectsV2, TransactionEvents, TransactionKind, UnchangedConsensusKind,
     UnchangedConsensusObject,
 };
 
@@ -63,14 +64,17 @@ pub fn execute(
         gas_price: payment.price,
         gas_budget: payment.budget,
         inputs,
-        instruction_limit: gas::instruction_limit(payment.budget, payment.price),
+        gas_limit: gas::limit(payment.budget, payment.price),
+        read_cost: gas::read_cost(named_bytes(transaction, inputs, environment.source)),
     };
     let run = ptb::run(environment.vm, environment.source, &request).map_err(Rejection::Unsupported)?;
-    let computation = gas::computation_cost(run.instructions, payment.price).min(payment.budget);
+    let cost = gas::computation_cost(run.gas, payment.price, payment.budget);
+    let computation = cost.unwrap_or(payment.budget);
     let charge = Charge { environment, transaction, digest, inputs, computation };
 
     let mut failure = match run.outcome {
         Err(failure) => failure,
+        Ok(_) if cost.is_none() => out_of_gas(),
         Ok(mut success) => {
             let events = std::mem::take(&mut success.events);
             let outputs = std::mem::take(&mut success.outputs);
@@ -80,7 +84,7 @@ pub fn execute(
                     let status = ExecutionStatus::Success;
                     return Ok(charge.conclude(status, settled, summary, events, outputs));
                 }
-                None => ptb::Failure { error: Box::new(ExecutionError::InsufficientGas), command: None },
+                None => out_of_gas(),
             }
         }
     };
@@ -90,6 +94,35 @@ pub fn execute(
     let status = ExecutionStatus::Failure { error: *failure.error, command: failure.command };
     let (settled, summary) = charge.failure()?;
     Ok(charge.conclude(status, settled, summary, None, Vec::new()))
+}
+
+fn out_of_gas() -> ptb::Failure {
+    ptb::Failure { error: Box::new(ExecutionError::InsufficientGas), command: None }
+}
+
+/// Bytes of all objects and packages that the transaction names, the framework excepted.
+fn named_bytes(transaction: &Transaction, inputs: &Inputs, source: &dyn ObjectSource) -> usize {
+    let objects = inputs.resolved.iter().filter_map(ResolvedInput::object).chain(&inputs.gas);
+    let objects: usize = objects.map(|object| gas::object_size(object.object())).sum();
+    let mut packages = BTreeSet::new();
+    if let TransactionKind::ProgrammableTransaction(programmable) = &transaction.kind {
+        for command in &programmable.commands {
+            match command {
+                Command::MoveCall(call) => {
+                    packages.insert(call.package);
+                }
+                Command::Publish(publish) => packages.extend(&publish.dependencies),
+                Command::Upgrade(upgrade) => {
+                    packages.extend(&upgrade.dependencies);
+                    packages.insert(upgrade.package);
+                }
+                _ => {}
+            }
+        }
+    }
+    let framework = [Address::from_static("0x1"), Address::TWO];
+    let packages = packages.iter().filter(|id| !framework.contains(id)).filter_map(|id| source.live(id));
+    objects + packages.map(|package| gas::object_size(package.object())).sum::<usize>()
 }
 
 struct Charge<'a> {
@@ -107,11 +140,11 @@ impl Charge<'_> {
         self.touch_inputs(&mut changes);
         self.smash_gas(&mut changes, success.gas_owner);
         let summary = self.price(&changes);
-        if summary.gas_used() > self.transaction.gas_payment.budget {
+        if !gas::affordable(&summary, self.transaction.gas_payment.budget) {
             return Ok(None);
         }
         let balance = self.inputs.gas_balance - success.gas_taken + success.gas_added;
-        self.settle(changes, balance, &summary).map(|settled| Some((settled, summary)))
+        self.settle(changes, balance, &summary, true).map(|settled| Some((settled, summary)))
     }
 
     /// Settles a failed run: inputs get new versions, the gas coin pays, nothing else happens.
@@ -121,12 +154,12 @@ impl Charge<'_> {
         self.smash_gas(&mut changes, None);
         let mut summary = self.price(&changes);
         let budget = self.transaction.gas_payment.budget;
-        if summary.gas_used() > budget {
-            // The storage was paid for before: what the budget cannot pay again is let off.
-            let storage = budget - self.computation.min(budget);
-            summary.storage_cost = storage;
+        let affordable = gas::affordable(&summary, budget);
+        if !affordable {
+            // All of the budget is gone, and nothing is locked up for the inputs any more.
+            (summary.computation_cost, summary.storage_cost) = (budget, 0);
         }
-        let settled = self.settle(changes, self.inputs.gas_balance, &summary)?;
+        let settled = self.settle(changes, self.inputs.gas_balance, &summary, affordable)?;
         Ok((settled, summary))
     }
 
@@ -171,12 +204,14 @@ impl Charge<'_> {
         gas::summary(self.computation, storage, freed)
     }
 
-    /// Deducts the costs from `balance`, writes the gas coin and makes the objects.
+    /// Deducts the costs from `balance`, writes the gas coin and makes the objects; `stored` is whether
+    /// their storage was paid for.
     fn settle(
         &self,
         mut changes: Changes,
         balance: u64,
         summary: &GasCostSummary,
+        stored: bool,
     ) -> Result<Settled, Rejection> {
         let impossible = || Rejection::Unsupported("an outcome that makes no sense".to_owned());
         let gas_coin = self.inputs.gas.first().ok_or_else(impossible)?.object().object_id();
@@ -187,8 +222,6 @@ impl Charge<'_> {
         if let Some(Change::Write { contents, .. }) = changes.get_mut(&gas_coin) {
             *contents = coin::contents(gas_coin, left);
         }
-        let full: u64 = changes.values().map(Change::storage_cost).sum();
-        let let_off = summary.storage_cost < full;
         let source = self.environment.source;
         let stamp = Stamp { transaction: self.digest, lamport: self.inputs.lamport };
         settle(
@@ -196,7 +229,7 @@ impl Charge<'_> {
             stamp,
             |id| source.live(id),
             |_, change| {
-                if let_off { 0 } else { change.storage_cost() }
+                if stored { change.storage_cost() } else { 0 }
             },
         )
         .ok_or_else(impossible)

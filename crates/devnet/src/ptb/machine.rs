@@ -11,7 +11,7 @@ use super::Request;
 use super::backing::ChainBacking;
 use super::outcome::{Moved, Output};
 use crate::ledger::changes::NewOwner;
-use crate::ledger::gas::REFERENCE_GAS_PRICE;
+use crate::ledger::gas::{self, REFERENCE_GAS_PRICE};
 use crate::ledger::{ObjectSource, ResolvedInput};
 use crate::vm::{
     self, AbilitySet, Arg, ChildFate, FunctionInfo, Limits, Passing, Resource, Session, Value, Visibility,
@@ -52,13 +52,19 @@ impl<'a> Machine<'a> {
             gas_budget: request.gas_budget,
             ids_created: 0,
         };
-        let limits = Limits { instructions: request.instruction_limit };
+        let limits = Limits { instructions: gas::MAX_INSTRUCTIONS, gas: request.gas_limit };
         let session = Session::new(vm, backing, context, limits);
         Self { session, source, packages: BTreeMap::new(), unsupported: None }
     }
 
-    pub(super) fn instructions(&self) -> u64 {
-        self.session.instructions()
+    /// Internal units of gas used so far.
+    pub(super) fn gas(&self) -> u64 {
+        self.session.gas()
+    }
+
+    /// Charges for what is not bytecode.
+    pub(super) fn charge(&mut self, gas: u64) -> Result<(), ExecutionError> {
+        self.session.charge(gas).map_err(|error| self.explain(error))
     }
 
     pub(super) fn abilities(&mut self, tag: &TypeTag) -> Result<AbilitySet, ExecutionError> {
@@ -229,7 +235,7 @@ fn explain(error: VmError, unsupported: &mut Option<String>) -> ExecutionError {
         VmError::Primitive { location, .. } => {
             ExecutionError::MovePrimitiveRuntimeError { location: Some(located(location)) }
         }
-        VmError::OutOf(Resource::Instructions) => ExecutionError::InsufficientGas,
+        VmError::OutOf(Resource::Gas | Resource::Instructions) => ExecutionError::InsufficientGas,
         VmError::OutOf(_) => ExecutionError::MovePrimitiveRuntimeError { location: None },
         VmError::Unsupported(what) => {
             *unsupported = Some(what);

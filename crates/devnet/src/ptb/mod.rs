@@ -41,8 +41,10 @@ pub(crate) struct Request<'a> {
     pub(crate) gas_budget: u64,
     /// The inputs, found and checked.
     pub(crate) inputs: &'a Inputs,
-    /// Most bytecode instructions to execute.
-    pub(crate) instruction_limit: u64,
+    /// Most internal units of gas to use.
+    pub(crate) gas_limit: u64,
+    /// Internal units for reading what the transaction names.
+    pub(crate) read_cost: u64,
 }
 
 /// How a run ended.
@@ -50,8 +52,8 @@ pub(crate) struct Request<'a> {
 pub(crate) struct Run {
     /// What it led to.
     pub(crate) outcome: Result<Success, Failure>,
-    /// Bytecode instructions executed.
-    pub(crate) instructions: u64,
+    /// Internal units of gas used.
+    pub(crate) gas: u64,
 }
 
 /// What a successful run changed.
@@ -98,7 +100,7 @@ pub(crate) fn run(vm: &Vm, source: &dyn ObjectSource, request: &Request<'_>) -> 
     let backing = ChainBacking::new(source, Some(request.inputs));
     let mut machine = Machine::new(vm, &backing, source, request);
     let ran = run::Executor::new(&mut machine, request).run();
-    let instructions = machine.instructions();
+    let gas = machine.gas();
     let outcome = match ran {
         Err(failure) => match machine.unsupported {
             Some(what) => return Err(what),
@@ -114,5 +116,5 @@ pub(crate) fn run(vm: &Vm, source: &dyn ObjectSource, request: &Request<'_>) -> 
                 .map_err(|error| Failure { error: Box::new(error), command: None })
         }
     };
-    Ok(Run { outcome, instructions })
+    Ok(Run { outcome, gas })
 }

@@ -10,6 +10,7 @@ use sui_sdk_types::{
 use super::backing::original_id;
 use super::machine::Machine;
 use super::upgrade::{self, UpgradeCap, UpgradeReceipt, UpgradeTicket};
+use crate::ledger::gas;
 use crate::vm::{Publication, Published};
 
 /// Most bytes in the modules of a package.
@@ -28,7 +29,7 @@ impl Machine<'_> {
         modules: &[Vec<u8>],
         dependencies: &[Address],
     ) -> Result<(TypeTag, Vec<u8>), ExecutionError> {
-        check_size(modules)?;
+        self.charge(gas::publish_cost(check_size(modules)?))?;
         let linkage = self.linkage(dependencies)?;
         let id = self.fresh_id();
         let published = self.load(modules, id, id, &linkage, Types::new())?;
@@ -48,7 +49,7 @@ impl Machine<'_> {
         ticket: &[u8],
     ) -> Result<(TypeTag, Vec<u8>), ExecutionError> {
         let refuse = |kind| ExecutionError::PackageUpgradeError { kind };
-        check_size(&upgrade.modules)?;
+        self.charge(gas::publish_cost(check_size(&upgrade.modules)?))?;
         let ticket: UpgradeTicket =
             bcs::from_bytes(ticket).map_err(|_| ExecutionError::VmInvariantViolation)?;
         if ticket.package != upgrade.package {
@@ -157,13 +158,14 @@ pub(crate) fn package(
     MovePackage { id, version, modules, type_origin_table, linkage_table }
 }
 
-fn check_size(modules: &[Vec<u8>]) -> Result<(), ExecutionError> {
-    let object_size: u64 = modules.iter().map(|module| module.len() as u64).sum();
-    if object_size > MAX_PACKAGE_BYTES {
-        let max_object_size = MAX_PACKAGE_BYTES;
+/// The size of all modules together, if they are not too large.
+fn check_size(modules: &[Vec<u8>]) -> Result<usize, ExecutionError> {
+    let size: usize = modules.iter().map(Vec::len).sum();
+    if size as u64 > MAX_PACKAGE_BYTES {
+        let (object_size, max_object_size) = (size as u64, MAX_PACKAGE_BYTES);
         return Err(ExecutionError::PackageTooBig { object_size, max_object_size });
     }
-    Ok(())
+    Ok(size)
 }
 
 fn encode<T: serde::Serialize>(tag: TypeTag, value: &T) -> Result<(TypeTag, Vec<u8>), ExecutionError> {

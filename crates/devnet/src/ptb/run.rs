@@ -49,6 +49,9 @@ impl<'a, 'm> Executor<'a, 'm> {
 
     /// Runs all commands.
     pub(super) fn run(mut self) -> Result<Leftovers, Failure> {
+        self.machine
+            .charge(self.request.read_cost)
+            .map_err(|error| Failure { error: Box::new(error), command: None })?;
         let mut outputs = Vec::new();
         for (index, command) in self.request.transaction.commands.iter().enumerate() {
             let fail = |error| Failure { error: Box::new(error), command: Some(index as u64) };

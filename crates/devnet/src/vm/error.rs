@@ -56,6 +56,9 @@ pub enum Resource {
     /// Instructions, as set by [`Limits::instructions`](super::Limits::instructions).
     #[error("instructions")]
     Instructions,
+    /// What the transaction pays for.
+    #[error("gas")]
+    Gas,
     /// Nested calls.
     #[error("nested calls")]
     CallDepth,

@@ -6,6 +6,7 @@ use super::arith;
 use super::binary::{Op, VariantAction};
 use super::error::{Primitive, Resource, VmError};
 use super::fault::{Fault, Step};
+use super::gas::{BYTE, REFERENCE, STRUCT, VECTOR, constant_size, size};
 use super::machine::{Machine, location, resolve};
 use super::module::{Body, Callee, Code, Module};
 use super::types::Type;
@@ -88,10 +89,13 @@ impl Machine<'_> {
             return Err(Fault::BadCode("the wrong number of type arguments"));
         }
         match &function.body {
-            Body::Native(Some(native)) => {
+            Body::Native(Some((native, cost))) => {
                 // Natives write types out.
                 self.spend(type_args.iter().map(Type::nodes).sum())?;
+                self.meter.charge(1, 0, function.params.len() as u64, 0)?;
+                self.meter.deduct(*cost)?;
                 native(self, &type_args)?;
+                self.charge_results(function.returns.len())?;
                 Ok(None)
             }
             Body::Native(None) => {
@@ -101,6 +105,7 @@ impl Machine<'_> {
             }
             Body::Code(code) => {
                 let args = function.params.len();
+                self.meter.charge(1, 0, args as u64, 0)?;
                 let floor = self.stack.len().checked_sub(args).filter(|&floor| floor >= self.floor);
                 let floor = floor.ok_or(Fault::BadCode("the operand stack is empty"))?;
                 let base = self.locals.len();
@@ -129,6 +134,7 @@ impl Machine<'_> {
             self.fuel -= 1;
             let (handle, type_args) = match op {
                 Op::Ret => {
+                    self.meter.charge(1, 0, 0, 0).map_err(|fault| (fault, None))?;
                     let ok = self.stack.len() == self.floor + returns;
                     return if ok { Ok(Flow::Return) } else { Err((WRONG_TYPE, None)) };
                 }
@@ -137,6 +143,11 @@ impl Machine<'_> {
                     instantiate(frame, instance, &mut self.fuel).map_err(|fault| (fault, None))?
                 }
                 other => {
+                    let charged = match flat_charge(&other) {
+                        Some((pushes, pops, size)) => self.meter.charge(1, pushes, pops, size),
+                        None => Ok(()),
+                    };
+                    charged.map_err(|fault| (fault, None))?;
                     self.step(other, frame, code).map_err(|fault| (fault, None))?;
                     continue;
                 }
@@ -173,11 +184,17 @@ impl Machine<'_> {
             Op::LdU32(value) => self.push(Value::U32(value))?,
             Op::LdU64(value) => self.push(Value::U64(value))?,
             Op::LdBool(value) => self.push(Value::Bool(value))?,
-            Op::LdWide(index) => self.load(code.wide.get(usize::from(index)))?,
+            Op::LdWide(index) => {
+                let wide = code.wide.get(usize::from(index)).ok_or(WRONG_TYPE)?;
+                let copy = wide.copy(&mut self.fuel)?;
+                self.push(copy)?;
+            }
             Op::LdConst(index) => self.load(frame.module.constants.get(usize::from(index)))?,
             Op::CopyLoc(index) => {
                 let local = self.locals.get(frame.base + usize::from(index));
-                let copy = local.ok_or(WRONG_TYPE)?.copy(&mut self.fuel)?;
+                let local = local.ok_or(WRONG_TYPE)?;
+                self.meter.charge(1, 1, 0, size(local))?;
+                let copy = local.copy(&mut self.fuel)?;
                 self.push(copy)?;
             }
             Op::MoveLoc(index) => {
@@ -219,14 +236,21 @@ impl Machine<'_> {
             Op::ReadRef => {
                 let reference = self.pop_ref()?;
                 let copy = match resolve(&self.locals, &self.slots, &reference)? {
-                    Place::Value(value) => value.copy(&mut self.fuel)?,
-                    Place::Byte(byte) => Value::U8(byte),
+                    Place::Value(value) => {
+                        self.meter.charge(1, 1, 1, REFERENCE + size(value))?;
+                        value.copy(&mut self.fuel)?
+                    }
+                    Place::Byte(byte) => {
+                        self.meter.charge(1, 1, 1, REFERENCE + BYTE)?;
+                        Value::U8(byte)
+                    }
                 };
                 self.push(copy)?;
             }
             Op::WriteRef => {
                 let reference = self.pop_ref()?;
                 let value = self.pop()?;
+                self.meter.charge(1, 1, 2, size(&value))?;
                 match (self.place_mut(&reference)?, value) {
                     (PlaceMut::Value(place), value) => *place = value,
                     (PlaceMut::Byte(place), Value::U8(value)) => *place = value,
@@ -351,12 +375,24 @@ impl Machine<'_> {
         Ok(())
     }
 
+    /// Size of a value, or of a reference and what it refers to.
+    fn reached(&self, value: &Value) -> Step<u64> {
+        let Value::Ref(reference) = value else { return Ok(size(value)) };
+        Ok(REFERENCE
+            + match resolve(&self.locals, &self.slots, reference)? {
+                Place::Value(value) => size(value),
+                Place::Byte(_) => BYTE,
+            })
+    }
+
     fn local(&mut self, frame: &Frame, index: u8) -> Step<&mut Value> {
         self.locals.get_mut(frame.base + usize::from(index)).ok_or(WRONG_TYPE)
     }
 
     fn load(&mut self, constant: Option<&Value>) -> Step<()> {
-        let copy = constant.ok_or(WRONG_TYPE)?.copy(&mut self.fuel)?;
+        let constant = constant.ok_or(WRONG_TYPE)?;
+        self.meter.charge(1, 1, 0, constant_size(constant))?;
+        let copy = constant.copy(&mut self.fuel)?;
         self.push(copy)
     }
 
@@ -417,6 +453,8 @@ impl Machine<'_> {
     fn equal(&mut self) -> Step<bool> {
         let b = self.pop()?;
         let a = self.pop()?;
+        let sizes = self.reached(&a)? + self.reached(&b)?;
+        self.meter.charge(1, 1, 2, 1 + sizes)?;
         let (Value::Ref(a), Value::Ref(b)) = (&a, &b) else { return a.equals(&b, &mut self.fuel) };
         let a = resolve(&self.locals, &self.slots, a)?;
         let b = resolve(&self.locals, &self.slots, b)?;
@@ -429,6 +467,41 @@ impl Machine<'_> {
             _ => Err(WRONG_TYPE),
         }
     }
+}
+
+/// Values pushed, values popped and bytes pushed by an instruction that always costs the same; `None`
+/// for those that are charged where they are executed.
+fn flat_charge(op: &Op) -> Option<(u64, u64, u64)> {
+    let (pushes, pops, bytes) = match op {
+        Op::Nop | Op::Branch(_) | Op::Global(_) => (0, 0, 0),
+        Op::Pop | Op::BrTrue(_) | Op::BrFalse(_) | Op::StLoc(_) | Op::Abort | Op::VariantSwitch(_) => {
+            (0, 1, 0)
+        }
+        // A number counts as one byte here, whatever its width.
+        Op::LdU8(_) | Op::LdBool(_) | Op::LdU16(_) | Op::LdU32(_) | Op::LdU64(_) | Op::LdWide(_) => (1, 0, 1),
+        // What is moved stays where it is; only the operand stack holds a place more.
+        Op::BorrowLoc(_) | Op::MoveLoc(_) => (1, 0, REFERENCE),
+        Op::BorrowField(_) | Op::FreezeRef => (1, 1, REFERENCE),
+        Op::VecLen => (1, 1, 1),
+        Op::Pack(fields) => (1, u64::from(*fields), STRUCT),
+        Op::Unpack(fields) => (u64::from(*fields), 1, 0),
+        Op::Variant { action: VariantAction::Pack, fields, .. } => (1, u64::from(*fields), STRUCT),
+        Op::Variant { action: VariantAction::Unpack, fields, .. } => (u64::from(*fields), 1, 0),
+        Op::Variant { action: VariantAction::Borrow, fields, .. } => {
+            (u64::from(*fields), 1, REFERENCE * u64::from(*fields))
+        }
+        Op::Add | Op::Sub | Op::Mul | Op::Mod | Op::Div => (1, 2, 1),
+        Op::BitOr | Op::BitAnd | Op::Xor | Op::Shl | Op::Shr => (1, 2, 1),
+        Op::Or | Op::And | Op::Lt | Op::Gt | Op::Le | Op::Ge => (1, 2, 1),
+        Op::Not | Op::Cast(_) => (1, 1, 1),
+        Op::VecPack(_, count) => (1, u64::from(*count), VECTOR),
+        Op::VecUnpack(count) => (u64::from(*count), 1, 0),
+        Op::VecBorrow => (1, 2, REFERENCE),
+        Op::VecPushBack => (0, 2, 0),
+        Op::VecPopBack | Op::VecSwap => (1, 1, 0),
+        _ => return None,
+    };
+    Some((pushes, pops, bytes))
 }
 
 fn length(value: &Value) -> Step<usize> {

@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use sui_sdk_types::{Address, Identifier};
 
-use super::TxContext;
 use super::error::{Location, Resource};
 use super::fault::{Fault, Step};
+use super::gas::{self, Meter};
 use super::loader::Loader;
 use super::module::Module;
 use super::objects::Objects;
 use super::value::{Place, PlaceMut, Ref, Root, VALUE_COST, Value, spend};
+use super::{Limits, TxContext};
 
 /// Most values on the operand stack.
 const MAX_STACK: usize = 1024;
@@ -24,6 +25,7 @@ pub(crate) struct Machine<'a> {
     pub(crate) context: TxContext,
     /// Instructions left.
     pub(crate) fuel: u64,
+    pub(crate) meter: Meter,
     pub(crate) stack: Vec<Value>,
     /// Where the part of the stack begins that the running function may use.
     pub(crate) floor: usize,
@@ -49,7 +51,7 @@ pub(crate) fn resolve<'v>(locals: &'v [Value], slots: &'v [Value], reference: &R
 }
 
 impl<'a> Machine<'a> {
-    pub(crate) fn new(loader: Loader<'a>, context: TxContext, fuel: u64) -> Self {
+    pub(crate) fn new(loader: Loader<'a>, context: TxContext, limits: Limits) -> Self {
         let tx_context = Value::Struct(
             vec![
                 Value::Address(context.sender.into_inner()),
@@ -65,7 +67,8 @@ impl<'a> Machine<'a> {
         Self {
             loader,
             context,
-            fuel,
+            fuel: limits.instructions,
+            meter: Meter::new(limits.gas),
             stack: Vec::new(),
             floor: 0,
             locals: Vec::new(),
@@ -77,6 +80,13 @@ impl<'a> Machine<'a> {
 
     pub(crate) fn spend(&mut self, amount: usize) -> Step<()> {
         spend(&mut self.fuel, amount)
+    }
+
+    /// Charges for results of a native function that are on the stack.
+    pub(crate) fn charge_results(&mut self, count: usize) -> Step<()> {
+        let from = self.stack.len().saturating_sub(count);
+        let size = self.stack.iter().skip(from).map(gas::size).sum();
+        self.meter.charge(0, count as u64, 0, size)
     }
 
     /// Keeps a value in a new slot.

@@ -22,6 +22,7 @@ mod codec;
 mod error;
 mod exec;
 mod fault;
+mod gas;
 mod link;
 mod loader;
 mod machine;
@@ -43,6 +44,7 @@ use parking_lot::RwLock;
 use sui_sdk_types::{Address, Identifier, StructTag};
 
 pub use error::{Location, Primitive, Resource, VmError};
+pub use gas::INTERNAL_PER_UNIT;
 pub use output::{ChildChange, ChildFate, EmittedEvent, LoadedChild, NewOwner, SessionOutput, Transfer};
 pub use publish::{Publication, Published, module_name};
 pub use session::{AbilitySet, Arg, FunctionInfo, Param, Passing, Session, Value, Visibility};
@@ -55,11 +57,13 @@ pub struct Limits {
     /// Instructions. Making, copying, hashing and encoding values counts by size, one for four bytes
     /// of memory; so this limits memory too.
     pub instructions: u64,
+    /// What the transaction pays for, in thousandths of Sui's units of computation.
+    pub gas: u64,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { instructions: 5_000_000 }
+        Self { instructions: 5_000_000, gas: 5_000_000 * INTERNAL_PER_UNIT }
     }
 }
 

@@ -53,8 +53,8 @@ pub(crate) struct Function {
 #[derive(Debug)]
 pub(crate) enum Body {
     Code(Code),
-    /// `None` if the interpreter does not have it.
-    Native(Option<Native>),
+    /// With what calling it costs; `None` if the interpreter does not have it.
+    Native(Option<(Native, u64)>),
 }
 
 /// Linked code.

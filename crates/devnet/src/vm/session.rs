@@ -5,7 +5,7 @@ use std::sync::Arc;
 use sui_sdk_types::{Address, Identifier, TypeTag};
 
 use super::codec;
-use super::error::VmError;
+use super::error::{Resource, VmError};
 use super::loader::Loader;
 use super::machine::{CONTEXT_SLOT, Machine};
 use super::module::Module;
@@ -95,7 +95,7 @@ pub struct Session<'a> {
 impl<'a> Session<'a> {
     /// Starts.
     pub fn new(vm: &'a Vm, backing: &'a dyn Backing, context: TxContext, limits: Limits) -> Self {
-        let machine = Machine::new(Loader::new(vm, backing), context, limits.instructions);
+        let machine = Machine::new(Loader::new(vm, backing), context, limits);
         Self { machine, limits }
     }
 
@@ -254,6 +254,20 @@ impl<'a> Session<'a> {
     /// Instructions used so far.
     pub fn instructions(&self) -> u64 {
         self.limits.instructions - self.machine.fuel
+    }
+
+    /// Charges for what the session does not do itself.
+    ///
+    /// # Errors
+    ///
+    /// [`VmError::OutOf`] if the limit is passed.
+    pub fn charge(&mut self, gas: u64) -> Result<(), VmError> {
+        self.machine.meter.deduct(gas).map_err(|_| VmError::OutOf(Resource::Gas))
+    }
+
+    /// Gas used so far, in thousandths of Sui's units of computation.
+    pub fn gas(&self) -> u64 {
+        self.machine.meter.used()
     }
 
     /// Ends the session.

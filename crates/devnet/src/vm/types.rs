@@ -181,6 +181,19 @@ impl Type {
         self.size().nodes as usize
     }
 
+    /// About how many bytes its name has when it is written out.
+    pub(crate) fn tag_size(&self) -> u64 {
+        match self {
+            Self::Vector(of) | Self::Reference(of) | Self::MutableReference(of) => 1 + of.ty.tag_size(),
+            Self::Datatype(instance) => {
+                let Datatype { module, name, .. } = &*instance.datatype;
+                let own = Address::LENGTH + module.as_str().len() + name.as_str().len();
+                own as u64 + instance.args.iter().map(Self::tag_size).sum::<u64>()
+            }
+            _ => 1,
+        }
+    }
+
     /// This type with `args` in the place of type parameters.
     pub(crate) fn substitute(&self, args: &[Self]) -> Result<Self, VmError> {
         if !self.size().has_params {

@@ -11,17 +11,25 @@ use super::super::fault::{Fault, Step};
 use super::super::machine::Machine;
 use super::super::types::Type;
 use super::super::value::{Value, bytes_cost};
+use super::costs::hashed;
+
+const BLAKE2B_BLOCK: usize = 128;
+const KECCAK_BLOCK: usize = 136;
+const SHA512_BLOCK: usize = 128;
 
 fn hash_value<D: Digest>(machine: &mut Machine<'_>) -> Step<()> {
     let bytes = machine.pop_bytes()?;
+    machine.meter.deduct(2 * bytes.len().max(1) as u64)?;
     machine.spend(bytes_cost(bytes.len()))?;
     machine.push(Value::Bytes(D::digest(bytes).to_vec()))
 }
 
-fn hash_reference<D: Digest>(machine: &mut Machine<'_>) -> Step<()> {
+fn hash_reference<D: Digest>(machine: &mut Machine<'_>, block: usize) -> Step<()> {
     let reference = machine.pop_ref()?;
+    let length = machine.bytes_at(&reference)?.len();
+    machine.meter.deduct(hashed(length, block))?;
     let bytes = machine.bytes_at(&reference)?;
-    let (length, hash) = (bytes.len(), D::digest(bytes).to_vec());
+    let hash = D::digest(bytes).to_vec();
     machine.spend(bytes_cost(length))?;
     machine.push(Value::Bytes(hash))
 }
@@ -38,12 +46,12 @@ pub(super) fn sha3_256(machine: &mut Machine<'_>, _: &[Type]) -> Step<()> {
 
 /// `0x2::hash::blake2b256(&vector<u8>): vector<u8>`
 pub(super) fn blake2b256(machine: &mut Machine<'_>, _: &[Type]) -> Step<()> {
-    hash_reference::<Blake2b<U32>>(machine)
+    hash_reference::<Blake2b<U32>>(machine, BLAKE2B_BLOCK)
 }
 
 /// `0x2::hash::keccak256(&vector<u8>): vector<u8>`
 pub(super) fn keccak256(machine: &mut Machine<'_>, _: &[Type]) -> Step<()> {
-    hash_reference::<Keccak256>(machine)
+    hash_reference::<Keccak256>(machine, KECCAK_BLOCK)
 }
 
 /// `0x2::hmac::hmac_sha3_256(key: &vector<u8>, message: &vector<u8>): vector<u8>`
@@ -55,8 +63,10 @@ pub(super) fn hmac_sha3_256(machine: &mut Machine<'_>, _: &[Type]) -> Step<()> {
     let mut mac = mac.map_err(|_| Fault::BadCode("a key of impossible length"))?;
     mac.update(message);
     let cost = bytes_cost(key.len() + message.len());
+    let gas = hashed(key.len() + message.len(), KECCAK_BLOCK);
     let code = mac.finalize().into_bytes().to_vec();
     machine.spend(cost)?;
+    machine.meter.deduct(gas)?;
     machine.push(Value::Bytes(code))
 }
 
@@ -70,9 +80,11 @@ pub(super) fn ed25519_verify(machine: &mut Machine<'_>, _: &[Type]) -> Step<()> 
     let signature = machine.pop_ref()?;
     let message = machine.bytes_at(&message)?;
     let cost = COST + bytes_cost(message.len());
+    let gas = hashed(message.len(), SHA512_BLOCK);
     let key = machine.bytes_at(&key)?.try_into().ok().and_then(|key| VerifyingKey::from_bytes(key).ok());
     let signature = Signature::from_slice(machine.bytes_at(&signature)?).ok();
     let valid = key.zip(signature).is_some_and(|(key, signature)| key.verify(message, &signature).is_ok());
     machine.spend(cost)?;
+    machine.meter.deduct(gas)?;
     machine.push(Value::Bool(valid))
 }

@@ -4,6 +4,7 @@ use sui_sdk_types::Address;
 
 use super::super::codec;
 use super::super::fault::{Fault, Step};
+use super::super::gas;
 use super::super::machine::{Machine, object_id};
 use super::super::objects::ChildHandle;
 use super::super::types::Type;
@@ -20,6 +21,7 @@ const NO_TYPE: Fault = Fault::BadCode("a type argument is missing");
 pub(super) fn hash_type_and_key(machine: &mut Machine<'_>, types: &[Type]) -> Step<()> {
     let key = machine.pop()?;
     let parent = machine.pop_address()?;
+    machine.meter.deduct(2 * (type_size(types) + tag_size(types) + gas::size(&key)))?;
     let key = codec::encode(&key, &mut machine.fuel)?;
     let tag = types.first().and_then(Type::tag).ok_or(NO_TYPE)?;
     let id = parent.derive_dynamic_child_id(&tag, &key);
@@ -31,6 +33,7 @@ pub(super) fn add(machine: &mut Machine<'_>, types: &[Type]) -> Step<()> {
     let value = machine.pop()?;
     let parent = machine.pop_address()?;
     let id = object_id(&value)?;
+    machine.meter.deduct(gas::size(&value) + 10 * (type_size(types) + tag_size(types)))?;
     if machine.child(parent, id)?.is_some() {
         return Err(Fault::Abort(FIELD_ALREADY_EXISTS));
     }
@@ -42,7 +45,10 @@ pub(super) fn borrow(machine: &mut Machine<'_>, types: &[Type]) -> Step<()> {
     let id = machine.pop_address()?;
     let uid = machine.pop_ref()?;
     let parent = machine.id_at(&uid)?;
+    machine.meter.deduct(10 * type_size(types))?;
     let child = find(machine, parent, id, types)?;
+    let size = machine.slots.get(child.slot as usize).map_or(0, gas::size);
+    machine.meter.deduct(size)?;
     machine.push(Value::Ref(Ref::new(Root::Slot(child.slot))))
 }
 
@@ -52,6 +58,7 @@ pub(super) fn remove(machine: &mut Machine<'_>, types: &[Type]) -> Step<()> {
     let parent = machine.pop_address()?;
     find(machine, parent, id, types)?;
     let value = machine.remove_child(id)?;
+    machine.meter.deduct(2 * type_size(types) + gas::size(&value))?;
     machine.push(value)
 }
 
@@ -67,9 +74,20 @@ pub(super) fn has(machine: &mut Machine<'_>, _: &[Type]) -> Step<()> {
 pub(super) fn has_with_type(machine: &mut Machine<'_>, types: &[Type]) -> Step<()> {
     let id = machine.pop_address()?;
     let parent = machine.pop_address()?;
+    machine.meter.deduct(2 * (type_size(types) + tag_size(types)))?;
     let child = machine.child(parent, id)?;
     let ty = types.first().ok_or(NO_TYPE)?;
     machine.push(Value::Bool(child.is_some_and(|child| child.ty == *ty)))
+}
+
+/// Size of the type argument.
+fn type_size(types: &[Type]) -> u64 {
+    types.first().map_or(0, |ty| ty.nodes() as u64)
+}
+
+/// Size of its name, approximately.
+fn tag_size(types: &[Type]) -> u64 {
+    types.first().map_or(0, Type::tag_size)
 }
 
 fn find(machine: &mut Machine<'_>, parent: Address, id: Address, types: &[Type]) -> Step<ChildHandle> {

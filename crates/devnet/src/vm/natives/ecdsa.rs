@@ -12,6 +12,7 @@ use super::super::fault::{Fault, Step};
 use super::super::machine::Machine;
 use super::super::types::Type;
 use super::super::value::{Value, bytes_cost};
+use super::costs::hashed;
 
 /// Abort codes of both modules.
 const FAIL_TO_RECOVER_PUBKEY: u64 = 0;
@@ -30,6 +31,13 @@ fn prehash(hash: u8, message: &[u8]) -> Option<[u8; 32]> {
     }
 }
 
+/// What hashing costs in internal units of gas.
+fn gas(hash: u8, message: &[u8]) -> u64 {
+    const KECCAK_BLOCK: usize = 136;
+    const SHA256_BLOCK: usize = 64;
+    hashed(message.len(), if hash == 0 { KECCAK_BLOCK } else { SHA256_BLOCK })
+}
+
 fn pop_hash(machine: &mut Machine<'_>) -> Step<u8> {
     match machine.pop()? {
         Value::U8(hash) => Ok(hash),
@@ -46,11 +54,13 @@ fn verify(machine: &mut Machine<'_>, verify: impl Fn(&[u8], &[u8], &[u8; 32]) ->
     let signature = machine.pop_ref()?;
     let message = machine.bytes_at(&message)?;
     let cost = COST + bytes_cost(message.len());
+    let gas = gas(hash, message);
     let valid = match prehash(hash, message) {
         Some(digest) => verify(machine.bytes_at(&signature)?, machine.bytes_at(&key)?, &digest),
         None => None,
     };
     machine.spend(cost)?;
+    machine.meter.deduct(gas)?;
     machine.push(Value::Bool(valid.unwrap_or(false)))
 }
 
@@ -65,6 +75,7 @@ fn recover(
     let signature = machine.pop_ref()?;
     let message = machine.bytes_at(&message)?;
     let cost = COST + bytes_cost(message.len());
+    let gas = gas(hash, message);
     let digest = prehash(hash, message).ok_or(Fault::Abort(FAIL_TO_RECOVER_PUBKEY))?;
     let bytes: &[u8; 65] =
         machine.bytes_at(&signature)?.try_into().map_err(|_| Fault::Abort(INVALID_SIGNATURE))?;
@@ -72,6 +83,7 @@ fn recover(
     let id = RecoveryId::from_byte(*id).ok_or(Fault::Abort(INVALID_SIGNATURE))?;
     let key = recover(scalars, id, &digest).map_err(Fault::Abort)?;
     machine.spend(cost)?;
+    machine.meter.deduct(gas)?;
     machine.push(Value::Bytes(key))
 }
 

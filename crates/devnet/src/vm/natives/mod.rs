@@ -3,6 +3,7 @@
 //! Each takes its arguments from the operand stack, the last one first, and leaves its results
 //! there. A function that is not in [`find`] is [`VmError::Unsupported`](super::VmError) when called.
 
+mod costs;
 mod crypto;
 mod dynamic_field;
 mod ecdsa;
@@ -24,9 +25,10 @@ pub(crate) use type_name::names_witness;
 /// A native function.
 pub(crate) type Native = fn(&mut Machine<'_>, &[Type]) -> Step<()>;
 
-/// The native function of that name.
-pub(crate) fn find(package: Address, module: &str, function: &str) -> Option<Native> {
-    if package == STD { find_std(module, function) } else { find_sui(module, function) }
+/// The native function of that name and what calling it costs in internal units of gas.
+pub(crate) fn find(package: Address, module: &str, function: &str) -> Option<(Native, u64)> {
+    let native = if package == STD { find_std(module, function) } else { find_sui(module, function) };
+    native.map(|native| (native, costs::base(package, module, function)))
 }
 
 fn find_std(module: &str, function: &str) -> Option<Native> {

@@ -15,6 +15,10 @@ const VERIFY_ERROR: u64 = 2;
 
 /// What reading and verifying a document costs, in instructions.
 const COST: usize = 50_000;
+/// Internal units of gas by the byte, for the document, and by the issuer's certificate.
+const GAS_PER_BYTE: u64 = 50;
+const GAS_TO_VERIFY: u64 = 2_481_600;
+const GAS_PER_ISSUER: u64 = 2_618_450;
 
 /// `load_nitro_attestation_internal(attestation: &vector<u8>, now_ms: u64): NitroAttestationDocument`
 pub(super) fn load(machine: &mut Machine<'_>, _: &[Type]) -> Step<()> {
@@ -22,11 +26,13 @@ pub(super) fn load(machine: &mut Machine<'_>, _: &[Type]) -> Step<()> {
     let attestation = machine.pop_ref()?;
     let length = machine.bytes_at(&attestation)?.len();
     machine.spend(COST + bytes_cost(length))?;
+    machine.meter.deduct(GAS_PER_BYTE * length as u64)?;
     let attestation = machine.bytes_at(&attestation)?;
     let document = Document::parse(attestation).map_err(|problem| {
         tracing::debug!(problem, "not a Nitro document");
         Fault::Abort(PARSE_ERROR)
     })?;
+    machine.meter.deduct(GAS_TO_VERIFY + GAS_PER_ISSUER * document.issuers.len() as u64)?;
     certificates::verify(&document, now_ms / 1000).map_err(|problem| {
         tracing::debug!(problem, "a Nitro document does not verify");
         Fault::Abort(VERIFY_ERROR)

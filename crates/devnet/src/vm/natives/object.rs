@@ -3,6 +3,7 @@
 use super::super::codec;
 use super::super::error::Resource;
 use super::super::fault::{Fault, Step};
+use super::super::gas;
 use super::super::machine::{Machine, object_id};
 use super::super::output::{EmittedEvent, NewOwner};
 use super::super::types::Type;
@@ -70,13 +71,17 @@ pub(super) fn receive(machine: &mut Machine<'_>, types: &[Type]) -> Step<()> {
     if ty != *types.first().ok_or(NO_TYPE)? {
         return Err(Fault::Abort(RECEIVING_TYPE_MISMATCH));
     }
+    machine.meter.deduct(2 * ty.nodes() as u64 + gas::size(&value))?;
     machine.push(value)
 }
 
 /// `0x2::event::emit<T>(T)`
 pub(super) fn emit(machine: &mut Machine<'_>, types: &[Type]) -> Step<()> {
     let value = machine.pop()?;
+    let tag_size = types.first().map_or(0, Type::tag_size);
+    machine.meter.deduct(2 * gas::size(&value) + 5 * tag_size)?;
     let contents = codec::encode(&value, &mut machine.fuel)?;
+    machine.meter.deduct(10 * contents.len() as u64)?;
     let ty = types.first().and_then(Type::struct_tag).ok_or(NO_TYPE)?;
     let (package, module) = machine.entry.clone().ok_or(Fault::OutOf(Resource::Events))?;
     let sender = machine.context.sender;

@@ -19,6 +19,7 @@ pub(super) fn to_bytes(machine: &mut Machine<'_>, _: &[Type]) -> Step<()> {
         Place::Value(value) => codec::encode(value, &mut machine.fuel)?,
         Place::Byte(byte) => vec![byte],
     };
+    machine.meter.deduct(2 * bytes.len().max(1) as u64)?;
     machine.push(Value::Bytes(bytes))
 }
 
@@ -41,8 +42,9 @@ fn text<'m>(machine: &'m Machine<'_>, reference: &super::super::value::Ref) -> S
 pub(super) fn check_utf8(machine: &mut Machine<'_>, _: &[Type]) -> Step<()> {
     let reference = machine.pop_ref()?;
     let bytes = machine.bytes_at(&reference)?;
-    let (cost, ok) = (bytes_cost(bytes.len()), std::str::from_utf8(bytes).is_ok());
-    machine.spend(cost)?;
+    let (length, ok) = (bytes.len(), std::str::from_utf8(bytes).is_ok());
+    machine.spend(bytes_cost(length))?;
+    machine.meter.deduct(2 * length as u64)?;
     machine.push(Value::Bool(ok))
 }
 
@@ -65,6 +67,7 @@ pub(super) fn sub_string(machine: &mut Machine<'_>, _: &[Type]) -> Step<()> {
     let bytes = range.and_then(|(start, end)| machine.bytes_at(&reference).ok()?.get(start..end));
     let bytes = bytes.ok_or(WRONG_TYPE)?.to_vec();
     machine.spend(bytes_cost(bytes.len()))?;
+    machine.meter.deduct(2 * bytes.len() as u64)?;
     machine.push(Value::Bytes(bytes))
 }
 
@@ -73,8 +76,9 @@ pub(super) fn index_of(machine: &mut Machine<'_>, _: &[Type]) -> Step<()> {
     let needle = machine.pop_ref()?;
     let hay = machine.pop_ref()?;
     let (hay, needle) = (text(machine, &hay)?, text(machine, &needle)?);
-    let (cost, index) = (bytes_cost(hay.len() + needle.len()), hay.find(needle).unwrap_or(hay.len()));
-    machine.spend(cost)?;
+    let (length, index) = (hay.len() + needle.len(), hay.find(needle).unwrap_or(hay.len()));
+    machine.spend(bytes_cost(length))?;
+    machine.meter.deduct(2 * length as u64)?;
     machine.push(Value::U64(index as u64))
 }
 

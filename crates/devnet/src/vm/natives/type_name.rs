@@ -62,6 +62,7 @@ fn name(machine: &mut Machine<'_>, types: &[Type], package: PackageOf) -> Step<(
     let mut out = String::new();
     write(types.first().ok_or(NO_TYPE)?, package, &mut out)?;
     machine.spend(bytes_cost(out.len()))?;
+    machine.meter.deduct(2 * out.len() as u64)?;
     let ascii = Value::string(out.into_bytes());
     machine.push(Value::Struct(vec![ascii].into()))
 }
