@@ -1,6 +1,7 @@
-/// Which code a cluster trusts, and which enclaves run it. Measurements are allowed by governance; an
-/// enclave is registered with signatures of t of n verifiers over the same claims. Retiring a measurement
-/// ends the standing of its enclaves at once.
+/// Which code a cluster trusts, and which enclaves run it. Measurements are allowed by governance; an enclave is
+/// registered with signatures of t of n verifiers over the same claims, or, on Nitro, by its attestation document,
+/// which the chain itself verifies. Retiring a measurement ends the standing of its enclaves, at once or at a
+/// time to come, so that a new one can be rolled out while the old one still counts.
 module k3s_daas::enclave;
 
 use k3s_daas::governance::{Self, AdminCap, Governance};
@@ -9,6 +10,7 @@ use std::string::String;
 use sui::clock::Clock;
 use sui::ed25519;
 use sui::event;
+use sui::nitro_attestation::NitroAttestationDocument;
 
 /// The version of the shared object is not the one that this package works on.
 const EWrongVersion: u64 = 1;
@@ -36,10 +38,15 @@ const EAlreadyAllowed: u64 = 11;
 const EBadMeasurement: u64 = 12;
 /// A list is as long as it may be.
 const ETooMany: u64 = 13;
-/// There is no such platform: sev-snp, tdx, sgx, nitro, trustzone, tpm or simulated.
+/// There is no such platform: sev-snp, tdx, sgx, nitro, trustzone, tpm, cca or simulated.
 const EUnknownPlatform: u64 = 14;
+/// The measurement is to be retired in the past.
+const ERetiredBefore: u64 = 15;
+/// The Nitro document is of an enclave in debug mode: a register that measures its code is zero or missing.
+const EDebugMode: u64 = 16;
+/// The user data of the Nitro document is not the id of the cluster.
+const EWrongUserData: u64 = 17;
 
-const VERSION: u64 = 1;
 const MAX_ALLOWED: u64 = 64;
 const MAX_VERIFIERS: u64 = 32;
 const MAX_VALUES: u64 = 16;
@@ -49,6 +56,10 @@ const MAX_VALUE_BYTES: u64 = 64;
 const MAX_LIFETIME_MS: u64 = 2_592_000_000;
 /// A statement may be this much older or younger than the chain's clock: 5 minutes.
 const MAX_DRIFT_MS: u64 = 300_000;
+/// Registers of a Nitro document that measure the code: image, kernel and application.
+const NITRO_PCRS: u8 = 3;
+/// A measurement that is not to be retired.
+const NEVER: u64 = 18_446_744_073_709_551_615;
 /// Intent of the claims that verifiers sign.
 const INTENT_REGISTER: u8 = 0;
 
@@ -59,6 +70,8 @@ public struct Registry has key {
     cluster: ID,
     allow_simulated: bool,
     allowed: vector<Measurement>,
+    /// When each of them counts no longer; the largest number when that is not planned.
+    retires_ms: vector<u64>,
     verifiers: vector<vector<u8>>,
     threshold: u64,
 }
@@ -120,6 +133,13 @@ public struct MeasurementRetired has copy, drop {
     measurement: Measurement,
 }
 
+/// A measurement counts until `at_ms` and not from then on.
+public struct RetirementPlanned has copy, drop {
+    cluster: ID,
+    measurement: Measurement,
+    at_ms: u64,
+}
+
 public struct VerifiersSet has copy, drop {
     cluster: ID,
     verifiers: vector<vector<u8>>,
@@ -132,6 +152,11 @@ public struct EnclaveRegistered has copy, drop {
     public_key: vector<u8>,
     measurement: Measurement,
     expires_ms: u64,
+}
+
+public struct EnclaveRevoked has copy, drop {
+    cluster: ID,
+    enclave: ID,
 }
 
 /// Allows code with this measurement to be a master.
@@ -150,6 +175,7 @@ public fun allow_measurement(
     assert!(!registry.allowed.contains(&measurement), EAlreadyAllowed);
     assert!(registry.allowed.length() < MAX_ALLOWED, ETooMany);
     registry.allowed.push_back(measurement);
+    registry.retires_ms.push_back(NEVER);
     event::emit(MeasurementAllowed { cluster: registry.cluster, measurement });
 }
 
@@ -168,7 +194,29 @@ public fun retire_measurement(
     let (found, at) = registry.allowed.index_of(&measurement);
     assert!(found, EMeasurementNotAllowed);
     registry.allowed.remove(at);
+    registry.retires_ms.remove(at);
     event::emit(MeasurementRetired { cluster: registry.cluster, measurement });
+}
+
+/// Plans when an allowed measurement counts no longer, so that its enclaves and those of its successor overlap
+/// until then. Replaces an earlier plan; `retire_measurement` still ends it at once.
+public fun plan_retirement(
+    registry: &mut Registry,
+    governance: &Governance,
+    cap: &AdminCap,
+    platform: String,
+    names: vector<String>,
+    values: vector<vector<u8>>,
+    at_ms: u64,
+    clock: &Clock,
+) {
+    check_admin(registry, governance, cap, clock);
+    let measurement = new_measurement(platform, names, values);
+    let (found, at) = registry.allowed.index_of(&measurement);
+    assert!(found, EMeasurementNotAllowed);
+    assert!(at_ms > clock.timestamp_ms(), ERetiredBefore);
+    *registry.retires_ms.borrow_mut(at) = at_ms;
+    event::emit(RetirementPlanned { cluster: registry.cluster, measurement, at_ms });
 }
 
 /// Sets who verifies evidence, and how many of them it takes.
@@ -210,34 +258,95 @@ public fun register_enclave(
     clock: &Clock,
     ctx: &mut TxContext,
 ) {
-    assert!(registry.version == VERSION, EWrongVersion);
+    check_registry(registry);
     assert!(public_key.length() == 32, EBadKey);
     assert!(registry.allow_simulated || !is_simulated(&platform), ESimulated);
     let measurement = new_measurement(platform, names, values);
-    assert!(registry.allowed.contains(&measurement), EMeasurementNotAllowed);
-    let now = clock.timestamp_ms();
-    assert!(expires_ms > now && expires_ms <= now + MAX_LIFETIME_MS, EExpired);
-    assert!(near(timestamp_ms, now), EBadTimestamp);
+    check_new(registry, &measurement, expires_ms, timestamp_ms, clock);
     let payload = Claims { cluster: registry.cluster, measurement, public_key, expires_ms };
     let message = bcs::to_bytes(&IntentMessage { intent: INTENT_REGISTER, timestamp_ms, payload });
     check_quorum(registry, &message, &verifiers, &signatures);
-    let enclave = Enclave {
-        id: object::new(ctx),
-        version: VERSION,
-        cluster: registry.cluster,
-        public_key,
-        measurement,
-        expires_ms,
-        latest_ms: vector[],
+    share_enclave(registry, public_key, measurement, expires_ms, ctx);
+}
+
+/// Registers a Nitro enclave by its attestation document, which `0x2::nitro_attestation::load_nitro_attestation`
+/// has verified in the same transaction: PCR 0, 1 and 2 are its measurement, the document's public key is the
+/// enclave's ed25519 key and its user data the id of the cluster.
+public fun register_nitro(
+    registry: &Registry,
+    document: NitroAttestationDocument,
+    expires_ms: u64,
+    clock: &Clock,
+    ctx: &mut TxContext,
+) {
+    let mut values = vector[];
+    let mut wanted = 0;
+    while (wanted < NITRO_PCRS) {
+        values.push_back(pcr(&document, wanted));
+        wanted = wanted + 1;
     };
-    event::emit(EnclaveRegistered {
-        cluster: registry.cluster,
-        enclave: object::id(&enclave),
-        public_key,
-        measurement,
+    register_document(
+        registry,
+        values,
+        *document.public_key(),
+        *document.user_data(),
+        *document.timestamp(),
         expires_ms,
-    });
-    transfer::share_object(enclave);
+        clock,
+        ctx,
+    );
+}
+
+/// What `register_nitro` does with a document whose signatures are known to be good.
+public(package) fun register_document(
+    registry: &Registry,
+    pcrs: vector<vector<u8>>,
+    public_key: Option<vector<u8>>,
+    user_data: Option<vector<u8>>,
+    timestamp_ms: u64,
+    expires_ms: u64,
+    clock: &Clock,
+    ctx: &mut TxContext,
+) {
+    check_registry(registry);
+    let mut i = 0;
+    while (i < pcrs.length()) {
+        assert!(!is_zero(&pcrs[i]), EDebugMode);
+        i = i + 1;
+    };
+    let names = vector[b"pcr0".to_string(), b"pcr1".to_string(), b"pcr2".to_string()];
+    let measurement = new_measurement(b"nitro".to_string(), names, pcrs);
+    assert!(public_key.is_some() && public_key.borrow().length() == 32, EBadKey);
+    assert!(user_data == option::some(registry.cluster.to_bytes()), EWrongUserData);
+    check_new(registry, &measurement, expires_ms, timestamp_ms, clock);
+    share_enclave(registry, *public_key.borrow(), measurement, expires_ms, ctx);
+}
+
+/// Ends the standing of one enclave for good, whose key may have leaked.
+public fun revoke_enclave(enclave: &mut Enclave, governance: &Governance, cap: &AdminCap, clock: &Clock) {
+    check_version(enclave);
+    assert!(enclave.cluster == governance.cluster(), EWrongCluster);
+    governance.check(cap, clock);
+    enclave.expires_ms = 0;
+    event::emit(EnclaveRevoked { cluster: enclave.cluster, enclave: object::id(enclave) });
+}
+
+/// Brings the registry to the package's version, after governance.
+public fun migrate_registry(registry: &mut Registry, governance: &Governance) {
+    governance.check_version();
+    assert!(registry.cluster == governance.cluster(), EWrongCluster);
+    assert!(registry.version < governance::version(), EWrongVersion);
+    registry.version = governance::version();
+    governance::announce_migration(registry.cluster, object::id(registry));
+}
+
+/// Brings an enclave to the package's version, after governance.
+public fun migrate_enclave(enclave: &mut Enclave, governance: &Governance) {
+    governance.check_version();
+    assert!(enclave.cluster == governance.cluster(), EWrongCluster);
+    assert!(enclave.version < governance::version(), EWrongVersion);
+    enclave.version = governance::version();
+    governance::announce_migration(enclave.cluster, object::id(enclave));
 }
 
 /// Aborts unless the enclave is in good standing and signed this payload now: later than every statement of
@@ -252,25 +361,46 @@ public(package) fun verify<T: drop>(
     signature: &vector<u8>,
     clock: &Clock,
 ) {
-    check_standing(enclave, registry, clock);
     assert!(near(timestamp_ms, clock.timestamp_ms()), EBadTimestamp);
     let at = intent as u64;
     while (enclave.latest_ms.length() <= at) {
         enclave.latest_ms.push_back(0);
     };
     assert!(timestamp_ms > enclave.latest_ms[at], EBadTimestamp);
+    check_signed(enclave, registry, intent, timestamp_ms, payload, signature, clock);
+    *enclave.latest_ms.borrow_mut(at) = timestamp_ms;
+}
+
+/// Aborts unless the enclave is in good standing and signed this payload. Does not keep a statement from being
+/// used again, nor look at its time: the caller does.
+public(package) fun check_signed<T: drop>(
+    enclave: &Enclave,
+    registry: &Registry,
+    intent: u8,
+    timestamp_ms: u64,
+    payload: T,
+    signature: &vector<u8>,
+    clock: &Clock,
+) {
+    check_standing(enclave, registry, clock);
     let statement = Statement { enclave: object::id(enclave), payload };
     let message = bcs::to_bytes(&IntentMessage { intent, timestamp_ms, payload: statement });
     assert!(ed25519::ed25519_verify(signature, &enclave.public_key, &message), EBadSignature);
-    *enclave.latest_ms.borrow_mut(at) = timestamp_ms;
 }
 
 /// Aborts unless the enclave belongs to the registry's cluster, has not expired and its measurement is allowed.
 public fun check_standing(enclave: &Enclave, registry: &Registry, clock: &Clock) {
-    assert!(registry.version == VERSION && enclave.version == VERSION, EWrongVersion);
+    check_registry(registry);
+    check_version(enclave);
     assert!(enclave.cluster == registry.cluster, EWrongCluster);
     assert!(clock.timestamp_ms() < enclave.expires_ms, EExpired);
-    assert!(registry.allowed.contains(&enclave.measurement), EMeasurementNotAllowed);
+    assert!(is_allowed(registry, &enclave.measurement, clock), EMeasurementNotAllowed);
+}
+
+/// Whether code with this measurement may be trusted now.
+public fun is_allowed(registry: &Registry, measurement: &Measurement, clock: &Clock): bool {
+    let (found, at) = registry.allowed.index_of(measurement);
+    found && clock.timestamp_ms() < registry.retires_ms[at]
 }
 
 /// The cluster that an enclave serves.
@@ -278,14 +408,39 @@ public fun cluster(enclave: &Enclave): ID {
     enclave.cluster
 }
 
+/// A measurement from its parts.
+public(package) fun new_measurement(
+    platform: String,
+    names: vector<String>,
+    values: vector<vector<u8>>,
+): Measurement {
+    assert!(is_platform(&platform), EUnknownPlatform);
+    let count = names.length();
+    assert!(count >= 1 && count <= MAX_VALUES && count == values.length(), EBadMeasurement);
+    let mut i = 0;
+    while (i < count) {
+        assert!(names[i].length() >= 1 && names[i].length() <= MAX_NAME_BYTES, EBadMeasurement);
+        assert!(i == 0 || is_before(names[i - 1].as_bytes(), names[i].as_bytes()), EBadMeasurement);
+        assert!(values[i].length() >= 1 && values[i].length() <= MAX_VALUE_BYTES, EBadMeasurement);
+        i = i + 1;
+    };
+    Measurement { platform, names, values }
+}
+
+/// Whether a statement of this time may be one of now.
+public(package) fun near(timestamp_ms: u64, now: u64): bool {
+    timestamp_ms <= now + MAX_DRIFT_MS && now <= timestamp_ms + MAX_DRIFT_MS
+}
+
 /// The registry of a new cluster, without measurements and verifiers.
 public(package) fun create(cluster: ID, allow_simulated: bool, ctx: &mut TxContext): ID {
     let registry = Registry {
         id: object::new(ctx),
-        version: VERSION,
+        version: governance::version(),
         cluster,
         allow_simulated,
         allowed: vector[],
+        retires_ms: vector[],
         verifiers: vector[],
         threshold: 1,
     };
@@ -296,9 +451,57 @@ public(package) fun create(cluster: ID, allow_simulated: bool, ctx: &mut TxConte
 }
 
 fun check_admin(registry: &Registry, governance: &Governance, cap: &AdminCap, clock: &Clock) {
-    assert!(registry.version == VERSION, EWrongVersion);
+    check_registry(registry);
     assert!(registry.cluster == governance.cluster(), EWrongCluster);
     governance::check(governance, cap, clock);
+}
+
+fun check_registry(registry: &Registry) {
+    assert!(registry.version == governance::version(), EWrongVersion);
+}
+
+fun check_version(enclave: &Enclave) {
+    assert!(enclave.version == governance::version(), EWrongVersion);
+}
+
+/// What every registration is held to.
+fun check_new(
+    registry: &Registry,
+    measurement: &Measurement,
+    expires_ms: u64,
+    timestamp_ms: u64,
+    clock: &Clock,
+) {
+    assert!(is_allowed(registry, measurement, clock), EMeasurementNotAllowed);
+    let now = clock.timestamp_ms();
+    assert!(expires_ms > now && expires_ms <= now + MAX_LIFETIME_MS, EExpired);
+    assert!(near(timestamp_ms, now), EBadTimestamp);
+}
+
+fun share_enclave(
+    registry: &Registry,
+    public_key: vector<u8>,
+    measurement: Measurement,
+    expires_ms: u64,
+    ctx: &mut TxContext,
+) {
+    let enclave = Enclave {
+        id: object::new(ctx),
+        version: governance::version(),
+        cluster: registry.cluster,
+        public_key,
+        measurement,
+        expires_ms,
+        latest_ms: vector[],
+    };
+    event::emit(EnclaveRegistered {
+        cluster: registry.cluster,
+        enclave: object::id(&enclave),
+        public_key,
+        measurement,
+        expires_ms,
+    });
+    transfer::share_object(enclave);
 }
 
 fun check_quorum(
@@ -321,24 +524,10 @@ fun check_quorum(
     };
 }
 
-fun new_measurement(platform: String, names: vector<String>, values: vector<vector<u8>>): Measurement {
-    assert!(is_platform(&platform), EUnknownPlatform);
-    let count = names.length();
-    assert!(count >= 1 && count <= MAX_VALUES && count == values.length(), EBadMeasurement);
-    let mut i = 0;
-    while (i < count) {
-        assert!(names[i].length() >= 1 && names[i].length() <= MAX_NAME_BYTES, EBadMeasurement);
-        assert!(i == 0 || is_before(names[i - 1].as_bytes(), names[i].as_bytes()), EBadMeasurement);
-        assert!(values[i].length() >= 1 && values[i].length() <= MAX_VALUE_BYTES, EBadMeasurement);
-        i = i + 1;
-    };
-    Measurement { platform, names, values }
-}
-
 fun is_platform(platform: &String): bool {
     let name = *platform.as_bytes();
     name == b"sev-snp" || name == b"tdx" || name == b"sgx" || name == b"nitro"
-        || name == b"trustzone" || name == b"tpm" || is_simulated(platform)
+        || name == b"trustzone" || name == b"tpm" || name == b"cca" || is_simulated(platform)
 }
 
 fun is_simulated(platform: &String): bool {
@@ -355,11 +544,33 @@ fun is_before(a: &vector<u8>, b: &vector<u8>): bool {
     a.length() < b.length()
 }
 
-fun near(timestamp_ms: u64, now: u64): bool {
-    timestamp_ms <= now + MAX_DRIFT_MS && now <= timestamp_ms + MAX_DRIFT_MS
+/// The register of this index; empty when the document has none.
+fun pcr(document: &NitroAttestationDocument, index: u8): vector<u8> {
+    let pcrs = document.pcrs();
+    let mut i = 0;
+    while (i < pcrs.length()) {
+        if (pcrs[i].index() == index) return *pcrs[i].value();
+        i = i + 1;
+    };
+    vector[]
+}
+
+/// Whether there is no other byte than zero.
+fun is_zero(bytes: &vector<u8>): bool {
+    let mut i = 0;
+    while (i < bytes.length()) {
+        if (bytes[i] != 0) return false;
+        i = i + 1;
+    };
+    true
 }
 
 #[test_only]
 public(package) fun set_version_for_testing(registry: &mut Registry, version: u64) {
     registry.version = version;
+}
+
+#[test_only]
+public(package) fun set_enclave_version_for_testing(enclave: &mut Enclave, version: u64) {
+    enclave.version = version;
 }

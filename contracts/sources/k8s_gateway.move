@@ -1,8 +1,11 @@
 /// The cluster's face on chain: where it is, which CA it has, what a stake must hold, and who may do what.
 module k3s_daas::k8s_gateway;
 
+use k3s_daas::anchor;
 use k3s_daas::enclave::{Self, Enclave, Registry};
 use k3s_daas::governance::{Self, AdminCap, Governance};
+use k3s_daas::insurance;
+use k3s_daas::rewards;
 use std::string::String;
 use sui::clock::Clock;
 use sui::event;
@@ -26,8 +29,11 @@ const EBadRole: u64 = 7;
 const ENameTaken: u64 = 8;
 /// The namespace is not a DNS label.
 const EBadNamespace: u64 = 9;
+/// The cluster is paused: no new stakes, penalties and escrows until that is over.
+const EPaused: u64 = 10;
+/// The cluster is not paused.
+const ENotPaused: u64 = 11;
 
-const VERSION: u64 = 1;
 const TIERS: u64 = 3;
 const MAX_STRING: u64 = 256;
 const MAX_LABEL: u64 = 63;
@@ -36,6 +42,8 @@ const YEAR_MS: u64 = 31_536_000_000;
 /// All SUI there can ever be, in MIST.
 const MAX_MINIMUM: u64 = 10_000_000_000_000_000_000;
 const MINUTE_MS: u64 = 60_000;
+/// A pause ends by itself after at most this long: 14 days.
+const MAX_PAUSE_MS: u64 = 1_209_600_000;
 /// Intent of the enclave's statement of where the cluster is.
 const INTENT_ENDPOINT: u8 = 1;
 
@@ -56,6 +64,11 @@ public struct Cluster has key {
     governance: ID,
     registry: ID,
     names: ID,
+    anchor: ID,
+    pool: ID,
+    insurance: ID,
+    /// Paused until this time; zero when it never was.
+    paused_until_ms: u64,
 }
 
 /// What stakes and tokens of a cluster are held to. Index of `tiers`: 0 node, 1 user, 2 admin.
@@ -86,6 +99,7 @@ public struct Names has key {
 /// A role of an address, in one namespace or in the whole cluster. Shared, so that anybody can read it.
 public struct Grant has key {
     id: UID,
+    version: u64,
     cluster: ID,
     grantee: address,
     /// Empty for the whole cluster.
@@ -108,12 +122,21 @@ public struct ClusterCreated has copy, drop {
     governance: ID,
     registry: ID,
     names: ID,
+    anchor: ID,
+    pool: ID,
+    insurance: ID,
     config: Config,
 }
 
 public struct ConfigChanged has copy, drop {
     cluster: ID,
     config: Config,
+}
+
+/// Zero when the pause has ended.
+public struct PauseChanged has copy, drop {
+    cluster: ID,
+    paused_until_ms: u64,
 }
 
 public struct PlaceChanged has copy, drop {
@@ -148,7 +171,10 @@ public fun create_cluster(name: String, allow_simulated: bool, ctx: &mut TxConte
     let cluster = id.to_inner();
     let governance = governance::create(cluster, ctx.sender(), ctx);
     let registry = enclave::create(cluster, allow_simulated, ctx);
-    let names = Names { id: object::new(ctx), version: VERSION, cluster, stakes: table::new(ctx) };
+    let anchor = anchor::create(cluster, ctx);
+    let pool = rewards::create(cluster, ctx);
+    let insurance = insurance::create(cluster, ctx);
+    let names = Names { id: object::new(ctx), version: governance::version(), cluster, stakes: table::new(ctx) };
     let config = default_config();
     event::emit(ClusterCreated {
         cluster,
@@ -157,11 +183,14 @@ public fun create_cluster(name: String, allow_simulated: bool, ctx: &mut TxConte
         governance,
         registry,
         names: object::id(&names),
+        anchor,
+        pool,
+        insurance,
         config,
     });
     transfer::share_object(Cluster {
         id,
-        version: VERSION,
+        version: governance::version(),
         name,
         gateway: b"".to_string(),
         apiserver: b"".to_string(),
@@ -171,6 +200,10 @@ public fun create_cluster(name: String, allow_simulated: bool, ctx: &mut TxConte
         governance,
         registry,
         names: object::id(&names),
+        anchor,
+        pool,
+        insurance,
+        paused_until_ms: 0,
     });
     transfer::share_object(names);
 }
@@ -200,6 +233,22 @@ public fun set_config(
     };
     cluster.config = Config { tiers, unbonding_ms, token_lifetime_ms };
     event::emit(ConfigChanged { cluster: object::id(cluster), config: cluster.config });
+}
+
+/// Stops new stakes, penalties and escrows until `until_ms`, at most 14 days ahead. Money that is free to leave
+/// leaves all the same.
+public fun pause(cluster: &mut Cluster, governance: &Governance, cap: &AdminCap, until_ms: u64, clock: &Clock) {
+    check_admin(cluster, governance, cap, clock);
+    let now = clock.timestamp_ms();
+    assert!(until_ms > now && until_ms <= now + MAX_PAUSE_MS, EOutOfBounds);
+    set_pause(cluster, until_ms);
+}
+
+/// Ends a pause.
+public fun unpause(cluster: &mut Cluster, governance: &Governance, cap: &AdminCap, clock: &Clock) {
+    check_admin(cluster, governance, cap, clock);
+    assert!(clock.timestamp_ms() < cluster.paused_until_ms, ENotPaused);
+    set_pause(cluster, 0);
 }
 
 /// Says where the cluster is: only with a statement of an enclave in good standing.
@@ -243,18 +292,42 @@ public fun grant(
 ) {
     check_admin(cluster, governance, cap, clock);
     check_role(&role, &namespace);
-    let made = Grant { id: object::new(ctx), cluster: object::id(cluster), grantee, namespace, role };
+    let made = Grant {
+        id: object::new(ctx),
+        version: governance::version(),
+        cluster: object::id(cluster),
+        grantee,
+        namespace,
+        role,
+    };
     event::emit(Granted { cluster: made.cluster, grant: object::id(&made), grantee, namespace, role });
     transfer::share_object(made);
 }
 
 /// Takes a role back.
 public fun revoke_grant(grant: Grant, governance: &Governance, cap: &AdminCap, clock: &Clock) {
+    assert!(grant.version == governance::version(), EWrongVersion);
     assert!(grant.cluster == governance.cluster(), EWrongCluster);
     governance.check(cap, clock);
-    let Grant { id, cluster, grantee, namespace, role } = grant;
+    let Grant { id, cluster, grantee, namespace, role, .. } = grant;
     event::emit(GrantRevoked { cluster, grant: id.to_inner(), grantee, namespace, role });
     id.delete();
+}
+
+/// Brings the cluster to the package's version, after governance.
+public fun migrate_cluster(cluster: &mut Cluster, governance: &Governance) {
+    let id = object::id(cluster);
+    cluster.version = migrated(id, id, cluster.version, governance);
+}
+
+/// Brings the node names to the package's version, after governance.
+public fun migrate_names(names: &mut Names, governance: &Governance) {
+    names.version = migrated(names.cluster, object::id(names), names.version, governance);
+}
+
+/// Brings a grant to the package's version, after governance.
+public fun migrate_grant(grant: &mut Grant, governance: &Governance) {
+    grant.version = migrated(grant.cluster, object::id(grant), grant.version, governance);
 }
 
 /// Smallest stake of a tier, in MIST.
@@ -279,12 +352,18 @@ public fun token_lifetime_ms(cluster: &Cluster): u64 {
 
 /// Aborts unless the object is of the version that this package works on.
 public fun check_version(cluster: &Cluster) {
-    assert!(cluster.version == VERSION, EWrongVersion);
+    assert!(cluster.version == governance::version(), EWrongVersion);
+}
+
+/// Aborts while the cluster is paused.
+public fun check_running(cluster: &Cluster, clock: &Clock) {
+    check_version(cluster);
+    assert!(clock.timestamp_ms() >= cluster.paused_until_ms, EPaused);
 }
 
 /// Pins a name to a stake.
 public(package) fun pin_name(names: &mut Names, cluster: ID, name: String, stake: ID) {
-    assert!(names.version == VERSION, EWrongVersion);
+    assert!(names.version == governance::version(), EWrongVersion);
     assert!(names.cluster == cluster, EWrongCluster);
     assert!(!names.stakes.contains(name), ENameTaken);
     names.stakes.add(name, stake);
@@ -292,7 +371,7 @@ public(package) fun pin_name(names: &mut Names, cluster: ID, name: String, stake
 
 /// Frees the name of a stake that is withdrawn.
 public(package) fun free_name(names: &mut Names, cluster: ID, name: String, stake: ID) {
-    assert!(names.version == VERSION, EWrongVersion);
+    assert!(names.version == governance::version(), EWrongVersion);
     assert!(names.cluster == cluster, EWrongCluster);
     assert!(names.stakes.remove(name) == stake, ENameTaken);
 }
@@ -317,6 +396,20 @@ fun check_admin(cluster: &Cluster, governance: &Governance, cap: &AdminCap, cloc
     check_version(cluster);
     assert!(object::id(cluster) == governance.cluster(), EWrongCluster);
     governance.check(cap, clock);
+}
+
+fun set_pause(cluster: &mut Cluster, until_ms: u64) {
+    cluster.paused_until_ms = until_ms;
+    event::emit(PauseChanged { cluster: object::id(cluster), paused_until_ms: until_ms });
+}
+
+/// Checks and announces that an object of an older version gets that of the package, which it gives.
+fun migrated(cluster: ID, object: ID, version: u64, governance: &Governance): u64 {
+    governance.check_version();
+    assert!(cluster == governance.cluster(), EWrongCluster);
+    assert!(version < governance::version(), EWrongVersion);
+    governance::announce_migration(cluster, object);
+    governance::version()
 }
 
 fun check_role(role: &String, namespace: &String) {
@@ -356,4 +449,9 @@ public(package) fun set_version_for_testing(cluster: &mut Cluster, version: u64)
 #[test_only]
 public(package) fun set_names_version_for_testing(names: &mut Names, version: u64) {
     names.version = version;
+}
+
+#[test_only]
+public(package) fun set_grant_version_for_testing(grant: &mut Grant, version: u64) {
+    grant.version = version;
 }

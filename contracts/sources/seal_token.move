@@ -1,7 +1,7 @@
 /// Seal tokens: which key speaks for a stake. The chain holds a public key and no secret.
 module k3s_daas::seal_token;
 
-use k3s_daas::governance::{AdminCap, Governance};
+use k3s_daas::governance::{Self, AdminCap, Governance};
 use k3s_daas::k8s_gateway::{Self, Cluster, Names};
 use k3s_daas::staking::Stake;
 use std::bcs;
@@ -32,7 +32,6 @@ const EBadSignature: u64 = 9;
 /// Governance revoked the token: this stake gets no other one.
 const EBarred: u64 = 10;
 
-const VERSION: u64 = 1;
 /// Intent of the statement by which a key shows that it is held.
 const INTENT_POSSESSION: u8 = 2;
 
@@ -126,9 +125,10 @@ public fun issue(
     let now = clock.timestamp_ms();
     let id = object::new(ctx);
     let generation = stake.set_token(id.to_inner());
+    stake.remember_key(public_key);
     let token = SealToken {
         id,
-        version: VERSION,
+        version: governance::version(),
         cluster: stake.cluster(),
         stake: stake_id,
         owner: stake.owner(),
@@ -164,6 +164,7 @@ public fun reissue(
     token.issued_ms = now;
     token.expires_ms = now + cluster.token_lifetime_ms();
     token.generation = stake.set_token(object::id(token));
+    stake.remember_key(public_key);
     token.revoked = false;
     announce(token, stake.tier());
 }
@@ -199,6 +200,7 @@ public fun rotate_key(
     let statement =
         Possession { intent: INTENT_POSSESSION, generation: token.generation, token: id, public_key };
     assert!(ed25519::ed25519_verify(&signature, &public_key, &bcs::to_bytes(&statement)), EBadSignature);
+    stake.remember_key(public_key);
     token.public_key = public_key;
     event::emit(KeyRotated {
         cluster: token.cluster,
@@ -211,7 +213,7 @@ public fun rotate_key(
 
 /// Ends a token; its owner may at any time.
 public fun revoke(token: &mut SealToken, ctx: &TxContext) {
-    assert!(token.version == VERSION, EWrongVersion);
+    assert!(token.version == governance::version(), EWrongVersion);
     assert!(token.owner == ctx.sender(), EWrongStake);
     assert!(!token.revoked, ERevoked);
     end(token, false);
@@ -219,12 +221,21 @@ public fun revoke(token: &mut SealToken, ctx: &TxContext) {
 
 /// Ends a token for good; governance of its cluster may at any time, also when its owner revoked it before.
 public fun revoke_by_governance(token: &mut SealToken, governance: &Governance, cap: &AdminCap, clock: &Clock) {
-    assert!(token.version == VERSION, EWrongVersion);
+    assert!(token.version == governance::version(), EWrongVersion);
     assert!(token.cluster == governance.cluster(), EWrongStake);
     governance.check(cap, clock);
     assert!(!token.barred, EBarred);
     token.barred = true;
     end(token, true);
+}
+
+/// Brings a token to the package's version, after governance.
+public fun migrate(token: &mut SealToken, governance: &Governance) {
+    governance.check_version();
+    assert!(token.cluster == governance.cluster(), EWrongStake);
+    assert!(token.version < governance::version(), EWrongVersion);
+    token.version = governance::version();
+    governance::announce_migration(token.cluster, object::id(token));
 }
 
 fun end(token: &mut SealToken, by_governance: bool) {
@@ -238,7 +249,7 @@ fun end(token: &mut SealToken, by_governance: bool) {
 }
 
 fun check(token: &SealToken, stake: &Stake, cluster: &Cluster, ctx: &TxContext) {
-    assert!(token.version == VERSION, EWrongVersion);
+    assert!(token.version == governance::version(), EWrongVersion);
     assert!(token.stake == object::id(stake), EWrongStake);
     stake.check_owner(ctx);
     stake.check_covers(cluster);

@@ -175,7 +175,9 @@ impl State {
                 let registry = self.registry.as_mut()?;
                 let at = registry.allowed.iter().position(|measurement| *measurement == e.measurement)?;
                 registry.allowed.remove(at);
-                registry.retires_ms.remove(at);
+                if at < registry.retires_ms.len() {
+                    registry.retires_ms.remove(at);
+                }
             }
             Event::VerifiersSet(e) => {
                 let registry = self.registry.as_mut()?;

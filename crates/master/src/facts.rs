@@ -137,7 +137,8 @@ mod tests {
                 tier: Tier::ALL[usize::from(tier)],
                 amount,
                 staked_ms: 1,
-                locked_until_ms: 2
+                locked_until_ms: 2,
+                notice_ms: 1
             })),
             (small.clone(), 0u64..9).prop_map(move |(stake, amount)| Event::ToppedUp(ToppedUp {
                 cluster,
@@ -220,6 +221,9 @@ mod tests {
                 governance: address(1),
                 registry: address(2),
                 names: address(3),
+                anchor: address(4),
+                pool: address(5),
+                insurance: address(6),
                 config: Config { tiers: vec![], unbonding_ms: 0, token_lifetime_ms: 1 },
             }));
             let mut followed = Roster::default();

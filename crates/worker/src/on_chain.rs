@@ -231,6 +231,10 @@ mod tests {
             governance: id(4),
             registry: id(5),
             names: id(6),
+            anchor: id(20),
+            pool: id(21),
+            insurance: id(22),
+            paused_until_ms: 0,
         }
     }
 
@@ -241,6 +245,7 @@ mod tests {
             cluster: id(1),
             allow_simulated: true,
             allowed: vec![measurement(9), measurement(7)],
+            retires_ms: vec![u64::MAX; 2],
             verifiers: vec![],
             threshold: 1,
         }
@@ -322,6 +327,8 @@ mod tests {
             node_name: Some("n1".into()),
             token: Some(id(10)),
             generation: 1,
+            notice_ms: 0,
+            penalties: chain::Penalties::default(),
         };
         let covered = |stake: Option<&Stake>| member(&cluster(), &token, stake).unwrap().stake_covers_tier;
         assert!(covered(Some(&stake)));
