@@ -46,6 +46,8 @@ const ERetiredBefore: u64 = 15;
 const EDebugMode: u64 = 16;
 /// The user data of the Nitro document is not the id of the cluster.
 const EWrongUserData: u64 = 17;
+/// The enclave was registered less than the timelock ago: it moves no money yet.
+const ETooNew: u64 = 18;
 
 const MAX_ALLOWED: u64 = 64;
 const MAX_VERIFIERS: u64 = 32;
@@ -91,6 +93,7 @@ public struct Enclave has key {
     public_key: vector<u8>,
     measurement: Measurement,
     expires_ms: u64,
+    registered_ms: u64,
     /// The latest statement of each intent that was accepted: index is the intent.
     latest_ms: vector<u64>,
 }
@@ -152,6 +155,15 @@ public struct EnclaveRegistered has copy, drop {
     public_key: vector<u8>,
     measurement: Measurement,
     expires_ms: u64,
+    registered_ms: u64,
+}
+
+/// A statement was used up: of this intent only later ones of the enclave count from now on.
+public struct StatementAccepted has copy, drop {
+    cluster: ID,
+    enclave: ID,
+    intent: u8,
+    timestamp_ms: u64,
 }
 
 public struct EnclaveRevoked has copy, drop {
@@ -266,7 +278,7 @@ public fun register_enclave(
     let payload = Claims { cluster: registry.cluster, measurement, public_key, expires_ms };
     let message = bcs::to_bytes(&IntentMessage { intent: INTENT_REGISTER, timestamp_ms, payload });
     check_quorum(registry, &message, &verifiers, &signatures);
-    share_enclave(registry, public_key, measurement, expires_ms, ctx);
+    share_enclave(registry, public_key, measurement, expires_ms, clock, ctx);
 }
 
 /// Registers a Nitro enclave by its attestation document, which `0x2::nitro_attestation::load_nitro_attestation`
@@ -319,7 +331,7 @@ public(package) fun register_document(
     assert!(public_key.is_some() && public_key.borrow().length() == 32, EBadKey);
     assert!(user_data == option::some(registry.cluster.to_bytes()), EWrongUserData);
     check_new(registry, &measurement, expires_ms, timestamp_ms, clock);
-    share_enclave(registry, *public_key.borrow(), measurement, expires_ms, ctx);
+    share_enclave(registry, *public_key.borrow(), measurement, expires_ms, clock, ctx);
 }
 
 /// Ends the standing of one enclave for good, whose key may have leaked.
@@ -369,6 +381,12 @@ public(package) fun verify<T: drop>(
     assert!(timestamp_ms > enclave.latest_ms[at], EBadTimestamp);
     check_signed(enclave, registry, intent, timestamp_ms, payload, signature, clock);
     *enclave.latest_ms.borrow_mut(at) = timestamp_ms;
+    event::emit(StatementAccepted {
+        cluster: enclave.cluster,
+        enclave: object::id(enclave),
+        intent,
+        timestamp_ms,
+    });
 }
 
 /// Aborts unless the enclave is in good standing and signed this payload. Does not keep a statement from being
@@ -395,6 +413,13 @@ public fun check_standing(enclave: &Enclave, registry: &Registry, clock: &Clock)
     assert!(enclave.cluster == registry.cluster, EWrongCluster);
     assert!(clock.timestamp_ms() < enclave.expires_ms, EExpired);
     assert!(is_allowed(registry, &enclave.measurement, clock), EMeasurementNotAllowed);
+}
+
+/// Aborts unless the enclave was registered at least the timelock ago. What it signs may then move money: whoever
+/// has taken over a capability cannot make an enclave of their own and empty a pool before that is noticed.
+public fun check_mature(enclave: &Enclave, governance: &Governance, clock: &Clock) {
+    let mature_ms = enclave.registered_ms + governance.economics().timelock_ms();
+    assert!(clock.timestamp_ms() >= mature_ms, ETooNew);
 }
 
 /// Whether code with this measurement may be trusted now.
@@ -483,6 +508,7 @@ fun share_enclave(
     public_key: vector<u8>,
     measurement: Measurement,
     expires_ms: u64,
+    clock: &Clock,
     ctx: &mut TxContext,
 ) {
     let enclave = Enclave {
@@ -492,6 +518,7 @@ fun share_enclave(
         public_key,
         measurement,
         expires_ms,
+        registered_ms: clock.timestamp_ms(),
         latest_ms: vector[],
     };
     event::emit(EnclaveRegistered {
@@ -500,6 +527,7 @@ fun share_enclave(
         public_key,
         measurement,
         expires_ms,
+        registered_ms: enclave.registered_ms,
     });
     transfer::share_object(enclave);
 }

@@ -229,6 +229,7 @@ public fun post_epoch(
     assert!(to_ms - from_ms >= economics.epoch_ms(), EBadPeriod);
     assert!(weight > 0, EBadWeight);
     assert!(root.length() == 32, EBadHash);
+    enclave.check_mature(governance, clock);
     let shares = Shares { cluster, number, from_ms, to_ms, weight, root };
     enclave.verify(registry, INTENT_EPOCH, timestamp_ms, shares, &signature, clock);
     let budget = economics::share(pool.balance.value(), economics.payout_bps());

@@ -441,6 +441,7 @@ fun propose_shown(
     // It was seen after it happened and before it is shown.
     assert!(from_ms >= stake.staked_ms() && from_ms < to_ms && to_ms <= timestamp_ms, EBadPeriod);
     assert!(timestamp_ms <= now && now - to_ms <= governance.economics().evidence_age_ms(), EBadPeriod);
+    enclave.check_mature(governance, clock);
     enclave.check_signed(registry, INTENT_EVIDENCE, timestamp_ms, evidence, &signature, clock);
     if (reason != TAMPERING) {
         stake.judge_time(reason, from_ms, to_ms);

@@ -192,6 +192,7 @@ impl State {
                     public_key: e.public_key.clone(),
                     measurement: e.measurement.clone(),
                     expires_ms: e.expires_ms,
+                    registered_ms: e.registered_ms,
                     latest_ms: Vec::new(),
                 };
                 self.enclaves.insert(e.enclave, enclave);

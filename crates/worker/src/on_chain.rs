@@ -259,6 +259,7 @@ mod tests {
             public_key: vec![8; 32],
             measurement: measurement(7),
             expires_ms: 99,
+            registered_ms: 0,
             latest_ms: vec![],
         }
     }

@@ -56,4 +56,6 @@ pub struct EnclaveRegistered {
     pub measurement: Measurement,
     /// When the registration ends, milliseconds since the Unix epoch.
     pub expires_ms: u64,
+    /// When it was registered, milliseconds since the Unix epoch.
+    pub registered_ms: u64,
 }

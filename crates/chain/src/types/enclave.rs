@@ -75,6 +75,9 @@ pub struct Enclave {
     pub measurement: Measurement,
     /// When its registration ends, milliseconds since the Unix epoch.
     pub expires_ms: u64,
+    /// When it was registered, milliseconds since the Unix epoch. Its statements move money only when the
+    /// timelock has passed since.
+    pub registered_ms: u64,
     /// Time of the latest statement accepted, by intent.
     pub latest_ms: Vec<u64>,
 }
