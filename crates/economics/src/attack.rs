@@ -148,7 +148,7 @@ fn false_accusations(params: &Params, assumed: &Assumptions, prices: &[f64], rng
     // Governance acts within the contest window, and dismisses the uncontested cases of that enclave too.
     if !seen {
         outcome.profit += f64::from(assumed.victims) * reward;
-    } else if params.contest_window_ms < crate::params::DAY_MS {
+    } else if params.contest_ms < crate::params::DAY_MS {
         outcome.profit += f64::from(upheld) * reward;
     }
     outcome

@@ -16,9 +16,9 @@ pub struct Params {
     pub admin_minimum: u64,
     /// What a node that is up all day earns in a day.
     pub reward_per_day: u64,
-    /// Uptime below this share of an epoch is a fault.
-    pub agreed_uptime_bps: u16,
-    /// Penalty for an epoch below the agreed uptime.
+    /// Uptime below this share of an epoch is a fault. `uptime_bps` on chain.
+    pub uptime_bps: u16,
+    /// Penalty for an epoch below the agreed uptime, as a share of the stake at the start of the cap's period.
     pub downtime_bps: u16,
     /// Penalty for failed attestation or a retired measurement.
     pub attestation_bps: u16,
@@ -32,17 +32,33 @@ pub struct Params {
     pub cap_period_ms: u64,
     /// The reporter's share of what is taken.
     pub reporter_bps: u16,
-    /// How long a proposed slash can be contested.
-    pub contest_window_ms: u64,
-    /// How much longer a contested slash waits for governance.
-    pub decision_window_ms: u64,
+    /// From the proposal of a penalty to its execution, when it can be contested.
+    pub contest_ms: u64,
+    /// How much later a contested penalty is executed.
+    pub extension_ms: u64,
 }
 
 impl Params {
-    /// The mission's defaults: 100, 1000 and 10000 MIST. Enough to show every mechanism, and no deterrent.
+    /// The mission's stakes, 100, 1000 and 10000 MIST, and what else a new cluster has unless it is told otherwise
+    /// (`economics::default` in the contracts). Enough to show every mechanism, and no deterrent.
     #[must_use]
     pub fn mission() -> Self {
-        Self { node_minimum: 100, user_minimum: 1_000, admin_minimum: 10_000, ..Self::recommended() }
+        Self {
+            node_minimum: 100,
+            user_minimum: 1_000,
+            admin_minimum: 10_000,
+            reward_per_day: 1_000_000_000,
+            uptime_bps: 9_500,
+            downtime_bps: 100,
+            attestation_bps: 1_000,
+            contradiction_bps: 3_000,
+            tampering_bps: 5_000,
+            cap_bps: 5_000,
+            cap_period_ms: 30 * DAY_MS,
+            reporter_bps: 1_000,
+            contest_ms: 2 * DAY_MS,
+            extension_ms: 5 * DAY_MS,
+        }
     }
 
     /// What `docs/economics.md` recommends for a network with real money, under
@@ -54,17 +70,15 @@ impl Params {
             node_minimum: 2_500 * SUI,
             user_minimum: 10 * SUI,
             admin_minimum: 5_000 * SUI,
-            reward_per_day: SUI,
-            agreed_uptime_bps: 9_500,
             downtime_bps: 10,
             attestation_bps: 2_000,
             contradiction_bps: 5_000,
             tampering_bps: 10_000,
             cap_bps: 10_000,
-            cap_period_ms: 30 * DAY_MS,
             reporter_bps: 500,
-            contest_window_ms: 3 * DAY_MS,
-            decision_window_ms: 7 * DAY_MS,
+            contest_ms: 3 * DAY_MS,
+            extension_ms: 7 * DAY_MS,
+            ..Self::mission()
         }
     }
 }

@@ -104,11 +104,11 @@ fn verdicts(
     seed: u64,
 ) {
     page.push_str(
-        "\n## Each attack\n\nWith the mission's stake (100 MIST a node) and with the recommended one; all else as recommended below.\n\n\
-         | attack | what it does | mission's default | recommended | loses from a stake of | governance's work |\n\
+        "\n## Each attack\n\nAs a new cluster is by default (100 MIST a node) and as recommended below; the stake from which it loses with all else as recommended.\n\n\
+         | attack | what it does | by default | recommended | loses from a stake of | governance's work |\n\
          |---|---|---|---|---|---|\n",
     );
-    let mission = Params { node_minimum: Params::mission().node_minimum, ..*params };
+    let mission = Params::mission();
     for Curve { attack, points } in curves {
         let from = deterred_from(points).map_or("never".to_owned(), sui);
         let _ = writeln!(
@@ -185,10 +185,16 @@ fn levers(page: &mut String, params: &Params, assumed: &Assumptions, runs: u32, 
             "`downtime_bps` 0, reward a tenth",
             Params { downtime_bps: 0, reward_per_day: params.reward_per_day / 10, ..*params },
         ),
-        ("`reporter_bps` 95 %", Params { reporter_bps: 9_500, ..*params }),
+        ("`reporter_bps` 50 %, the most there is", Params { reporter_bps: 5_000, ..*params }),
         (
-            "`contest_window_ms` an hour, `attestation_bps` 100 %, `reporter_bps` 95 %",
-            Params { contest_window_ms: 3_600_000, attestation_bps: 10_000, reporter_bps: 9_500, ..*params },
+            "`contest_ms` an hour, `attestation_bps` 100 %, `reporter_bps` 50 %, twice the stake",
+            Params {
+                contest_ms: 3_600_000,
+                attestation_bps: 10_000,
+                reporter_bps: 5_000,
+                node_minimum: params.node_minimum * 2,
+                ..*params
+            },
         ),
     ];
     for (name, changed) in changes {
@@ -209,12 +215,14 @@ fn recommended(page: &mut String, params: &Params) {
     let days = |ms: u64| format!("{} d", ms / crate::params::DAY_MS);
     let _ = write!(
         page,
-        "\n## Parameters\n\n| parameter | mission's default | for real money, under these assumptions |\n|---|---|---|\n\
+        "\n## Parameters\n\n| parameter | default | for real money, under these assumptions |\n|---|---|---|\n\
          | node stake | {} MIST | {} |\n| user stake | {} MIST | {} |\n| admin stake | {} MIST | {} |\n\
-         | reward a day | | {} |\n| agreed uptime | | {} |\n| penalty: downtime, an epoch | | {} |\n\
-         | penalty: attestation | | {} |\n| penalty: contradiction | | {} |\n| penalty: tampering | | {} |\n\
-         | cap in a period | | {} in {} |\n| reporter's share | | {} |\n| contest window, then governance's | | {}, {} |\n\n\
-         The mission's stakes show every mechanism and deter nobody. Stakes of users and administrators are not modelled: a \
+         | reward a day (an assumption: the pool decides) | {} | {} |\n| `uptime_bps` | {} | {} |\n\
+         | `penalty_bps`: downtime, an epoch | {} | {} |\n| `penalty_bps`: attestation | {} | {} |\n\
+         | `penalty_bps`: contradiction | {} | {} |\n| `penalty_bps`: tampering | {} | {} |\n\
+         | `cap_bps` | {} | {} |\n| `cap_period_ms` | {} | {} |\n| `reporter_bps` | {} | {} |\n\
+         | `contest_ms` | {} | {} |\n| `extension_ms` | {} | {} |\n\n\
+         The defaults show every mechanism and deter nobody. Stakes of users and administrators are not modelled: a \
          user's makes throw-away identities cost something, and an administrator, who can do more than a node, has twice a node's. `k3s-daas publish` plays the attacks against the \
          parameters that it is about to set, and warns of each that pays.\n",
         mission.node_minimum,
@@ -223,17 +231,28 @@ fn recommended(page: &mut String, params: &Params) {
         sui(params.user_minimum),
         mission.admin_minimum,
         sui(params.admin_minimum),
+        sui(mission.reward_per_day),
         sui(params.reward_per_day),
-        percent(params.agreed_uptime_bps),
+        percent(mission.uptime_bps),
+        percent(params.uptime_bps),
+        percent(mission.downtime_bps),
         percent(params.downtime_bps),
+        percent(mission.attestation_bps),
         percent(params.attestation_bps),
+        percent(mission.contradiction_bps),
         percent(params.contradiction_bps),
+        percent(mission.tampering_bps),
         percent(params.tampering_bps),
+        percent(mission.cap_bps),
         percent(params.cap_bps),
+        days(mission.cap_period_ms),
         days(params.cap_period_ms),
+        percent(mission.reporter_bps),
         percent(params.reporter_bps),
-        days(params.contest_window_ms),
-        days(params.decision_window_ms),
+        days(mission.contest_ms),
+        days(params.contest_ms),
+        days(mission.extension_ms),
+        days(params.extension_ms),
     );
 }
 

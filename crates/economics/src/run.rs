@@ -58,14 +58,15 @@ struct Stake {
     balance: u64,
     /// Earns: its token is live.
     live: bool,
-    /// The cap's period: its number, what the stake held at its start, what was taken since.
-    period: (u64, u64, u64),
+    /// The cap's period: the day it began, what the stake held then, what was frozen since.
+    period: (usize, u64, u64),
     cases: Vec<Case>,
 }
 
+/// A penalty that was proposed: its amount is frozen, and taken when it is executed.
 #[derive(Clone, Copy)]
 struct Case {
-    bps: u16,
+    amount: u64,
     executed_on: usize,
 }
 
@@ -79,7 +80,7 @@ impl Run<'_> {
     fn day(&mut self, day: usize, price: f64, first_price: f64, rng: &mut impl Rng) {
         self.pay_for_machines_and_capital(price);
         self.earn(price);
-        if self.conduct.uptime * 10_000.0 < f64::from(self.params.agreed_uptime_bps) {
+        if self.conduct.uptime * 10_000.0 < f64::from(self.params.uptime_bps) {
             for at in 0..self.stakes.len() {
                 if self.stakes[at].live {
                     self.accuse(at, self.params.downtime_bps, day);
@@ -141,36 +142,29 @@ impl Run<'_> {
     }
 
     fn accuse(&mut self, at: usize, bps: u16, day: usize) {
-        let mut wait = self.params.contest_window_ms;
+        let mut wait = self.params.contest_ms;
         if self.conduct.contests {
-            wait += self.params.decision_window_ms;
+            wait += self.params.extension_ms;
             self.outcome.governance += self.assumed.review_usd;
         }
-        let executed_on = day + wait.div_ceil(DAY_MS) as usize;
-        self.stakes[at].cases.push(Case { bps, executed_on });
+        let stake = &mut self.stakes[at];
+        if (day - stake.period.0) as u64 * DAY_MS >= self.params.cap_period_ms {
+            stake.period = (day, stake.balance, 0);
+        }
+        let (_, base, frozen) = stake.period;
+        let amount = share(base, bps).min(share(base, self.params.cap_bps) - frozen);
+        stake.period.2 += amount;
+        stake.cases.push(Case { amount, executed_on: day + wait.div_ceil(DAY_MS) as usize });
     }
 
-    /// Takes what is due, as the contract does: a share of what the stake holds, within the cap of the period.
     fn execute(&mut self, day: usize, price: f64) {
         for stake in &mut self.stakes {
-            let cases = std::mem::take(&mut stake.cases);
-            for case in cases {
-                if case.executed_on > day {
-                    stake.cases.push(case);
-                    continue;
-                }
-                let number = (case.executed_on as u64 * DAY_MS) / self.params.cap_period_ms.max(1);
-                if number != stake.period.0 {
-                    stake.period = (number, stake.balance, 0);
-                }
-                let cap = share(stake.period.1, self.params.cap_bps) - stake.period.2;
-                let taken = share(stake.balance, case.bps).min(cap);
-                stake.period.2 += taken;
-                stake.balance -= taken;
-                self.outcome.profit -= usd(taken, price);
-                if self.conduct.reports_itself {
-                    self.outcome.profit += usd(share(taken, self.params.reporter_bps), price);
-                }
+            let due = stake.cases.extract_if(.., |case| case.executed_on <= day);
+            let taken = due.map(|case| case.amount).sum::<u64>().min(stake.balance);
+            stake.balance -= taken;
+            self.outcome.profit -= usd(taken, price);
+            if self.conduct.reports_itself {
+                self.outcome.profit += usd(share(taken, self.params.reporter_bps), price);
             }
         }
     }
@@ -236,7 +230,7 @@ mod tests {
         (params.cap_bps, params.downtime_bps) = (100, 50);
         params.reward_per_day = 0;
         let conduct = Conduct { uptime: 0.5, ..Conduct::HONEST };
-        // Period 0 takes 1 % of 1000 SUI; period 1, from day 30, 1 % of the 990 that were left.
+        // The first period takes 1 % of 1000 SUI; the second, from day 30, 1 % of the 990 that were left.
         let earned = profit(&params, &assumed, &conduct, &prices);
         assert!((earned + 10.0 + 9.9).abs() < 1e-6, "{earned}");
     }
@@ -263,7 +257,7 @@ mod tests {
     #[test]
     fn a_penalty_still_open_at_the_end_is_taken() {
         let (mut params, assumed, _) = certain();
-        params.contest_window_ms = 90 * DAY_MS;
+        params.contest_ms = 90 * DAY_MS;
         let conduct = Conduct { tampers: Tampers::AtOnce, ..Conduct::HONEST };
         let earned = profit(&params, &assumed, &conduct, &[1.0; 5]);
         assert!((earned - (0.999 + 500.0 - 1_000.0)).abs() < 1e-6, "{earned}");
