@@ -1,6 +1,7 @@
 //! The one thread that writes: takes what is waiting, makes it durable with one sync, applies it, answers.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use crate::log::{Segments, write_command};
 use crate::mvcc::{Op, Reply};
@@ -12,6 +13,9 @@ use crate::{EtcdError, StoreError};
 /// A buffer that grew beyond this is not kept for the next batch.
 const KEEP_BUFFER_BYTES: usize = 8 << 20;
 
+/// etcd's default above which it calls the application of a command slow.
+const SLOW_APPLY: Duration = Duration::from_millis(100);
+
 /// Runs until the queue is closed or the log cannot be written.
 pub(crate) fn run(shared: &Arc<Shared>, mut segments: Segments) {
     let mut buffer = Vec::new();
@@ -21,9 +25,17 @@ pub(crate) fn run(shared: &Arc<Shared>, mut segments: Segments) {
             break;
         }
         if !work.batch.is_empty() {
+            let (began, commands) = (Instant::now(), work.batch.len() as u64);
             match commit(&mut segments, &mut buffer, &work.batch) {
-                Ok(()) => apply(shared, &segments, std::mem::take(&mut work.batch)),
-                Err(error) => return fail(shared, &error, work.batch),
+                Ok(()) => {
+                    shared.metrics.wal_fsync.observe(began.elapsed());
+                    apply(shared, &segments, std::mem::take(&mut work.batch));
+                    shared.metrics.committed(began.elapsed(), commands, SLOW_APPLY);
+                }
+                Err(error) => {
+                    shared.metrics.failed_proposals.add(commands);
+                    return fail(shared, &error, work.batch);
+                }
             }
         }
         for sender in work.cuts {
@@ -62,6 +74,7 @@ fn apply(shared: &Shared, segments: &Segments, batch: Vec<Submission>) {
     let revision = {
         let mut state = shared.state.write();
         for submission in batch {
+            shared.metrics.applying(&submission.command);
             let revoked = match &submission.command.op {
                 Some(Op::LeaseRevoke(revoke)) => Some(revoke.id),
                 _ => None,
@@ -87,6 +100,7 @@ fn apply(shared: &Shared, segments: &Segments, batch: Vec<Submission>) {
 fn note_lease(shared: &Shared, answer: &Answer, revoked: Option<i64>) {
     match (answer, revoked) {
         (Ok(Reply::LeaseGrant(granted)), _) => {
+            shared.metrics.leases_granted.add(1);
             shared.leases.lock().grant(granted.id, granted.ttl, shared.now());
         }
         (Ok(Reply::LeaseRevoke(_)) | Err(EtcdError::LeaseNotFound), Some(id)) => {

@@ -42,12 +42,34 @@ pub enum EtcdError {
     Stopped,
     #[error("etcdserver: member not found")]
     MemberNotFound,
+    #[error("etcdserver: can only promote a learner member")]
+    MemberNotLearner,
+    #[error("etcdserver: given member URLs are invalid")]
+    MemberBadUrls,
+    #[error("etcdserver: corrupt cluster")]
+    Corrupt,
+    #[error("etcdserver: wrong downgrade target version format")]
+    WrongDowngradeVersionFormat,
+    #[error("etcdserver: invalid downgrade target version")]
+    InvalidDowngradeTargetVersion,
+    #[error("etcdserver: unknown method")]
+    UnknownMethod,
     #[error("etcdserver: bad leader transferee")]
     BadLeaderTransferee,
     #[error("etcdserver: root user does not exist")]
     RootUserNotExist,
     #[error("etcdserver: authentication is not enabled")]
     AuthNotEnabled,
+    #[error("etcdserver: user name is empty")]
+    UserEmpty,
+    #[error("etcdserver: user name not found")]
+    UserNotFound,
+    #[error("etcdserver: role name is empty")]
+    RoleEmpty,
+    #[error("etcdserver: role name not found")]
+    RoleNotFound,
+    #[error("etcdserver: permission not given")]
+    PermissionNotGiven,
     /// The log cannot be written any more; not a sentence of etcd's, which dies here.
     #[error("etcdserver: server stopped: {0}")]
     Failed(String),
@@ -67,13 +89,25 @@ impl EtcdError {
             | Self::TooManyOps
             | Self::DuplicateKey
             | Self::InvalidSortOption
-            | Self::RequestTooLarge => Code::InvalidArgument,
+            | Self::RequestTooLarge
+            | Self::MemberBadUrls
+            | Self::WrongDowngradeVersionFormat
+            | Self::InvalidDowngradeTargetVersion
+            | Self::UserEmpty
+            | Self::RoleEmpty
+            | Self::PermissionNotGiven => Code::InvalidArgument,
             Self::Compacted | Self::FutureRevision | Self::LeaseTtlTooLarge => Code::OutOfRange,
             Self::NoSpace | Self::TooManyRequests => Code::ResourceExhausted,
             Self::LeaseNotFound | Self::MemberNotFound => Code::NotFound,
-            Self::LeaseExists | Self::BadLeaderTransferee | Self::RootUserNotExist | Self::AuthNotEnabled => {
-                Code::FailedPrecondition
-            }
+            Self::LeaseExists
+            | Self::MemberNotLearner
+            | Self::BadLeaderTransferee
+            | Self::RootUserNotExist
+            | Self::AuthNotEnabled
+            | Self::UserNotFound
+            | Self::RoleNotFound => Code::FailedPrecondition,
+            Self::Corrupt => Code::DataLoss,
+            Self::UnknownMethod => Code::Unknown,
             Self::Stopped | Self::Failed(_) => Code::Unavailable,
             Self::Unsupported(_) => Code::Unimplemented,
         }

@@ -5,7 +5,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::StoreError;
 use crate::anchor::AnchorPoint;
@@ -75,8 +75,13 @@ impl House<'_> {
     }
 
     fn expire_leases(&self, now: u64) {
+        // Nothing may change then; they end when the alarm is gone.
+        if self.shared.state.read().is_corrupt() {
+            return;
+        }
         let expired = self.shared.leases.lock().expired(now);
         for id in expired {
+            self.shared.metrics.leases_expired.add(1);
             let command = Op::LeaseRevoke(LeaseRevokeRequest { id }).into();
             if self.shared.queue.submit(command, 16).is_err() {
                 // Full: try again in a second; renewals of an expired lease are refused all the same.
@@ -158,7 +163,9 @@ impl House<'_> {
         if asked.is_empty() && !due {
             return;
         }
+        let began = Instant::now();
         let outcome = snapshot(self.shared).map_err(|error| describe(&error));
+        self.shared.metrics.snapshot.observe(began.elapsed());
         if let Err(error) = &outcome {
             tracing::warn!(error, "no snapshot was written; the log grows until one is");
             self.retry_at = now + RETRY_INTERVAL;

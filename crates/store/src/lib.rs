@@ -37,6 +37,7 @@ mod keeper;
 mod lease_clock;
 mod listen;
 mod log;
+mod metrics;
 pub mod mvcc;
 mod operations;
 pub mod proto;

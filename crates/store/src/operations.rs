@@ -9,7 +9,7 @@ use crate::committer::describe;
 use crate::disk::DiskStream;
 use crate::mvcc::{self, Op, Reply};
 use crate::proto::{
-    AlarmAction, AlarmRequest, AlarmResponse, AlarmType, CompactionRequest, CompactionResponse,
+    AlarmAction, AlarmMember, AlarmRequest, AlarmResponse, AlarmType, CompactionRequest, CompactionResponse,
     DeleteRangeRequest, DeleteRangeResponse, LeaseGrantRequest, LeaseGrantResponse, LeaseKeepAliveResponse,
     LeaseRevokeRequest, LeaseRevokeResponse, LeaseTimeToLiveRequest, LeaseTimeToLiveResponse, PutRequest,
     PutResponse, RangeRequest, RangeResponse, Request, TxnRequest, TxnResponse,
@@ -24,6 +24,7 @@ impl Store {
     pub fn range(&self, request: &RangeRequest) -> Result<RangeResponse, EtcdError> {
         mvcc::check_range(request)?;
         self.alive()?;
+        self.shared().metrics.ranges.add(1);
         let mut response = self.shared().state.read().range(request)?;
         self.fill(&mut response.header);
         Ok(response)
@@ -143,6 +144,7 @@ impl Store {
     pub fn lease_keep_alive(&self, id: i64) -> LeaseKeepAliveResponse {
         let now = self.shared().now();
         let ttl = self.shared().leases.lock().renew(id, now).unwrap_or(0);
+        self.shared().metrics.leases_renewed.add(u64::from(ttl > 0));
         LeaseKeepAliveResponse { header: Some(self.header(self.revision())), id, ttl }
     }
 
@@ -164,9 +166,15 @@ impl Store {
         LeaseTimeToLiveResponse { header, id: request.id, ttl, granted_ttl, keys }
     }
 
-    /// Ids of all leases.
+    /// Ids of all leases, those that end first before the others, as in etcd.
     pub fn leases(&self) -> Vec<i64> {
-        self.shared().state.read().leases().map(|(id, _)| id).collect()
+        let now = self.shared().now();
+        let state = self.shared().state.read();
+        let clock = self.shared().leases.lock();
+        let mut leases: Vec<(Option<i64>, i64)> =
+            state.leases().map(|(id, _)| (clock.remaining(id, now), id)).collect();
+        leases.sort_unstable();
+        leases.into_iter().map(|(_, id)| id).collect()
     }
 
     /// Reads, raises or disarms alarms.
@@ -187,6 +195,11 @@ impl Store {
             }
             other => Err(mismatch(&other)),
         }
+    }
+
+    /// Raised alarms.
+    pub fn alarms(&self) -> Vec<AlarmMember> {
+        self.shared().state.read().alarms().collect()
     }
 
     /// Hash over everything readable up to a revision (0: now), with the compact and the hashed revision.

@@ -108,6 +108,11 @@ impl Queue {
         }
     }
 
+    /// Commands that wait.
+    pub(crate) fn waiting(&self) -> usize {
+        self.inner.lock().waiting.len()
+    }
+
     /// Why nothing is taken any more.
     pub(crate) fn ended(&self) -> Option<EtcdError> {
         self.inner.lock().ended.clone()

@@ -8,6 +8,7 @@ use tokio::sync::{Notify, watch};
 use crate::Config;
 use crate::lease_clock::LeaseClock;
 use crate::log::{Directory, Identity, Inventory};
+use crate::metrics::Metrics;
 use crate::mvcc::{Change, State};
 use crate::queue::Queue;
 use crate::seal::Position;
@@ -32,6 +33,7 @@ pub(crate) struct Shared {
     /// Why the store stopped, once it has.
     pub(crate) failure: watch::Sender<Option<String>>,
     pub(crate) keeper: Keeper,
+    pub(crate) metrics: Arc<Metrics>,
     pub(crate) started: Instant,
 }
 

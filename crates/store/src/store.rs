@@ -9,6 +9,7 @@ use tokio::sync::watch;
 
 use crate::lease_clock::LeaseClock;
 use crate::log::{Directory, Recovered, recover};
+use crate::metrics::Metrics;
 use crate::mvcc::{Command, Op, Reply};
 use crate::proto::ResponseHeader;
 use crate::queue::Queue;
@@ -54,8 +55,14 @@ pub struct StoreStatus {
     pub disk_bytes: u64,
     /// Whether `NOSPACE` is raised.
     pub full: bool,
+    /// Keys that have any history, deleted ones too.
+    pub keys: usize,
     /// Watches, over all streams.
     pub watchers: usize,
+    /// Watches that are behind and read history.
+    pub slow_watchers: usize,
+    /// Events that wait for clients to take them.
+    pub pending_events: usize,
     /// Watch streams.
     pub watch_streams: usize,
 }
@@ -95,6 +102,7 @@ impl Store {
             queue: Queue::default(),
             failure: watch::Sender::new(None),
             keeper: Keeper::default(),
+            metrics: Arc::new(Metrics::default()),
             started: Instant::now(),
             config,
             directory,
@@ -125,9 +133,9 @@ impl Store {
     /// What the store is like now.
     pub fn status(&self) -> StoreStatus {
         let shared = self.shared();
-        let (watchers, watch_streams) = {
+        let (watchers, slow_watchers, pending_events, watch_streams) = {
             let hub = shared.hub.lock();
-            (hub.watchers(), hub.streams())
+            (hub.watchers(), hub.slow_watchers(), hub.pending_events(), hub.streams())
         };
         let sequence = shared.durable.lock().0.sequence;
         let state = shared.state.read();
@@ -141,7 +149,10 @@ impl Store {
             quota_bytes: shared.config.quota(),
             disk_bytes: shared.inventory.disk_bytes(),
             full: state.is_full(),
+            keys: state.key_count(),
             watchers,
+            slow_watchers,
+            pending_events,
             watch_streams,
         }
     }

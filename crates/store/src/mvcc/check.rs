@@ -13,6 +13,9 @@ use crate::proto::{
 
 /// etcd's `--max-txn-ops`.
 pub const MAX_TXN_OPS: usize = 128;
+/// Transactions inside one another. etcd has no limit but that of operations; here the log must be able to read them
+/// back, and protobuf messages are read at most 100 deep.
+pub const MAX_TXN_DEPTH: usize = 32;
 /// etcd's longest lease, in seconds.
 pub const MAX_LEASE_TTL: i64 = 9_000_000_000;
 
@@ -69,13 +72,14 @@ pub fn check_lease_grant(request: &LeaseGrantRequest) -> Result<(), EtcdError> {
 /// # Errors
 /// Too many operations, an operation that is wrong alone, or one key written twice.
 pub fn check_txn(request: &TxnRequest) -> Result<(), EtcdError> {
-    check_ops(request, MAX_TXN_OPS)?;
+    check_ops(request, MAX_TXN_OPS, MAX_TXN_DEPTH)?;
     written(&request.success)?;
     written(&request.failure)?;
     Ok(())
 }
 
-fn check_ops(request: &TxnRequest, budget: usize) -> Result<(), EtcdError> {
+fn check_ops(request: &TxnRequest, budget: usize, depth: usize) -> Result<(), EtcdError> {
+    let depth = depth.checked_sub(1).ok_or(EtcdError::TooManyOps)?;
     let ops = request.compare.len().max(request.success.len()).max(request.failure.len());
     let left = budget.checked_sub(ops).ok_or(EtcdError::TooManyOps)?;
     if request.compare.iter().any(|compare| compare.key.is_empty()) {
@@ -86,7 +90,7 @@ fn check_ops(request: &TxnRequest, budget: usize) -> Result<(), EtcdError> {
             Some(Request::Range(range)) => check_range(range)?,
             Some(Request::Put(put)) => check_put(put)?,
             Some(Request::DeleteRange(delete)) => check_delete(delete)?,
-            Some(Request::Txn(txn)) => check_ops(txn, left)?,
+            Some(Request::Txn(txn)) => check_ops(txn, left, depth)?,
             None => return Err(EtcdError::KeyNotFound),
         }
     }
@@ -106,12 +110,20 @@ impl Written {
     }
 }
 
+/// etcd takes the end here as it stands: "no upper limit" is a range without keys and overlaps no put.
+fn deleted(delete: &DeleteRangeRequest) -> KeyRange {
+    match delete.range_end.as_ref() {
+        [] => KeyRange::One(delete.key.clone()),
+        _ => KeyRange::Until(delete.key.clone(), delete.range_end.clone()),
+    }
+}
+
 /// Collects what `ops` writes; both branches of an inner transaction count, but they may overlap each other.
 fn written(ops: &[RequestOp]) -> Result<Written, EtcdError> {
     let mut all = Written::default();
     for op in ops {
         if let Some(Request::DeleteRange(delete)) = &op.request {
-            all.deletes.push(KeyRange::new(&delete.key, &delete.range_end));
+            all.deletes.push(deleted(delete));
         }
     }
     for op in ops {

@@ -72,24 +72,27 @@ impl State {
         }
         let limit = usize::try_from(request.limit).ok().filter(|limit| *limit > 0);
         let filters = Filters::new(request);
-        let (order, target) = sorting(request);
-        let in_key_order = order == SortOrder::None && filters.is_none();
+        // etcd takes the first keys before it sorts, unless the request itself asks for an order or a filter.
+        let unordered = request.sort_order == SortOrder::None as i32 && filters.is_none();
+        let fetched = limit.filter(|_| unordered).map_or(usize::MAX, |limit| limit.saturating_add(1));
         let (mut found, mut count) = (Vec::new(), 0);
         self.visit(&range, revision, |record| {
             count += 1;
             // Beyond the limit only the count is still needed.
-            if !in_key_order || limit.is_none_or(|limit| found.len() < limit) {
+            if found.len() < fetched {
                 found.push(record.clone());
             }
         });
-        let mut more = in_key_order && count > found.len();
-        if !in_key_order {
+        if !filters.is_none() {
             found.retain(|record| filters.pass(record));
+        }
+        let (order, target) = sorting(request);
+        if order != SortOrder::None {
             sort(&mut found, order, target);
-            if let Some(limit) = limit.filter(|limit| *limit < found.len()) {
-                found.truncate(limit);
-                more = true;
-            }
+        }
+        let more = limit.is_some_and(|limit| limit < found.len());
+        if let Some(limit) = limit {
+            found.truncate(limit);
         }
         let kvs = found.iter().map(|record| record.to_kv(request.keys_only)).collect();
         Ok(RangeResponse { header, kvs, more, count: i64::try_from(count).unwrap_or(i64::MAX) })

@@ -16,6 +16,8 @@ use crate::proto::{
 
 /// Keys of a fresh store start after this revision, as in etcd.
 pub(super) const FIRST_REVISION: i64 = 1;
+/// etcd's compact revision before the first compaction, so that there can be one at 0.
+const NOT_COMPACTED: i64 = -1;
 /// etcd's shortest lease with default election timing, in seconds.
 const MIN_LEASE_TTL: i64 = 2;
 
@@ -62,8 +64,8 @@ impl Default for State {
             leases: BTreeMap::new(),
             alarms: BTreeSet::new(),
             revision: FIRST_REVISION,
-            compact_revision: 0,
-            scrubbed_revision: 0,
+            compact_revision: NOT_COMPACTED,
+            scrubbed_revision: NOT_COMPACTED,
             applied: 0,
             weight: 0,
             pins: 0,
@@ -77,7 +79,7 @@ impl State {
         self.revision
     }
 
-    /// The revision below which history is gone; 0 before the first compaction.
+    /// The revision below which history is gone; -1 before the first compaction.
     pub fn compact_revision(&self) -> i64 {
         self.compact_revision
     }
@@ -92,6 +94,11 @@ impl State {
         self.weight
     }
 
+    /// Keys that have any history, deleted ones too.
+    pub fn key_count(&self) -> usize {
+        self.keys.len()
+    }
+
     /// Keys that exist now.
     pub fn live_keys(&self) -> usize {
         self.keys.values().filter(|history| history.live().is_some()).count()
@@ -103,6 +110,9 @@ impl State {
     /// etcd's refusals. A refused command changes nothing.
     pub fn apply(&mut self, command: Command, changes: &mut Vec<Change>) -> Result<Reply, EtcdError> {
         self.applied += 1;
+        if self.is_corrupt() && !matches!(command.op, Some(Op::Alarm(_))) {
+            return Err(EtcdError::Corrupt);
+        }
         match command.op {
             Some(Op::Put(put)) => {
                 self.check_put(&put)?;
@@ -155,6 +165,11 @@ impl State {
     /// Whether the store is out of space and takes no more.
     pub fn is_full(&self) -> bool {
         self.alarms.iter().any(|(_, alarm)| *alarm == AlarmType::Nospace as i32)
+    }
+
+    /// Whether somebody raised the alarm that the data is wrong: nothing is changed then, as in etcd.
+    pub fn is_corrupt(&self) -> bool {
+        self.alarms.iter().any(|(_, alarm)| *alarm == AlarmType::Corrupt as i32)
     }
 
     /// All leases as (id, granted time to live in seconds).
@@ -271,7 +286,10 @@ impl State {
     fn alarm(&mut self, request: &AlarmRequest) -> AlarmResponse {
         let alarm = (request.member_id, request.alarm);
         let touched = match AlarmAction::try_from(request.action) {
-            Ok(AlarmAction::Activate) => self.alarms.insert(alarm).then_some(alarm).into_iter().collect(),
+            Ok(AlarmAction::Activate) => {
+                self.alarms.insert(alarm);
+                vec![alarm]
+            }
             Ok(AlarmAction::Deactivate) => self.alarms.remove(&alarm).then_some(alarm).into_iter().collect(),
             _ => self.alarms.iter().copied().collect::<Vec<_>>(),
         };

@@ -12,7 +12,8 @@ use super::state::{Change, State, header};
 use crate::EtcdError;
 use crate::proto::{
     Compare, CompareResult, CompareTarget, DeleteRangeRequest, DeleteRangeResponse, PutRequest, PutResponse,
-    Request, RequestOp, Response, ResponseOp, TargetUnion, TxnRequest, TxnResponse,
+    RangeRequest, Request, RequestOp, Response, ResponseHeader, ResponseOp, TargetUnion, TxnRequest,
+    TxnResponse,
 };
 
 /// Makes one revision: every change gets the same number, which the state takes over only if there was one.
@@ -53,7 +54,8 @@ impl<'a> Writer<'a> {
         for op in if succeeded { &txn.success } else { &txn.failure } {
             responses.push(self.op(op, path)?);
         }
-        Ok(TxnResponse { header: header(self.current()), succeeded, responses })
+        // The outermost answer gets its revision at the end; inner ones have an empty header in etcd.
+        Ok(TxnResponse { header: Some(ResponseHeader::default()), succeeded, responses })
     }
 
     fn op(&mut self, op: &RequestOp, path: &mut std::vec::IntoIter<bool>) -> Result<ResponseOp, EtcdError> {
@@ -196,9 +198,9 @@ impl State {
         for op in if succeeds { &txn.success } else { &txn.failure } {
             match &op.request {
                 Some(Request::Range(range)) => {
-                    self.readable(range.revision, self.revision)?;
+                    self.check_range(range)?;
                 }
-                Some(Request::Put(put)) => self.check_put(put)?,
+                Some(Request::Put(put)) => self.check_inner_put(put)?,
                 Some(Request::Txn(txn)) => self.plan_into(txn, path)?,
                 Some(Request::DeleteRange(_)) | None => {}
             }
@@ -207,13 +209,34 @@ impl State {
     }
 
     pub(super) fn check_put(&self, put: &PutRequest) -> Result<(), EtcdError> {
-        if put.lease != 0 && !self.leases.contains_key(&put.lease) {
-            return Err(EtcdError::LeaseNotFound);
+        self.check_lease(put)?;
+        self.check_kept(put)
+    }
+
+    /// Inside a transaction etcd looks in the other order.
+    fn check_inner_put(&self, put: &PutRequest) -> Result<(), EtcdError> {
+        self.check_kept(put)?;
+        self.check_lease(put)
+    }
+
+    fn check_lease(&self, put: &PutRequest) -> Result<(), EtcdError> {
+        let known = put.lease == 0 || self.leases.contains_key(&put.lease);
+        if known { Ok(()) } else { Err(EtcdError::LeaseNotFound) }
+    }
+
+    fn check_kept(&self, put: &PutRequest) -> Result<(), EtcdError> {
+        let lacks = (put.ignore_value || put.ignore_lease) && self.live(&put.key).is_none();
+        if lacks { Err(EtcdError::KeyNotFound) } else { Ok(()) }
+    }
+
+    /// Inside a transaction etcd takes a negative revision as a very old one; outside it means "now".
+    fn check_range(&self, range: &RangeRequest) -> Result<(), EtcdError> {
+        match range.revision {
+            0 => Ok(()),
+            revision if revision > self.revision => Err(EtcdError::FutureRevision),
+            revision if revision < self.compact_revision => Err(EtcdError::Compacted),
+            _ => Ok(()),
         }
-        if (put.ignore_value || put.ignore_lease) && self.live(&put.key).is_none() {
-            return Err(EtcdError::KeyNotFound);
-        }
-        Ok(())
     }
 
     /// Answers a transaction that only reads.
@@ -221,16 +244,26 @@ impl State {
     /// # Errors
     /// A revision is compacted or does not exist yet.
     pub fn read_txn(&self, txn: &TxnRequest) -> Result<TxnResponse, EtcdError> {
-        let succeeded = txn.compare.iter().all(|compare| self.compare(compare));
+        let path = self.plan(txn)?;
+        let inner = self.read_inner_txn(txn, &mut path.into_iter())?;
+        Ok(TxnResponse { header: header(self.revision), ..inner })
+    }
+
+    fn read_inner_txn(
+        &self,
+        txn: &TxnRequest,
+        path: &mut std::vec::IntoIter<bool>,
+    ) -> Result<TxnResponse, EtcdError> {
+        let succeeded = path.next().unwrap_or(false);
         let mut responses = Vec::new();
         for op in if succeeded { &txn.success } else { &txn.failure } {
             responses.push(match &op.request {
                 Some(Request::Range(range)) => Response::Range(self.range(range)?).into(),
-                Some(Request::Txn(txn)) => Response::Txn(self.read_txn(txn)?).into(),
+                Some(Request::Txn(txn)) => Response::Txn(self.read_inner_txn(txn, path)?).into(),
                 Some(Request::Put(_) | Request::DeleteRange(_)) | None => ResponseOp::default(),
             });
         }
-        Ok(TxnResponse { header: header(self.revision), succeeded, responses })
+        Ok(TxnResponse { header: Some(ResponseHeader::default()), succeeded, responses })
     }
 
     fn live(&self, key: &[u8]) -> Option<&Shared> {

@@ -146,6 +146,30 @@ pub struct MoveLeaderRequest {
     pub target_id: u64,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, prost::Enumeration)]
+#[repr(i32)]
+pub enum DowngradeAction {
+    Validate = 0,
+    Enable = 1,
+    Cancel = 2,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, prost::Message)]
+pub struct DowngradeRequest {
+    #[prost(enumeration = "DowngradeAction", tag = "1")]
+    pub action: i32,
+    #[prost(string, tag = "2")]
+    pub version: String,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, prost::Message)]
+pub struct DowngradeResponse {
+    #[prost(message, optional, tag = "1")]
+    pub header: Option<ResponseHeader>,
+    #[prost(string, tag = "2")]
+    pub version: String,
+}
+
 #[derive(Clone, PartialEq, Eq, Hash, prost::Message)]
 pub struct Member {
     #[prost(uint64, tag = "1")]
@@ -164,6 +188,20 @@ pub struct Member {
 pub struct MemberListRequest {
     #[prost(bool, tag = "1")]
     pub linearizable: bool,
+}
+
+/// `MemberAddRequest`, as far as it matters.
+#[derive(Clone, PartialEq, Eq, Hash, prost::Message)]
+pub struct MemberAddRequest {
+    #[prost(string, repeated, tag = "1")]
+    pub peer_urls: Vec<String>,
+}
+
+/// Any request about one member, as far as it matters.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, prost::Message)]
+pub struct MemberRequest {
+    #[prost(uint64, tag = "1")]
+    pub id: u64,
 }
 
 #[derive(Clone, PartialEq, Eq, Hash, prost::Message)]

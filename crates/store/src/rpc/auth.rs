@@ -1,8 +1,13 @@
 use super::dispatch::{Context, HttpRequest, HttpResponse, unary, unknown};
 use crate::EtcdError;
-use crate::proto::{AnyRequest, AuthStatusResponse, HeaderResponse};
+use crate::proto::{
+    AnyRequest, AuthAddRequest, AuthRoleGrantPermissionRequest, AuthStatusResponse, HeaderResponse,
+};
 
 /// Service `etcdserverpb.Auth`, switched off: who may connect is decided by sockets and certificates.
+///
+/// Answers are those of an etcd without users and roles. Only adding one is different: etcd would, here it is refused,
+/// because nothing would ever look at it.
 pub(super) async fn call(context: Context, method: &str, request: HttpRequest) -> HttpResponse {
     let store = context.store;
     match method {
@@ -21,22 +26,33 @@ pub(super) async fn call(context: Context, method: &str, request: HttpRequest) -
             .await
         }
         "AuthEnable" => refuse(request, EtcdError::RootUserNotExist).await,
-        "Authenticate"
-        | "UserAdd"
-        | "UserGet"
-        | "UserDelete"
-        | "UserChangePassword"
-        | "UserGrantRole"
-        | "UserRevokeRole"
-        | "RoleAdd"
-        | "RoleGet"
-        | "RoleDelete"
-        | "RoleGrantPermission"
-        | "RoleRevokePermission" => refuse(request, EtcdError::AuthNotEnabled).await,
-        _ => unknown(method),
+        "Authenticate" => refuse(request, EtcdError::AuthNotEnabled).await,
+        "UserAdd" => add(request, EtcdError::UserEmpty).await,
+        "RoleAdd" => add(request, EtcdError::RoleEmpty).await,
+        "UserGet" | "UserDelete" | "UserChangePassword" | "UserGrantRole" | "UserRevokeRole" => {
+            refuse(request, EtcdError::UserNotFound).await
+        }
+        "RoleGrantPermission" => {
+            unary(request, |q: AuthRoleGrantPermissionRequest| async move {
+                let missing = q.perm.is_none();
+                let refusal = if missing { EtcdError::PermissionNotGiven } else { EtcdError::RoleNotFound };
+                Err::<HeaderResponse, _>(refusal)
+            })
+            .await
+        }
+        "RoleGet" | "RoleDelete" | "RoleRevokePermission" => refuse(request, EtcdError::RoleNotFound).await,
+        _ => unknown("etcdserverpb.Auth", method),
     }
 }
 
 async fn refuse(request: HttpRequest, error: EtcdError) -> HttpResponse {
     unary(request, |_: AnyRequest| async { Err::<HeaderResponse, _>(error) }).await
+}
+
+async fn add(request: HttpRequest, nameless: EtcdError) -> HttpResponse {
+    unary(request, |q: AuthAddRequest| async move {
+        let refusal = if q.name.is_empty() { nameless } else { EtcdError::AuthNotEnabled };
+        Err::<HeaderResponse, _>(refusal)
+    })
+    .await
 }

@@ -6,10 +6,12 @@ use hyper::body::Incoming;
 use prost::Message;
 use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
-use tonic::{Response, Status, Streaming};
+use tonic::{Code, Response, Status, Streaming};
 use tonic_prost::ProstCodec;
 
+use super::counted::Call;
 use super::{auth, cluster, kv, lease, maintenance, pages, watch};
+use crate::metrics::Method as RpcMethod;
 use crate::{EtcdError, Store};
 
 /// Above what etcd's clients may send, so that our own limit answers with etcd's words.
@@ -42,22 +44,52 @@ pub(super) async fn dispatch(context: Context, request: HttpRequest) -> HttpResp
         *response.status_mut() = StatusCode::UNSUPPORTED_MEDIA_TYPE;
         return response;
     }
-    match service {
+    let call = rpc_method(&path).map(|method| Call::begin(context.store.shared().metrics.clone(), method));
+    let response = match service {
         "KV" => kv::call(context, method, request).await,
         "Watch" => watch::call(context, method, request).await,
         "Lease" => lease::call(context, method, request).await,
         "Cluster" => cluster::call(context, method, request).await,
         "Maintenance" => maintenance::call(context, method, request).await,
         "Auth" => auth::call(context, method, request).await,
-        _ => unknown(method),
+        _ => Status::unimplemented(format!("unknown service etcdserverpb.{}", name(service))).into_http(),
+    };
+    let response = as_go_says(response);
+    match call {
+        Some(call) => call.end(response),
+        None => response,
     }
 }
 
-/// The answer for a method that does not exist.
-pub(super) fn unknown(method: &str) -> HttpResponse {
-    // Only what could be a name is repeated.
-    let name: String = method.chars().filter(char::is_ascii_alphanumeric).take(64).collect();
-    Status::unimplemented(format!("unknown method {name}")).into_http()
+fn rpc_method(path: &str) -> Option<RpcMethod> {
+    let (service, method) = path.strip_prefix('/')?.split_once('/')?;
+    RpcMethod::find(service, method)
+}
+
+/// The answer for a method that does not exist, in the words of Go's library.
+pub(super) fn unknown(service: &str, method: &str) -> HttpResponse {
+    Status::unimplemented(format!("unknown method {} for service {service}", name(method))).into_http()
+}
+
+/// Only what could be a name is repeated.
+fn name(text: &str) -> String {
+    text.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '.').take(64).collect()
+}
+
+/// Refusals of the gRPC library under etcd's code and words: a message that is too big, or nested too deeply.
+fn as_go_says(response: HttpResponse) -> HttpResponse {
+    let Some(refusal) = Status::from_header_map(response.headers()) else { return response };
+    let message = refusal.message();
+    if refusal.code() == Code::OutOfRange && message.contains("message length too large") {
+        let mut numbers = message.split(|c: char| !c.is_ascii_digit()).filter(|part| !part.is_empty());
+        let (Some(found), Some(limit)) = (numbers.next(), numbers.next()) else { return response };
+        let text = format!("grpc: received message larger than max ({found} vs. {limit})");
+        return Status::resource_exhausted(text).into_http();
+    }
+    if refusal.code() == Code::Internal && message.ends_with("recursion limit reached") {
+        return Status::from(EtcdError::TooManyOps).into_http();
+    }
+    response
 }
 
 /// One request, one response.

@@ -25,7 +25,7 @@ pub(super) async fn call(context: Context, method: &str, request: HttpRequest) -
         "DeleteRange" => unary(request, |q| async move { store.delete_range(q).await }).await,
         "Txn" => unary(request, |q| async move { store.txn(q).await }).await,
         "Compact" => unary(request, |q| async move { store.compact(q).await }).await,
-        _ => unknown(method),
+        _ => unknown("etcdserverpb.KV", method),
     }
 }
 

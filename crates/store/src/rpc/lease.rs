@@ -27,6 +27,6 @@ pub(super) async fn call(context: Context, method: &str, request: HttpRequest) -
             })
             .await
         }
-        _ => unknown(method),
+        _ => unknown("etcdserverpb.Lease", method),
     }
 }

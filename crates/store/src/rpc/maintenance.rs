@@ -4,16 +4,18 @@ use futures::{Stream, stream};
 use tonic::Status;
 
 use super::dispatch::{Context, HttpRequest, HttpResponse, server_streaming, unary, unknown};
-use super::{ETCD_VERSION, STORAGE_VERSION};
+use super::{CLUSTER_VERSION, ETCD_VERSION, STORAGE_VERSION};
 use crate::disk::DiskStream;
 use crate::proto::{
-    AlarmType, AnyRequest, DefragmentRequest, DefragmentResponse, DowngradeInfo, HashKvRequest,
-    HashKvResponse, HashRequest, HashResponse, HeaderResponse, MoveLeaderRequest, ResponseHeader,
-    SnapshotRequest, SnapshotResponse, StatusRequest, StatusResponse,
+    AlarmMember, AlarmType, AnyResponse, DefragmentRequest, DefragmentResponse, DowngradeAction,
+    DowngradeInfo, DowngradeRequest, DowngradeResponse, HashKvRequest, HashKvResponse, HashRequest,
+    HashResponse, MoveLeaderRequest, SnapshotRequest, SnapshotResponse, StatusRequest, StatusResponse,
 };
 use crate::{EtcdError, Store};
 
 const BLOB_BYTES: usize = 256 << 10;
+/// SHA-256 behind a snapshot.
+const CHECKSUM_BYTES: u64 = 32;
 
 /// Service `etcdserverpb.Maintenance`.
 pub(super) async fn call(context: Context, method: &str, request: HttpRequest) -> HttpResponse {
@@ -24,7 +26,7 @@ pub(super) async fn call(context: Context, method: &str, request: HttpRequest) -
         "Defragment" => {
             unary(request, |_: DefragmentRequest| async move {
                 store.defragment().await?;
-                Ok(DefragmentResponse { header: Some(store.header(store.revision())) })
+                Ok(DefragmentResponse { header: None })
             })
             .await
         }
@@ -47,17 +49,15 @@ pub(super) async fn call(context: Context, method: &str, request: HttpRequest) -
             server_streaming(request, |_: SnapshotRequest| async move { snapshot(&store).await }).await
         }
         "MoveLeader" => {
-            unary(request, |_: MoveLeaderRequest| async {
-                Err::<HeaderResponse, _>(EtcdError::BadLeaderTransferee)
+            unary(request, |q: MoveLeaderRequest| async move {
+                let (_, ours) = store.ids();
+                let answer = AnyResponse {};
+                if q.target_id == ours { Ok(answer) } else { Err(EtcdError::BadLeaderTransferee) }
             })
             .await
         }
-        "Downgrade" => {
-            const REFUSED: EtcdError =
-                EtcdError::Unsupported("the store's format cannot be changed to etcd's");
-            unary(request, |_: AnyRequest| async { Err::<HeaderResponse, _>(REFUSED) }).await
-        }
-        _ => unknown(method),
+        "Downgrade" => unary(request, |q| async move { downgrade(&store, &q) }).await,
+        _ => unknown("etcdserverpb.Maintenance", method),
     }
 }
 
@@ -72,7 +72,9 @@ fn status(store: &Store) -> StatusResponse {
     let status = store.status();
     let (_, member_id) = store.ids();
     let signed = |bytes: u64| i64::try_from(bytes).unwrap_or(i64::MAX);
-    let alarm = || format!("memberID:{member_id} alarm:{:?} ", AlarmType::Nospace).to_uppercase();
+    // As Go prints the message.
+    let alarm =
+        |alarm: &AlarmMember| format!("memberID:{} alarm:{} ", alarm.member_id, alarm_name(alarm.alarm));
     StatusResponse {
         header: Some(store.header(status.revision)),
         version: ETCD_VERSION.to_owned(),
@@ -81,7 +83,7 @@ fn status(store: &Store) -> StatusResponse {
         raft_index: status.applied,
         raft_term: crate::store::RAFT_TERM,
         raft_applied_index: status.applied,
-        errors: if status.full { vec![alarm()] } else { Vec::new() },
+        errors: store.alarms().iter().map(alarm).collect(),
         db_size_in_use: signed(status.used_bytes),
         is_learner: false,
         storage_version: STORAGE_VERSION.to_owned(),
@@ -90,39 +92,67 @@ fn status(store: &Store) -> StatusResponse {
     }
 }
 
+/// etcd's name of an alarm.
+pub(super) fn alarm_name(alarm: i32) -> String {
+    match AlarmType::try_from(alarm) {
+        Ok(AlarmType::None) => "NONE".to_owned(),
+        Ok(AlarmType::Nospace) => "NOSPACE".to_owned(),
+        Ok(AlarmType::Corrupt) => "CORRUPT".to_owned(),
+        Err(_) => alarm.to_string(),
+    }
+}
+
+/// The store's format is not etcd's, so there is nothing to downgrade to.
+fn downgrade(store: &Store, request: &DowngradeRequest) -> Result<DowngradeResponse, EtcdError> {
+    const REFUSED: EtcdError = EtcdError::Unsupported("the store's format cannot be changed to etcd's");
+    match DowngradeAction::try_from(request.action) {
+        Ok(DowngradeAction::Cancel) => Ok(DowngradeResponse {
+            header: Some(store.header(store.revision())),
+            version: CLUSTER_VERSION.to_owned(),
+        }),
+        Ok(DowngradeAction::Validate | DowngradeAction::Enable) => {
+            let mut parts = request.version.split('.').map(|part| part.parse::<u16>().ok());
+            match (parts.next().flatten(), parts.next().flatten()) {
+                (Some(3), Some(5)) => Err(REFUSED),
+                (Some(_), Some(_)) => Err(EtcdError::InvalidDowngradeTargetVersion),
+                _ => Err(EtcdError::WrongDowngradeVersionFormat),
+            }
+        }
+        Err(_) => Err(EtcdError::UnknownMethod),
+    }
+}
+
 async fn snapshot(
     store: &Store,
 ) -> Result<impl Stream<Item = Result<SnapshotResponse, Status>> + Send + use<>, EtcdError> {
     let (file, bytes, revision) = store.snapshot().await?;
-    let header = store.header(revision);
+    tracing::info!(bytes, revision, "sending a sealed snapshot to a client");
     Ok(stream::try_unfold((file, bytes), move |(file, remaining)| async move {
         if remaining == 0 {
             return Ok(None);
         }
-        let read = tokio::task::spawn_blocking(move || blob(file, remaining, header)).await;
-        let (response, file) = read.map_err(|error| Status::internal(error.to_string()))??;
-        let rest = response.remaining_bytes;
+        let read = tokio::task::spawn_blocking(move || blob(file, remaining)).await;
+        let (response, rest, file) = read.map_err(|error| Status::internal(error.to_string()))??;
         Ok(Some((response, (file, rest))))
     }))
 }
 
-fn blob(
-    mut file: DiskStream,
-    remaining: u64,
-    header: ResponseHeader,
-) -> Result<(SnapshotResponse, DiskStream), Status> {
-    let mut blob = vec![0; BLOB_BYTES];
+fn blob(mut file: DiskStream, remaining: u64) -> Result<(SnapshotResponse, u64, DiskStream), Status> {
+    // The checksum comes alone, as in etcd.
+    let wanted = if remaining > CHECKSUM_BYTES { remaining - CHECKSUM_BYTES } else { remaining };
+    let mut blob = vec![0; usize::try_from(wanted).unwrap_or(BLOB_BYTES).min(BLOB_BYTES)];
     let read = file.read(&mut blob).map_err(|error| Status::internal(error.to_string()))?;
     blob.truncate(read);
-    let remaining_bytes = remaining.saturating_sub(read as u64);
+    let left = remaining.saturating_sub(read as u64);
     if read == 0 {
         return Err(Status::internal("the snapshot ended early"));
     }
     let response = SnapshotResponse {
-        header: Some(header),
-        remaining_bytes,
+        header: None,
+        // etcd does not count the checksum.
+        remaining_bytes: left.saturating_sub(CHECKSUM_BYTES),
         blob: blob.into(),
-        version: ETCD_VERSION.to_owned(),
+        version: STORAGE_VERSION.to_owned(),
     };
-    Ok((response, file))
+    Ok((response, left, file))
 }

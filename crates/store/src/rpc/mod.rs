@@ -2,7 +2,9 @@
 
 mod auth;
 mod cluster;
+mod counted;
 mod dispatch;
+mod health;
 mod hello;
 mod kv;
 mod lease;
@@ -16,5 +18,7 @@ pub use server::{Server, serve};
 
 /// The etcd release whose API this is. Clients switch features on by it.
 pub(crate) const ETCD_VERSION: &str = "3.6.8";
+/// etcd's version of a cluster of that release.
+pub(crate) const CLUSTER_VERSION: &str = "3.6";
 /// etcd's name for the format generation of that release.
 pub(crate) const STORAGE_VERSION: &str = "3.6.0";

@@ -10,7 +10,7 @@ use crate::{EtcdError, Store, WatchStream};
 pub(super) async fn call(context: Context, method: &str, request: HttpRequest) -> HttpResponse {
     match method {
         "Watch" => streaming(request, |requests| responses(&context.store, requests, context.stop)).await,
-        _ => unknown(method),
+        _ => unknown("etcdserverpb.Watch", method),
     }
 }
 

@@ -90,6 +90,16 @@ impl<W: Clone> Hub<W> {
         self.streams.values().map(|stream| stream.watchers.len()).sum()
     }
 
+    /// Number of watches that are behind and read history.
+    pub fn slow_watchers(&self) -> usize {
+        self.streams.values().map(|stream| stream.lagging.len()).sum()
+    }
+
+    /// Number of changes that wait for readers.
+    pub fn pending_events(&self) -> usize {
+        self.streams.values().map(|stream| stream.events).sum()
+    }
+
     /// Number of streams.
     pub fn streams(&self) -> usize {
         self.streams.len()
@@ -103,7 +113,9 @@ impl<W: Clone> Hub<W> {
         // An empty key means "from the first key on" here, as in etcd.
         let key = if request.key.is_empty() { Bytes::from_static(&[0]) } else { request.key.clone() };
         let range = KeyRange::new(&key, &request.range_end);
-        let refusal = if range.is_empty() {
+        let refusal = if request.start_revision < 0 {
+            Some("etcdserver: mvcc: required revision has been compacted")
+        } else if range.is_empty() {
             Some("mvcc: watcher range is empty")
         } else if request.watch_id != 0 && stream.watchers.contains_key(&request.watch_id) {
             Some("mvcc: duplicate watch ID provided on the WatchStream")
@@ -227,8 +239,9 @@ impl<W: Clone> Hub<W> {
             let Some(state) = state else { return Polled::Again };
             if let Some(compact_revision) = stream.read_history(id, state, published, &limits) {
                 self.remove(stream_id, id);
+                // Without a revision, as in etcd: none was reached.
                 return Polled::Response(WatchResponse {
-                    header: header(published),
+                    header: header(0),
                     watch_id: id,
                     canceled: true,
                     compact_revision,

@@ -119,8 +119,9 @@ impl<W: Clone> Stream<W> {
             if !watcher.range.contains(&record.key) || !watcher.wants(record) {
                 continue;
             }
-            let previous =
-                if watcher.prev_kv { state.before(&record.key, record.mod_revision) } else { None };
+            // What a put creates had nothing before, even if the same revision ended an earlier life of the key.
+            let asked = watcher.prev_kv && record.create_revision != record.mod_revision;
+            let previous = if asked { state.before(&record.key, record.mod_revision) } else { None };
             let pending = Pending { record: record.clone(), previous };
             events += 1;
             bytes += pending.weight();

@@ -30,7 +30,7 @@ pub(crate) struct Model {
 
 impl Default for Model {
     fn default() -> Self {
-        Self { changes: Vec::new(), revision: 1, compacted: 0, leases: BTreeSet::new() }
+        Self { changes: Vec::new(), revision: 1, compacted: -1, leases: BTreeSet::new() }
     }
 }
 
@@ -81,8 +81,16 @@ impl Model {
             return Ok(RangeResponse { header: header(current), count, ..RangeResponse::default() });
         }
         let bound = |bound: i64, ok: bool| bound == 0 || ok;
+        let bounds = request.min_mod_revision
+            | request.max_mod_revision
+            | request.min_create_revision
+            | request.max_create_revision;
+        // etcd takes the first keys, and one more, before it sorts by a target without an order.
+        let early = request.limit > 0 && request.sort_order == 0 && bounds == 0;
+        let fetched = if early { request.limit as usize + 1 } else { all.len() };
         let mut kvs: Vec<KeyValue> = all
             .into_iter()
+            .take(fetched)
             .filter(|kv| {
                 bound(request.min_mod_revision, kv.mod_revision >= request.min_mod_revision)
                     && bound(request.max_mod_revision, kv.mod_revision <= request.max_mod_revision)
@@ -134,11 +142,11 @@ impl Model {
                     Request::Range(range).into()
                 }
                 Request::Put(put) => {
-                    if put.lease != 0 && !self.leases.contains(&put.lease) {
-                        return Err(EtcdError::LeaseNotFound);
-                    }
                     if (put.ignore_value || put.ignore_lease) && !self.now().contains_key(&put.key) {
                         return Err(EtcdError::KeyNotFound);
+                    }
+                    if put.lease != 0 && !self.leases.contains(&put.lease) {
+                        return Err(EtcdError::LeaseNotFound);
                     }
                     Request::Put(put).into()
                 }
@@ -156,7 +164,7 @@ impl Model {
         let succeeded = decided.compare.is_empty();
         let ops = if succeeded { &decided.success } else { &decided.failure };
         let responses = ops.iter().map(|op| self.op(op, revision)).collect();
-        TxnResponse { header: header(self.current(revision)), succeeded, responses }
+        TxnResponse { header: header(0), succeeded, responses }
     }
 
     fn current(&self, revision: i64) -> i64 {
@@ -185,8 +193,12 @@ impl Model {
             create_revision: old.as_ref().map_or(revision, |old| old.create_revision),
             mod_revision: revision,
             version: old.as_ref().map_or(1, |old| old.version + 1),
-            value: if put.ignore_value { old.as_ref().unwrap().value.clone() } else { put.value.clone() },
-            lease: if put.ignore_lease { old.as_ref().unwrap().lease } else { put.lease },
+            // There is nothing to keep when the same transaction deleted the key before; etcd panics then.
+            value: old
+                .as_ref()
+                .filter(|_| put.ignore_value)
+                .map_or(put.value.clone(), |old| old.value.clone()),
+            lease: old.as_ref().filter(|_| put.ignore_lease).map_or(put.lease, |old| old.lease),
         };
         self.changes.push(Changed { revision, key: put.key.clone(), kv: Some(kv) });
         PutResponse { header: header(revision), prev_kv: old.filter(|_| put.prev_kv) }
