@@ -71,10 +71,16 @@ fn probe(root: &Path, kind: PlatformKind) -> Result<String, String> {
         PlatformKind::Tdx => guest(root, "TDX", "dev/tdx_guest"),
         PlatformKind::Sgx => sgx(root),
         PlatformKind::Nitro => device(root, "dev/nsm"),
+        PlatformKind::Cca => realm(root),
         PlatformKind::TrustZone => device(root, "dev/tee0"),
         PlatformKind::Tpm => device(root, "dev/tpmrm0"),
         PlatformKind::Simulated => Ok("simulation".to_owned()),
     }
+}
+
+/// A realm has the kernel's platform device for its monitor (RSI), and attests through configfs-tsm.
+fn realm(root: &Path) -> Result<String, String> {
+    guest(root, "CCA realm", "sys/devices/platform/arm-cca-dev")
 }
 
 /// A confidential guest has a device of its own kind, and attests through configfs-tsm.
@@ -123,12 +129,13 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let detected = detect(root.path(), true);
         assert_eq!(detected.chosen, Some(PlatformKind::Simulated));
-        assert_eq!(detected.skipped.len(), 6);
+        assert_eq!(detected.skipped.len(), 7);
         for (kind, path) in [
             (PlatformKind::SevSnp, "/dev/sev-guest"),
             (PlatformKind::Tdx, "/dev/tdx_guest"),
             (PlatformKind::Sgx, "/dev/attestation"),
             (PlatformKind::Nitro, "/dev/nsm"),
+            (PlatformKind::Cca, "/sys/devices/platform/arm-cca-dev"),
             (PlatformKind::TrustZone, "/dev/tee0"),
             (PlatformKind::Tpm, "/dev/tpmrm0"),
         ] {

@@ -1,15 +1,15 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::PlatformKind;
 use crate::sealed_file::SealedError;
+use crate::{PlatformKind, TpmError};
 
 /// Why a platform, its evidence or its keys could not be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TeeError {
     /// No platform has this name.
-    #[error("unknown TEE platform {name:?}; use sev-snp, tdx, sgx, nitro, trustzone, tpm or simulated")]
+    #[error("unknown TEE platform {name:?}; use sev-snp, tdx, sgx, nitro, cca, trustzone, tpm or simulated")]
     UnknownPlatform {
         /// What was given, cut to 32 characters.
         name: String,
@@ -41,6 +41,15 @@ pub enum TeeError {
     /// The bytes are not evidence.
     #[error("not attestation evidence: {0}")]
     Evidence(String),
+    /// The bytes are no certificate, revocation list or public key in a form that is known here.
+    #[error("not a certificate, revocation list or public key: {0}")]
+    Material(String),
+    /// Collateral cannot be read.
+    #[error("not attestation collateral: {0}")]
+    Collateral(String),
+    /// The policy cannot be read.
+    #[error("not an attestation policy: {0}")]
+    Policy(String),
     /// A sealed key could not be opened or written.
     #[error("{}", path.display())]
     Sealed {
@@ -56,6 +65,19 @@ pub enum TeeError {
         path: PathBuf,
         /// Bytes found.
         length: usize,
+    },
+    /// The TPM did not do what it was asked.
+    #[error(transparent)]
+    Tpm(#[from] TpmError),
+    /// The key was sealed while other code ran, or by another boot chain.
+    #[error(
+        "{} is sealed to other code or another boot chain than what runs: start the build that sealed it and hand \
+         the key over, or recover the key from the committee",
+        path.display()
+    )]
+    SealedToOther {
+        /// The sealed object's file.
+        path: PathBuf,
     },
     /// The operating system gave no random bytes.
     #[error("the operating system gave no random bytes")]

@@ -2,8 +2,9 @@
 //!
 //! A [`Platform`] gives [`Evidence`] over 64 bytes of report data and a [`SealingKey`] for a
 //! [`KeyPolicy`]; [`verify`] turns evidence and a [`Policy`] into [`Claims`] or into every clause that was
-//! violated. Keys on disk live in [`sealed_file`]s. The only platform that can attest in this version is the
-//! [`SimulatedPlatform`], which proves nothing about hardware and says so in type, log and status;
+//! violated. Verification is real for every [`PlatformKind`], on any machine and without a network: a [`Verifier`] is given
+//! [`Collateral`], [`Anchors`] and the time. Keys on disk live in [`sealed_file`]s. The only platform that can attest in this
+//! version is the [`SimulatedPlatform`], which proves nothing about hardware and says so in type, log and status;
 //! [`detect()`] reports which real ones the machine has.
 //!
 //! ```
@@ -26,30 +27,44 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod anchors;
+mod claims;
+mod collateral;
 mod detect;
 mod durable;
 mod enclave_key;
 mod error;
 mod evidence;
 mod key;
+mod material;
 mod measure;
 mod platform;
 mod policy;
+mod policy_file;
+mod public_key;
+mod raw;
 mod refusal;
 mod report_data;
 pub mod sealed_file;
 mod simulated;
+mod tpm;
 mod verify;
 
+pub use anchors::{Anchors, TrustedKey};
+pub use claims::{Claims, Signer, Tcb, TcbStatus};
+pub use collateral::{Collateral, MAX_COLLATERAL_BYTES};
 pub use detect::{Detected, Skipped, detect, open};
 pub use enclave_key::{EnclaveKey, intent_message};
 pub use error::TeeError;
-pub use evidence::{Evidence, MAX_EVIDENCE_BYTES};
+pub use evidence::{EVIDENCE_MEDIA_TYPE, Evidence, MAX_EVIDENCE_BYTES};
 pub use key::{Key, SealingKey};
+pub use material::{Material, read_material};
 pub use measure::{measure_bytes, measure_file};
 pub use platform::{KeyPolicy, Measurements, Platform, PlatformKind};
 pub use policy::Policy;
+pub use public_key::PublicKey;
 pub use refusal::{Refusal, Refusals};
 pub use report_data::report_data;
 pub use simulated::SimulatedPlatform;
-pub use verify::{Claims, verify};
+pub use tpm::{RUNTIME_PCR, TpmAddress, TpmConfig, TpmError, TpmPlatform};
+pub use verify::{Verifier, verify};

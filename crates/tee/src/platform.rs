@@ -21,6 +21,8 @@ pub enum PlatformKind {
     Nitro,
     /// Arm TrustZone through OP-TEE.
     TrustZone,
+    /// Arm Confidential Compute Architecture realm.
+    Cca,
     /// TPM 2.0.
     Tpm,
     /// No hardware: a secret in a file stands in for it.
@@ -29,8 +31,16 @@ pub enum PlatformKind {
 
 impl PlatformKind {
     /// Every kind, in the order of detection.
-    pub const ALL: [Self; 7] =
-        [Self::SevSnp, Self::Tdx, Self::Sgx, Self::Nitro, Self::TrustZone, Self::Tpm, Self::Simulated];
+    pub const ALL: [Self; 8] = [
+        Self::SevSnp,
+        Self::Tdx,
+        Self::Sgx,
+        Self::Nitro,
+        Self::Cca,
+        Self::TrustZone,
+        Self::Tpm,
+        Self::Simulated,
+    ];
 
     /// The name in evidence, configuration, contracts and output.
     pub fn as_str(self) -> &'static str {
@@ -39,6 +49,7 @@ impl PlatformKind {
             Self::Tdx => "tdx",
             Self::Sgx => "sgx",
             Self::Nitro => "nitro",
+            Self::Cca => "cca",
             Self::TrustZone => "trustzone",
             Self::Tpm => "tpm",
             Self::Simulated => "simulated",

@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
+use ring::digest;
 use ring::rand::{SecureRandom, SystemRandom};
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
@@ -144,12 +145,24 @@ impl SimulatedClaims {
         let signature_valid = VerifyingKey::from_bytes(&public_key)
             .and_then(|key| key.verify_strict(&[SIGNING_DOMAIN, bytes].concat(), &signature))
             .is_ok();
+        let refusals = if signature_valid {
+            Vec::new()
+        } else {
+            vec![Refusal::bad_signature("the claims, by the simulated platform's key")]
+        };
+        let sha256 = digest::digest(&digest::SHA256, &public_key);
+        let signer = crate::Signer {
+            name: "simulated platform's key in a file".to_owned(),
+            sha256: sha256.as_ref().try_into().expect("SHA-256 is 32 bytes"),
+        };
         Ok(Statement {
-            signature_valid,
+            refusals,
+            signers: vec![signer],
             debug: claims.debug,
             measurements: claims.measurements.into_iter().map(|(name, v)| (name, v.into_vec())).collect(),
             report_data: claims.report_data.into_vec(),
-            timestamp_ms: claims.timestamp_ms,
+            timestamp_ms: Some(claims.timestamp_ms),
+            ..Statement::default()
         })
     }
 }

@@ -38,7 +38,9 @@ fn good_evidence_gives_its_claims() {
     assert!(claims.simulated);
     assert_eq!(claims.platform, PlatformKind::Simulated);
     assert_eq!(claims.measurements, platform.measurement());
-    assert_eq!(claims.timestamp_ms, NOW);
+    assert_eq!(claims.timestamp_ms, Some(NOW));
+    assert_eq!(claims.report_data, [7; 64]);
+    assert_eq!(claims.signers.len(), 1);
 }
 
 #[test]

@@ -1,0 +1,13 @@
+//! TPM 2.0: quotes over registers, and keys that open only while the registers hold what they should.
+//!
+//! The nine commands that this takes are written out in `device`; no system library is needed.
+
+mod device;
+mod error;
+mod platform;
+mod transport;
+mod wire;
+
+pub use error::TpmError;
+pub use platform::{RUNTIME_PCR, TpmConfig, TpmPlatform};
+pub use transport::TpmAddress;

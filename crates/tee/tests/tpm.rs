@@ -1,0 +1,121 @@
+//! The life of a machine with a TPM, on a real TPM 2.0 in software.
+
+#[path = "support/swtpm.rs"]
+mod swtpm;
+
+use std::path::Path;
+
+use swtpm::SoftwareTpm;
+use tee::{KeyPolicy, Platform, TeeError, TpmConfig, TpmError, TpmPlatform, measure_bytes};
+
+fn open(tpm: &SoftwareTpm, dir: &Path, code: &[u8]) -> Result<TpmPlatform, TeeError> {
+    TpmPlatform::open(&TpmConfig::new(tpm.address.clone()), dir, &measure_bytes(code))
+}
+
+fn key(platform: &TpmPlatform) -> Result<[u8; 32], TeeError> {
+    platform.sealing_key(KeyPolicy::Measurement).map(|key| *key.derive("test", b"").as_bytes())
+}
+
+#[test]
+fn the_key_is_there_again_after_a_restart_of_the_machine_with_the_same_code() {
+    let dir = tempfile::tempdir().unwrap();
+    let (chip, state) = (dir.path().join("chip"), dir.path().join("state"));
+    let first = {
+        let tpm = SoftwareTpm::power_on(&chip);
+        key(&open(&tpm, &state, b"version 1").unwrap()).unwrap()
+    };
+    let tpm = SoftwareTpm::power_on(&chip);
+    let platform = open(&tpm, &state, b"version 1").unwrap();
+    assert_eq!(key(&platform).unwrap(), first);
+    drop(platform);
+    // A restart of the program alone: the register already holds its measurement.
+    assert_eq!(key(&open(&tpm, &state, b"version 1").unwrap()).unwrap(), first);
+}
+
+#[test]
+fn other_code_does_not_pass_for_ours_until_the_machine_restarts() {
+    let dir = tempfile::tempdir().unwrap();
+    let tpm = SoftwareTpm::power_on(&dir.path().join("chip"));
+    open(&tpm, dir.path(), b"version 1").unwrap();
+    let refused = open(&tpm, dir.path(), b"something else").map(drop).unwrap_err();
+    let TeeError::Tpm(TpmError::MeasuredOtherwise { pcr: 14, .. }) = refused else {
+        panic!("{refused:?}");
+    };
+    assert!(refused.to_string().contains("restart the machine"), "{refused}");
+}
+
+#[test]
+fn a_changed_file_is_refused_the_key_and_a_hand_over_gives_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let (chip, state) = (dir.path().join("chip"), dir.path().join("state"));
+    let first = {
+        let tpm = SoftwareTpm::power_on(&chip);
+        key(&open(&tpm, &state, b"version 1").unwrap()).unwrap()
+    };
+    {
+        let tpm = SoftwareTpm::power_on(&chip);
+        let changed = open(&tpm, &state, b"version 2").unwrap();
+        let refused = key(&changed).unwrap_err();
+        assert!(matches!(refused, TeeError::SealedToOther { .. }), "{refused:?}");
+        // Refused again: it was not replaced by a new key.
+        assert!(key(&changed).is_err());
+    }
+    {
+        let tpm = SoftwareTpm::power_on(&chip);
+        let old = open(&tpm, &state, b"version 1").unwrap();
+        old.hand_over(&measure_bytes(b"version 2"), &dir.path().join("next")).unwrap();
+    }
+    let tpm = SoftwareTpm::power_on(&chip);
+    let upgraded = open(&tpm, &dir.path().join("next"), b"version 2").unwrap();
+    assert_eq!(key(&upgraded).unwrap(), first);
+}
+
+#[test]
+fn a_copied_state_directory_does_not_open_on_another_machine() {
+    let dir = tempfile::tempdir().unwrap();
+    let state = dir.path().join("state");
+    let ours = SoftwareTpm::power_on(&dir.path().join("chip"));
+    key(&open(&ours, &state, b"version 1").unwrap()).unwrap();
+    let theirs = SoftwareTpm::power_on(&dir.path().join("other chip"));
+    let refused = key(&open(&theirs, &state, b"version 1").unwrap()).unwrap_err();
+    let TeeError::Tpm(TpmError::Refused { command: "Load", .. }) = refused else {
+        panic!("{refused:?}");
+    };
+    assert!(refused.to_string().contains("another TPM"), "{refused}");
+}
+
+#[test]
+fn a_damaged_sealed_object_is_refused_in_every_byte() {
+    let dir = tempfile::tempdir().unwrap();
+    let tpm = SoftwareTpm::power_on(&dir.path().join("chip"));
+    let platform = open(&tpm, dir.path(), b"version 1").unwrap();
+    key(&platform).unwrap();
+    let path = dir.path().join("tpm-sealed.key");
+    let whole = std::fs::read(&path).unwrap();
+    for at in (0..whole.len()).step_by(7) {
+        let mut damaged = whole.clone();
+        damaged[at] ^= 1;
+        std::fs::write(&path, &damaged).unwrap();
+        assert!(key(&platform).is_err(), "byte {at}");
+        std::fs::write(&path, &whole[..at]).unwrap();
+        assert!(matches!(key(&platform), Err(TeeError::Tpm(TpmError::SealedObject))), "cut at {at}");
+    }
+    std::fs::write(&path, &whole).unwrap();
+    key(&platform).unwrap();
+}
+
+#[test]
+fn a_signer_is_nothing_that_a_tpm_knows() {
+    let dir = tempfile::tempdir().unwrap();
+    let tpm = SoftwareTpm::power_on(&dir.path().join("chip"));
+    let platform = open(&tpm, dir.path(), b"version 1").unwrap();
+    let refused = platform.sealing_key(KeyPolicy::Signer).map(drop).unwrap_err();
+    assert!(refused.to_string().contains("hand the key over"), "{refused}");
+}
+
+#[test]
+fn no_tpm_is_one_clear_error() {
+    let config = TpmConfig::new(tee::TpmAddress::Device("/nonexistent/tpmrm0".into()));
+    let refused = TpmPlatform::open(&config, Path::new("/tmp"), &[0; 48]).map(drop).unwrap_err();
+    assert!(refused.to_string().contains("cannot reach the TPM"), "{refused}");
+}
