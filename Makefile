@@ -83,7 +83,7 @@ bench-store: bench-store-build ## The store beside etcd and kine: a table of rat
 	@target/release/bench-store --rows "$(ROWS)" --runs $(or $(RUNS),5) --report bench/RESULTS.md
 
 .PHONY: bench-store-build
-bench-store-build:
+bench-store-build: bin-kubernetes
 	@bench/peers/build.sh .cache/bench/bin
 	$(call say,release builds of k3s-daas and bench-store)
 	@cargo build --release --locked -p k3s-daas

@@ -4,10 +4,12 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a tool for the terminal")]
 
+mod cluster;
 mod grpc;
 mod lean;
 mod official;
 mod process;
+mod program;
 mod report;
 mod result;
 mod rows;
@@ -45,6 +47,9 @@ struct Arguments {
     /// The release build that is measured
     #[arg(long, default_value = "target/release/k3s-daas")]
     k3s_daas: PathBuf,
+    /// Kubernetes in one binary
+    #[arg(long, default_value = "bin/kubernetes")]
+    kubernetes: PathBuf,
     /// Where the servers keep their data for the time of a row, up to 10 GB
     #[arg(long, default_value = ".cache/bench")]
     scratch: PathBuf,
@@ -80,10 +85,13 @@ fn run(arguments: Arguments) -> anyhow::Result<()> {
     let settings = Settings::new(
         arguments.peers,
         &arguments.k3s_daas,
+        arguments.kubernetes,
         &arguments.scratch,
         arguments.runs,
         !arguments.without_kine,
     )?;
+    // The HTTPS client takes the installed provider.
+    let _already_there = rustls::crypto::ring::default_provider().install_default();
     // One thread: the load shares two cores with the servers.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     for row in chosen {

@@ -1,13 +1,13 @@
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
-use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use crate::grpc::RANGE;
 use crate::process::{self, Usage};
+use crate::program::Program;
 use crate::settings::Settings;
 use crate::{lean, wire};
 
@@ -37,7 +37,7 @@ const QUOTA_BYTES: u64 = 16 << 30;
 pub(crate) struct Server {
     pub(crate) kind: Kind,
     pub(crate) address: SocketAddr,
-    child: Child,
+    program: Program,
     directory: TempDir,
 }
 
@@ -45,8 +45,8 @@ impl Server {
     /// Starts with an empty directory, and waits until it answers.
     pub(crate) async fn start(kind: Kind, settings: &Settings) -> anyhow::Result<Self> {
         let directory = settings.directory()?;
-        let (address, child) = spawn(kind, settings, &directory)?;
-        let mut server = Self { kind, address, child, directory };
+        let (address, program) = spawn(kind, settings, &directory)?;
+        let mut server = Self { kind, address, program, directory };
         server.answers(Duration::from_secs(60)).await?;
         Ok(server)
     }
@@ -60,7 +60,7 @@ impl Server {
     }
 
     pub(crate) fn pid(&self) -> u32 {
-        self.child.id()
+        self.program.pid()
     }
 
     pub(crate) fn usage(&self) -> anyhow::Result<Usage> {
@@ -74,41 +74,27 @@ impl Server {
 
     /// Kills it without warning and starts it on the same data. Seconds until it answers a linearizable read.
     pub(crate) async fn restart(&mut self, settings: &Settings) -> anyhow::Result<f64> {
-        self.child.kill().and_then(|()| self.child.wait()).context("killing the server")?;
+        self.program.kill()?;
         let started = Instant::now();
-        (self.address, self.child) = spawn(self.kind, settings, &self.directory)?;
+        (self.address, self.program) = spawn(self.kind, settings, &self.directory)?;
         self.answers(Duration::from_secs(300)).await?;
         Ok(started.elapsed().as_secs_f64())
     }
 
     async fn answers(&mut self, patience: Duration) -> anyhow::Result<()> {
         let deadline = Instant::now() + patience;
-        loop {
-            if let Some(status) = self.child.try_wait()? {
-                bail!("{} ended with {status}: {}", self.kind.name(), self.last_words());
-            }
-            if lean::once(self.address, RANGE, &wire::range_one(b"ready")).await.is_ok() {
-                return Ok(());
-            }
+        while lean::once(self.address, RANGE, &wire::range_one(b"ready")).await.is_err() {
+            self.program.still_runs()?;
             if Instant::now() > deadline {
-                bail!("{} does not answer after {patience:?}: {}", self.kind.name(), self.last_words());
+                bail!(
+                    "{} does not answer after {patience:?}: {}",
+                    self.kind.name(),
+                    self.program.last_words()
+                );
             }
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-    }
-
-    fn last_words(&self) -> String {
-        let log = std::fs::read_to_string(self.directory.path().join("log.txt")).unwrap_or_default();
-        log.lines().rev().take(5).collect::<Vec<_>>().join(" | ")
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        if let Some(pid) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) {
-            let _already_gone = kill_process(pid, Signal::KILL);
-        }
-        let _already_gone = self.child.wait();
+        Ok(())
     }
 }
 
@@ -118,13 +104,13 @@ pub(crate) fn free_ports() -> anyhow::Result<[u16; 2]> {
     Ok([bound[0].local_addr()?.port(), bound[1].local_addr()?.port()])
 }
 
-fn spawn(kind: Kind, settings: &Settings, directory: &TempDir) -> anyhow::Result<(SocketAddr, Child)> {
+fn spawn(kind: Kind, settings: &Settings, directory: &TempDir) -> anyhow::Result<(SocketAddr, Program)> {
     let [port, peer_port] = free_ports()?;
     let client_url = format!("http://127.0.0.1:{port}");
     let peer_url = format!("http://127.0.0.1:{peer_port}");
     let data = directory.path().join("data");
     std::fs::create_dir_all(&data)?;
-    let mut command = match kind {
+    let command = match kind {
         Kind::Etcd => {
             let mut command = Command::new(settings.peers.join("etcd").canonicalize()?);
             command.arg(format!("--data-dir={}", data.display()));
@@ -151,13 +137,6 @@ fn spawn(kind: Kind, settings: &Settings, directory: &TempDir) -> anyhow::Result
             command
         }
     };
-    let log = std::fs::File::options().create(true).append(true).open(directory.path().join("log.txt"))?;
-    let child = command
-        .current_dir(&data)
-        .stdin(Stdio::null())
-        .stdout(log.try_clone()?)
-        .stderr(log)
-        .spawn()
-        .with_context(|| format!("starting {}", kind.name()))?;
-    Ok((SocketAddr::from((Ipv4Addr::LOCALHOST, port)), child))
+    let program = Program::start(kind.name(), command, &data)?;
+    Ok((SocketAddr::from((Ipv4Addr::LOCALHOST, port)), program))
 }

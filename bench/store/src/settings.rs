@@ -10,6 +10,7 @@ pub(crate) struct Settings {
     pub(crate) peers: PathBuf,
     /// Our binary: a copy, so that a build in the meantime changes nothing.
     pub(crate) k3s_daas: PathBuf,
+    pub(crate) kubernetes: PathBuf,
     pub(crate) runs: u32,
     pub(crate) with_kine: bool,
     /// Versions of what is measured, for the report.
@@ -21,6 +22,7 @@ impl Settings {
     pub(crate) fn new(
         peers: PathBuf,
         k3s_daas: &Path,
+        kubernetes: PathBuf,
         scratch: &Path,
         runs: u32,
         with_kine: bool,
@@ -48,6 +50,7 @@ impl Settings {
         Ok(Self {
             peers,
             k3s_daas: copy,
+            kubernetes,
             runs,
             with_kine,
             versions: vec![etcd, format!("{ours} ({commit})"), kine],

@@ -1,5 +1,6 @@
 //! The rows of the table, each runnable alone.
 
+mod kubernetes;
 mod lean;
 mod million;
 mod official;
@@ -90,6 +91,11 @@ pub(crate) const ROWS: &[Row] = &[
         name: "revisions",
         title: "put 128 bytes at 5 M uncompacted revisions",
         measure: |settings| Box::pin(revisions::measure(settings)),
+    },
+    Row {
+        name: "kubernetes",
+        title: "kube-apiserver creating 5,000 pods on 50 kwok nodes",
+        measure: |settings| Box::pin(kubernetes::measure(settings)),
     },
 ];
 

@@ -10,7 +10,7 @@ use super::{key, kinds, takes_part};
 use crate::grpc::{self, Connection};
 use crate::lean::{self, Load};
 use crate::result::{Goal, Measured};
-use crate::server::Server;
+use crate::server::{Kind, Server};
 use crate::settings::Settings;
 use crate::stats::Latencies;
 use crate::wire::{self, Field};
@@ -18,7 +18,7 @@ use crate::wire::{self, Field};
 const KEYS: u64 = 10_000;
 const PAGE: u64 = 500;
 /// Of all clients together, in one run.
-const LISTS: usize = 60;
+const LISTS: usize = 80;
 
 pub(super) async fn measure(settings: &Settings) -> anyhow::Result<Measured> {
     let servers = Server::start_all(&kinds(settings, true), settings).await?;
@@ -26,15 +26,16 @@ pub(super) async fn measure(settings: &Settings) -> anyhow::Result<Measured> {
         let load =
             Load { address: server.address, path: grpc::PUT, connections: 4, clients: 40, total: KEYS };
         lean::closed_loop(load, |number| wire::put(&key(number), &[7; 1024])).await?;
-        lists(server.address, 4, 8).await?;
+        lists(server.address, 4, 4).await?;
     }
     let mut measured = Measured::default();
     for run in 0..settings.runs {
         for clients in [1, 4] {
             for server in servers.iter().filter(|server| takes_part(server.kind, run)) {
                 server.settled().await?;
+                let total = if server.kind == Kind::Kine { LISTS / 10 } else { LISTS };
                 let before = server.usage()?;
-                let (seconds, mut pages) = lists(server.address, clients, LISTS).await?;
+                let (seconds, mut pages) = lists(server.address, clients, total).await?;
                 let used = server.usage()? - before;
                 let [p50, p99] = pages.percentiles([50.0, 99.0]);
                 let goal = Some(Goal::RatioAtLeast(2.0));
@@ -43,10 +44,10 @@ pub(super) async fn measure(settings: &Settings) -> anyhow::Result<Measured> {
                         if clients == 1 { "1 client".to_owned() } else { format!("{clients} clients") };
                     measured.add(server.kind, &format!("{name}, {clients}"), unit, goal, value);
                 };
-                add("lists", "per s", goal, LISTS as f64 / seconds);
+                add("lists", "per s", goal, total as f64 / seconds);
                 add("p50 of a page", "ms", None, p50);
                 add("p99 of a page", "ms", None, p99);
-                add("server CPU per list", "ms", None, used.cpu / LISTS as f64 * 1e3);
+                add("server CPU per list", "ms", None, used.cpu / total as f64 * 1e3);
             }
         }
     }
