@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use sui_sdk_types::{
     Address, Argument, Command, Digest, Identifier, Input, MakeMoveVector, MoveCall, Mutability,
     ObjectReference, Owner, ProgrammableTransaction, Publish, SharedInput, SplitCoins, TransferObjects,
-    TypeTag,
+    TypeTag, Upgrade,
 };
 
 use crate::Error;
@@ -108,6 +108,17 @@ impl Draft {
     /// Publishes modules; gives the `UpgradeCap`.
     pub fn publish(&mut self, modules: Vec<Vec<u8>>, dependencies: Vec<Address>) -> Argument {
         self.push(Command::Publish(Publish { modules, dependencies }))
+    }
+
+    /// Upgrades `package`; takes the ticket for it and gives the `UpgradeReceipt`.
+    pub fn upgrade(
+        &mut self,
+        modules: Vec<Vec<u8>>,
+        dependencies: Vec<Address>,
+        package: Address,
+        ticket: Argument,
+    ) -> Argument {
+        self.push(Command::Upgrade(Upgrade { modules, dependencies, package, ticket }))
     }
 
     /// MIST taken out of the gas coin, besides gas.

@@ -21,6 +21,7 @@ mod checkpoint;
 mod client;
 mod draft;
 mod dry_run;
+mod enclave_statements;
 mod endpoints;
 mod error;
 mod events;
@@ -29,6 +30,7 @@ mod external_signer;
 mod faucet;
 mod follower;
 mod gas;
+mod hex_bytes;
 mod keypair;
 mod keystore;
 mod keystore_error;
@@ -40,29 +42,29 @@ pub mod package;
 mod reachability;
 mod receipt;
 mod refusal;
+mod reward_tree;
 mod selection;
 mod service_info;
 mod signed;
 mod signer;
 mod snapshot;
 mod state;
+mod state_money;
+mod stated;
 mod statement;
 mod submission;
 mod tracker;
 mod types;
 mod wallet_key;
 
-pub use calls::{Admin, Calls, TokenPath};
+pub use calls::{Admin, Calls, Court, Migrating, TokenPath};
 pub use checkpoint::{Checkpoint, Cursor, EventAt};
 pub use client::{Client, EndpointStatus};
 pub use draft::Draft;
 pub use dry_run::{BalanceChange, Changes, DryRun, ObjectKind, TouchedObject};
+pub use enclave_statements::{Evidence, NodeStatement, Point, Shares};
 pub use error::Error;
-pub use events::{
-    CapIssued, CapRevoked, ClusterCreated, ConfigChanged, EnclaveRegistered, Event, GrantRevoked, Granted,
-    KeyRotated, MeasurementAllowed, MeasurementRetired, PlaceChanged, RegistryCreated, Staked, TokenIssued,
-    TokenRenewed, TokenRevoked, ToppedUp, UnstakeRequested, VerifiersSet, Withdrawn,
-};
+pub use events::*;
 pub use external_signer::ExternalSigner;
 pub use follower::Follower;
 pub use keypair::Keypair;
@@ -73,10 +75,13 @@ pub use objects::MoveObject;
 pub use reachability::{FollowError, Reachability};
 pub use receipt::{Created, Receipt};
 pub use refusal::Refusal;
+pub use reward_tree::{ClaimProof, RewardTree, ShardProof, Share};
 pub use service_info::ServiceInfo;
 pub use signed::Signed;
 pub use signer::{Parties, Signer};
 pub use state::{Applied, State};
+pub use state_money::Money;
+pub use stated::{EnclavePayload, EnclaveStatement, SignedNodeStatement, message as enclave_message};
 pub use statement::{
     EnclaveClaims, INTENT_ENDPOINT, INTENT_POSSESSION, INTENT_REGISTER, IntentMessage, Place, VerifiedClaims,
     possession_message,
@@ -85,7 +90,8 @@ pub use statement::{
 pub use sui_sdk_types as sui;
 pub use sui_sdk_types::{Address, Digest};
 pub use types::{
-    AdminCap, Cluster, Config, Enclave, Governance, Grant, LiveCap, Measurement, Names, Registry, SealToken,
-    Stake, Tier, TierTerms,
+    AdminCap, Anchor, Case, Cluster, Config, Economics, Enclave, Epoch, Escrow, Governance, Grant, Insurance,
+    LiveCap, Measurement, Names, Offer, Payout, Penalties, PendingEconomics, Pool, Registry, SealToken,
+    Shard, Stake, Tier, TierTerms, UpgradeCap, UpgradeProposal, Upgrader,
 };
 pub use wallet_key::WalletKey;

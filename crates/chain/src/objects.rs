@@ -4,7 +4,8 @@ use serde::de::DeserializeOwned;
 use sui_sdk_types::{Address, Identifier, Object, StructTag};
 
 use crate::{
-    AdminCap, Client, Cluster, Enclave, Error, Governance, Grant, Names, Registry, SealToken, Stake,
+    AdminCap, Anchor, Case, Client, Cluster, Enclave, Epoch, Error, Escrow, Governance, Grant, Insurance,
+    Names, Pool, Registry, SealToken, Shard, Stake, Upgrader,
 };
 
 /// An object type of the contracts.
@@ -41,14 +42,22 @@ macro_rules! move_objects {
 
 move_objects! {
     AdminCap in "governance",
+    Anchor in "anchor",
+    Case in "slashing",
     Cluster in "k8s_gateway",
     Enclave in "enclave",
+    Epoch in "rewards",
+    Escrow in "usage",
     Governance in "governance",
     Grant in "k8s_gateway",
+    Insurance in "insurance",
     Names in "k8s_gateway",
+    Pool in "rewards",
     Registry in "enclave",
     SealToken in "seal_token",
+    Shard in "rewards",
     Stake in "staking",
+    Upgrader in "upgrade",
 }
 
 impl Client {

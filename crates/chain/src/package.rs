@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use sui_sdk_types::Address;
+use sui_sdk_types::hash::Hasher;
 
 use crate::{Created, Draft, Error, Parties, Receipt};
 
@@ -100,6 +101,18 @@ fn framework() -> Vec<Address> {
 }
 
 impl Package {
+    /// The digest by which an upgrade to it is announced: blake2b-256 over the sorted hashes of the modules
+    /// and ids of the dependencies, as Sui's `MovePackage` has it.
+    pub fn digest(&self) -> [u8; 32] {
+        let modules = self.modules.iter().map(|module| Hasher::digest(module).into_inner());
+        let mut parts: Vec<[u8; 32]> =
+            modules.chain(self.dependencies.iter().map(|id| *id.inner())).collect();
+        parts.sort_unstable();
+        let mut hasher = Hasher::new();
+        parts.iter().for_each(|part| hasher.update(part));
+        hasher.finalize().into_inner()
+    }
+
     /// The transaction that publishes it and gives the `UpgradeCap` to `owner`.
     pub fn publish(&self, owner: Address) -> Draft {
         let mut draft = Draft::new();
@@ -161,8 +174,8 @@ mod tests {
     fn a_missing_or_foreign_module_is_named() {
         let directory = tempfile::tempdir().unwrap();
         let error = load(directory.path()).unwrap_err().to_string();
-        assert!(error.contains("governance.mv"), "{error}");
-        std::fs::write(directory.path().join("governance.mv"), b"#!/bin/sh").unwrap();
+        assert!(error.contains("economics.mv"), "{error}");
+        std::fs::write(directory.path().join("economics.mv"), b"#!/bin/sh").unwrap();
         let error = load(directory.path()).unwrap_err().to_string();
         assert!(error.contains("not a compiled Move module"), "{error}");
     }

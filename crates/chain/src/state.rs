@@ -3,6 +3,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use sui_sdk_types::Address;
 
+use crate::state_money::Money;
 use crate::{AdminCap, Cluster, Enclave, Event, Grant, Penalties, Registry, SealToken, Stake};
 
 /// Everything about one cluster, rebuilt from its events alone. A pure fold: the same events give the same
@@ -23,7 +24,7 @@ pub struct State {
     pub registry: Option<Registry>,
     /// Capabilities to change it, and who was given each.
     pub caps: BTreeMap<Address, (AdminCap, Address)>,
-    /// Enclaves by id. [`Enclave::latest_ms`] is not announced by events and stays empty.
+    /// Enclaves by id.
     pub enclaves: BTreeMap<Address, Enclave>,
     /// Stakes by id, until they are paid out.
     pub stakes: BTreeMap<Address, Stake>,
@@ -31,6 +32,8 @@ pub struct State {
     pub tokens: BTreeMap<Address, SealToken>,
     /// Grants by id.
     pub grants: BTreeMap<Address, Grant>,
+    /// Economics, pools, escrows, penalties and the anchor.
+    pub money: Money,
 }
 
 /// What [`State::apply`] did with an event.
@@ -59,6 +62,7 @@ impl State {
             stakes: BTreeMap::new(),
             tokens: BTreeMap::new(),
             grants: BTreeMap::new(),
+            money: Money::default(),
         }
     }
 
@@ -126,6 +130,7 @@ impl State {
                 self.caps.insert(e.cap, (cap, e.recipient));
             }
             Event::CapRevoked(e) => {
+                self.money.offers.remove(&e.cap);
                 self.caps.remove(&e.cap)?;
             }
             Event::Granted(e) => {
@@ -142,14 +147,31 @@ impl State {
             Event::GrantRevoked(e) => {
                 self.grants.remove(&e.grant)?;
             }
+            Event::Migrated(e) => self.migrate(e.object, e.version),
+            Event::PauseChanged(e) => self.cluster.as_mut()?.paused_until_ms = e.paused_until_ms,
             _ => {
                 return self
                     .fold_trust(event)
                     .or_else(|| self.fold_stake(event))
-                    .or_else(|| self.fold_token(event));
+                    .or_else(|| self.fold_token(event))
+                    .or_else(|| self.money.fold(event, &mut self.stakes));
             }
         }
         Some(())
+    }
+
+    /// Gives an object its version. Those that no event describes any further (governance, names) have none here.
+    fn migrate(&mut self, object: Address, version: u64) {
+        let places = [
+            self.cluster.iter_mut().filter(|one| one.id == object).map(|one| &mut one.version).next(),
+            self.registry.iter_mut().filter(|one| one.id == object).map(|one| &mut one.version).next(),
+            self.enclaves.get_mut(&object).map(|one| &mut one.version),
+            self.stakes.get_mut(&object).map(|one| &mut one.version),
+            self.tokens.get_mut(&object).map(|one| &mut one.version),
+            self.grants.get_mut(&object).map(|one| &mut one.version),
+            self.money.version_of(object),
+        ];
+        places.into_iter().flatten().for_each(|place| *place = version);
     }
 
     fn fold_trust(&mut self, event: &Event) -> Option<()> {
@@ -197,6 +219,18 @@ impl State {
                 };
                 self.enclaves.insert(e.enclave, enclave);
             }
+            Event::RetirementPlanned(e) => {
+                let registry = self.registry.as_mut()?;
+                let at = registry.allowed.iter().position(|measurement| *measurement == e.measurement)?;
+                *registry.retires_ms.get_mut(at)? = e.at_ms;
+            }
+            Event::StatementAccepted(e) => {
+                let latest_ms = &mut self.enclaves.get_mut(&e.enclave)?.latest_ms;
+                let at = usize::from(e.intent);
+                latest_ms.resize(latest_ms.len().max(at + 1), 0);
+                latest_ms[at] = e.timestamp_ms;
+            }
+            Event::EnclaveRevoked(e) => self.enclaves.get_mut(&e.enclave)?.expires_ms = 0,
             _ => return None,
         }
         Some(())

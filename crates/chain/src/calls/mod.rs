@@ -1,12 +1,24 @@
 //! Drafts of transactions, one function for each entry of the contracts.
 
+mod anchor;
+mod caps;
 mod cluster;
 mod enclave;
+mod entry;
 mod governance;
+mod insurance;
+mod migration;
+mod rewards;
 mod seal_token;
+mod slashing;
 mod staking;
+mod trust;
+mod upgrade;
+mod usage;
 
+pub use migration::Migrating;
 pub use seal_token::TokenPath;
+pub use slashing::Court;
 use sui_sdk_types::{Address, Argument};
 
 use crate::Draft;

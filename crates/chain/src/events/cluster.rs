@@ -81,3 +81,12 @@ pub struct GrantRevoked {
     /// The role.
     pub role: String,
 }
+
+/// The cluster was paused, or the pause has ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PauseChanged {
+    /// The cluster.
+    pub cluster: Address,
+    /// No new stakes, penalties and escrows until then, milliseconds since the Unix epoch; zero when the pause has ended.
+    pub paused_until_ms: u64,
+}

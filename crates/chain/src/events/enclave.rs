@@ -59,3 +59,36 @@ pub struct EnclaveRegistered {
     /// When it was registered, milliseconds since the Unix epoch.
     pub registered_ms: u64,
 }
+
+/// A measurement counts until a time and not from then on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RetirementPlanned {
+    /// The cluster.
+    pub cluster: Address,
+    /// The measurement.
+    pub measurement: Measurement,
+    /// It counts until then, milliseconds since the Unix epoch.
+    pub at_ms: u64,
+}
+
+/// An enclave has lost its standing for good.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EnclaveRevoked {
+    /// The cluster.
+    pub cluster: Address,
+    /// The enclave that says so.
+    pub enclave: Address,
+}
+
+/// A statement of an enclave was used up: none of its intent with this time or an earlier one is accepted again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatementAccepted {
+    /// The cluster.
+    pub cluster: Address,
+    /// The enclave.
+    pub enclave: Address,
+    /// What kind of statement it was.
+    pub intent: u8,
+    /// When it was signed, milliseconds since the Unix epoch.
+    pub timestamp_ms: u64,
+}

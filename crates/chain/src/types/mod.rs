@@ -1,15 +1,27 @@
+mod anchor;
+mod case;
 mod cluster;
 mod economics;
 mod enclave;
+mod escrow;
 mod governance;
+mod insurance;
+mod rewards;
 mod seal_token;
 mod stake;
 mod tier;
+mod upgrade;
 
+pub use anchor::Anchor;
+pub use case::Case;
 pub use cluster::{Cluster, Config, Grant, Names, TierTerms};
 pub use economics::Economics;
 pub use enclave::{Enclave, Measurement, Registry};
+pub use escrow::Escrow;
 pub use governance::{AdminCap, Governance, LiveCap, Offer, PendingEconomics};
+pub use insurance::{Insurance, Payout};
+pub use rewards::{Epoch, Pool, Shard};
 pub use seal_token::SealToken;
 pub use stake::{Penalties, Stake};
 pub use tier::Tier;
+pub use upgrade::{UpgradeCap, UpgradeProposal, Upgrader};
