@@ -22,8 +22,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use clap::Parser;
+use tokio::signal::unix::{SignalKind, signal};
 
 use result::RowResult;
 use rows::{ROWS, Row};
@@ -97,8 +98,13 @@ fn run(arguments: Arguments) -> anyhow::Result<()> {
     for row in chosen {
         let started = Instant::now();
         eprintln!("==> {}: {}", row.name, row.title);
-        let measured =
-            runtime.block_on(row.measure(&settings)).with_context(|| format!("row {}", row.name))?;
+        let measured = runtime.block_on(async {
+            tokio::select! {
+                measured = row.measure(&settings) => measured,
+                stopped = asked_to_stop() => stopped.and(Err(anyhow!("stopped"))),
+            }
+        });
+        let measured = measured.with_context(|| format!("row {}", row.name))?;
         let result = RowResult::new(row, measured, &settings, started.elapsed());
         result.save(&arguments.results)?;
         print!("{}", report::table(std::slice::from_ref(&result)));
@@ -108,6 +114,16 @@ fn run(arguments: Arguments) -> anyhow::Result<()> {
         std::fs::write(&path, report::document(&results))
             .with_context(|| format!("writing {}", path.display()))?;
         eprintln!("wrote {}", path.display());
+    }
+    Ok(())
+}
+
+/// SIGINT or SIGTERM: what was started is stopped and removed.
+async fn asked_to_stop() -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => interrupted?,
+        _ = terminate.recv() => {}
     }
     Ok(())
 }
