@@ -21,6 +21,16 @@ pub struct Config {
     /// An idle chain still makes a checkpoint this often, so that its clock moves and the streams
     /// of its followers are seen to be alive (clients give up on a stream silent for 30 s).
     pub idle_checkpoint: Duration,
+    /// How many checkpoints to keep with their transactions and old versions of objects, at least one;
+    /// `None` keeps all. What is older is answered as pruned, and dropped from the journal when the
+    /// journal is compacted.
+    pub keep_checkpoints: Option<u64>,
+    /// A journal longer than this many bytes is compacted if checkpoints are dropped, and again each
+    /// time it has grown to three times its compacted length.
+    pub compact_above: u64,
+    /// How long an epoch lasts; `None` lets the first one last until
+    /// [`Devnet::advance_epoch`](crate::Devnet::advance_epoch).
+    pub epoch: Option<Duration>,
     /// MIST the faucet hands out per request that names no amount.
     pub faucet_mist: u64,
 }
@@ -35,6 +45,9 @@ impl Config {
             seed: None,
             genesis_ms: None,
             idle_checkpoint: Duration::from_secs(10),
+            keep_checkpoints: None,
+            compact_above: 4 << 20,
+            epoch: None,
             faucet_mist: 10_000_000_000,
         }
     }

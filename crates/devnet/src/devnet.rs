@@ -1,6 +1,7 @@
 //! A running development chain: the node, its faucet and its server.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -111,6 +112,26 @@ impl Devnet {
     pub async fn advance_clock(&self, by: Duration) -> Result<Arc<Checkpoint>, SubmitError> {
         self.node.clock().advance(by);
         self.node.checkpoint().await
+    }
+
+    /// Ends the epoch with a checkpoint: transactions after it belong to the next.
+    ///
+    /// # Errors
+    ///
+    /// [`SubmitError::Stopped`].
+    pub async fn advance_epoch(&self) -> Result<Arc<Checkpoint>, SubmitError> {
+        self.node.end_epoch().await
+    }
+
+    /// Writes the chain as it is into `dir`, which must not hold a chain. A chain that is started
+    /// with [`Config::with_dir`] on it goes on from there; the two have the same identifier.
+    ///
+    /// # Errors
+    ///
+    /// When the directory holds a chain already or cannot be written.
+    pub async fn snapshot(&self, dir: &Path) -> Result<(), DevnetError> {
+        let (node, dir) = (self.node.clone(), dir.to_owned());
+        tokio::task::spawn_blocking(move || node.snapshot(&dir)).await.map_err(|_| DevnetError::Stopped)?
     }
 
     /// Stops serving and executing. The journal is closed when this returns.

@@ -65,6 +65,12 @@ pub enum JournalError {
         /// The journal.
         path: PathBuf,
     },
+    /// A chain would be written over.
+    #[error("{path} is there already")]
+    Exists {
+        /// The journal.
+        path: PathBuf,
+    },
     /// A checkpoint has no recorded form.
     #[error("cannot encode a checkpoint")]
     Encode(#[source] bcs::Error),

@@ -5,6 +5,9 @@
 //! checks being prefixes of blake2b-256. A record that the end of the file cuts short, or whose
 //! checksum fails with nothing after it, is what a crash leaves of an unacknowledged write: it is
 //! cut off. Damage anywhere else is an error.
+//!
+//! A journal is written anew into a file beside it, which takes its place when it is whole on disk: a
+//! crash leaves the one or the other.
 
 use std::fs::{File, OpenOptions};
 use std::io::{BufReader, Read, Seek, SeekFrom, Write};
@@ -16,6 +19,7 @@ use sui_sdk_types::hash::Hasher;
 use crate::error::JournalError;
 
 const FILE: &str = "chain.journal";
+const NEW_FILE: &str = "chain.journal.new";
 const MAGIC: &[u8; 8] = b"DEVNETJ1";
 const LENGTH: usize = 4;
 const LENGTH_CHECK: usize = 4;
@@ -29,6 +33,9 @@ const MAX_RECORD: usize = 256 << 20;
 pub(crate) struct Journal {
     file: File,
     path: PathBuf,
+    length: u64,
+    /// Its length when it was last written anew.
+    compacted: u64,
 }
 
 impl Journal {
@@ -66,7 +73,7 @@ impl Journal {
             }
         }
         let length = file.metadata().map_err(io("cannot read the journal's size"))?.len();
-        let mut journal = Self { file, path: path.clone() };
+        let mut journal = Self { file, path: path.clone(), length, compacted: 0 };
         if length < MAGIC.len() as u64 {
             journal.begin()?;
             return Ok(journal);
@@ -88,6 +95,7 @@ impl Journal {
             journal.file.sync_all().map_err(io("cannot sync"))?;
         }
         journal.file.seek(SeekFrom::Start(end)).map_err(io("cannot seek"))?;
+        journal.length = end;
         Ok(journal)
     }
 
@@ -102,14 +110,54 @@ impl Journal {
             let source = std::io::Error::new(std::io::ErrorKind::InvalidInput, "record too large");
             return Err(self.io("cannot append")(source));
         }
-        let length = (payload.len() as u32).to_le_bytes();
-        let mut record = Vec::with_capacity(HEADER + payload.len());
-        record.extend_from_slice(&length);
-        record.extend_from_slice(&checksum::<LENGTH_CHECK>(&length));
-        record.extend_from_slice(&checksum::<CHECKSUM>(payload));
-        record.extend_from_slice(payload);
+        let record = record(payload);
         self.file.write_all(&record).map_err(self.io("cannot append"))?;
         self.file.sync_data().map_err(self.io("cannot sync"))?;
+        self.length += record.len() as u64;
+        Ok(())
+    }
+
+    /// Bytes in it.
+    pub(crate) fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// Whether it is longer than `least` and three times what it was when it was last written anew.
+    pub(crate) fn is_longer_than(&self, least: u64) -> bool {
+        self.length > least.max(3 * self.compacted)
+    }
+
+    /// Writes a journal with these records into `dir`.
+    ///
+    /// # Errors
+    ///
+    /// When there is one already, or it cannot be written.
+    pub(crate) fn create(
+        dir: &Path,
+        records: &mut dyn Iterator<Item = Result<Vec<u8>, JournalError>>,
+    ) -> Result<(), JournalError> {
+        let path = dir.join(FILE);
+        let io = |source| JournalError::Io { path: path.clone(), doing: "cannot make the directory", source };
+        std::fs::create_dir_all(dir).map_err(io)?;
+        if path.exists() {
+            return Err(JournalError::Exists { path });
+        }
+        write_whole(dir, records).map(drop)
+    }
+
+    /// Replaces all records by these.
+    ///
+    /// # Errors
+    ///
+    /// When they cannot be written; the journal is then as it was, unless the last step failed: it must
+    /// not be used afterwards.
+    pub(crate) fn rewrite(
+        &mut self,
+        records: &mut dyn Iterator<Item = Result<Vec<u8>, JournalError>>,
+    ) -> Result<(), JournalError> {
+        let dir = self.path.parent().unwrap_or(Path::new("."));
+        (self.file, self.length) = write_whole(dir, records)?;
+        self.compacted = self.length;
         Ok(())
     }
 
@@ -117,6 +165,7 @@ impl Journal {
         self.file.set_len(0).map_err(self.io("cannot truncate"))?;
         self.file.seek(SeekFrom::Start(0)).map_err(self.io("cannot seek"))?;
         self.file.write_all(MAGIC).map_err(self.io("cannot write"))?;
+        self.length = MAGIC.len() as u64;
         self.file.sync_all().map_err(self.io("cannot sync"))?;
         let dir = self.path.parent().unwrap_or(Path::new("."));
         File::open(dir).and_then(|dir| dir.sync_all()).map_err(self.io("cannot sync the directory"))
@@ -126,6 +175,51 @@ impl Journal {
         let path = self.path.clone();
         move |source| JournalError::Io { path, doing, source }
     }
+}
+
+/// A record as it is on disk.
+fn record(payload: &[u8]) -> Vec<u8> {
+    let length = (payload.len() as u32).to_le_bytes();
+    let mut record = Vec::with_capacity(HEADER + payload.len());
+    record.extend_from_slice(&length);
+    record.extend_from_slice(&checksum::<LENGTH_CHECK>(&length));
+    record.extend_from_slice(&checksum::<CHECKSUM>(payload));
+    record.extend_from_slice(payload);
+    record
+}
+
+/// Writes a whole journal beside the one in `dir`, locks it and puts it in its place. Returns it, open
+/// at its end, and its length.
+fn write_whole(
+    dir: &Path,
+    records: &mut dyn Iterator<Item = Result<Vec<u8>, JournalError>>,
+) -> Result<(File, u64), JournalError> {
+    let path = dir.join(NEW_FILE);
+    let io = |doing| {
+        let path = path.clone();
+        move |source| JournalError::Io { path, doing, source }
+    };
+    let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).mode(0o600).open(&path);
+    let file = file.map_err(io("cannot make the file"))?;
+    file.try_lock().map_err(|_| JournalError::Locked { path: path.clone() })?;
+    let mut writer = std::io::BufWriter::with_capacity(1 << 20, file);
+    let mut length = MAGIC.len() as u64;
+    writer.write_all(MAGIC).map_err(io("cannot write"))?;
+    for payload in records {
+        let payload = payload?;
+        if payload.len() > MAX_RECORD {
+            let source = std::io::Error::new(std::io::ErrorKind::InvalidInput, "record too large");
+            return Err(io("cannot write")(source));
+        }
+        let record = record(&payload);
+        length += record.len() as u64;
+        writer.write_all(&record).map_err(io("cannot write"))?;
+    }
+    let file = writer.into_inner().map_err(|error| io("cannot write")(error.into_error()))?;
+    file.sync_all().map_err(io("cannot sync"))?;
+    std::fs::rename(&path, dir.join(FILE)).map_err(io("cannot rename"))?;
+    File::open(dir).and_then(|dir| dir.sync_all()).map_err(io("cannot sync the directory"))?;
+    Ok((file, length))
 }
 
 /// Reads the record at `offset`; `None` at the end of the file or of what is whole in it.
@@ -235,6 +329,38 @@ mod tests {
             );
             bytes[at] ^= 0x80;
         }
+    }
+
+    #[test]
+    fn a_rewrite_takes_the_place_of_all_records() {
+        let dir = tempfile::tempdir().expect("tempdir");
+        let mut journal = Journal::open(dir.path(), |_| Ok::<_, JournalError>(())).expect("open");
+        (0..100u8).for_each(|n| journal.append(&[n; 100]).expect("append"));
+        assert!(journal.is_longer_than(1_000));
+        journal.rewrite(&mut [Ok(b"all".to_vec())].into_iter()).expect("rewrite");
+        assert!(
+            matches!(records(dir.path()), Err(JournalError::Locked { .. })),
+            "the new file is locked too"
+        );
+        assert_eq!(journal.length(), std::fs::metadata(dir.path().join(FILE)).expect("metadata").len());
+        assert!(!journal.is_longer_than(1));
+        journal.append(b"more").expect("append");
+        drop(journal);
+        assert_eq!(records(dir.path()).expect("open"), [b"all".to_vec(), b"more".to_vec()]);
+    }
+
+    #[test]
+    fn a_rewrite_that_breaks_off_changes_nothing() {
+        let dir = tempfile::tempdir().expect("tempdir");
+        let mut journal = Journal::open(dir.path(), |_| Ok::<_, JournalError>(())).expect("open");
+        journal.append(b"old").expect("append");
+        let source = std::io::Error::other("no space");
+        let error = JournalError::Io { path: PathBuf::new(), doing: "cannot write", source };
+        journal.rewrite(&mut [Ok(b"new".to_vec()), Err(error)].into_iter()).expect_err("an error");
+        assert!(dir.path().join(NEW_FILE).exists(), "as a crash would leave it");
+        journal.append(b"next").expect("append");
+        drop(journal);
+        assert_eq!(records(dir.path()).expect("open"), [b"old".to_vec(), b"next".to_vec()]);
     }
 
     #[test]

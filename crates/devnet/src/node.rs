@@ -15,7 +15,7 @@ use crate::config::Config;
 use crate::error::{DevnetError, JournalError};
 use crate::journal::Journal;
 use crate::ledger::{
-    Batch, Checkpoint, Commit, ExecutedTransaction, Execution, Genesis, Ledger, Outcome, Rejection,
+    Batch, Checkpoint, Commit, ExecutedTransaction, Execution, Genesis, Ledger, Outcome, Piece, Rejection,
     StoredObject, VerifiedTransaction,
 };
 use crate::time::Clock;
@@ -62,13 +62,15 @@ struct Shared {
 enum Record {
     /// The first: what the chain's keys are derived from.
     Start { seed: [u8; 32] },
-    /// All others.
+    /// One checkpoint.
     Commit(Box<Commit>),
+    /// Instead of all checkpoints up to one: what they led to.
+    Snapshot(Piece),
 }
 
 enum Job {
     Execute(Box<VerifiedTransaction>, oneshot::Sender<Result<Arc<ExecutedTransaction>, SubmitError>>),
-    Checkpoint(oneshot::Sender<Arc<Checkpoint>>),
+    Checkpoint { ends_epoch: bool, answer: oneshot::Sender<Arc<Checkpoint>> },
     Stop(oneshot::Sender<()>),
 }
 
@@ -103,12 +105,23 @@ impl Node {
             }
             ledger.apply(genesis);
         }
+        if let Some(keep) = config.keep_checkpoints {
+            ledger.prune(keep);
+        }
         clock.catch_up(ledger.timestamp_ms());
         let (queue, jobs) = mpsc::channel(QUEUE);
         let (publish, height) = watch::channel(ledger.height());
         let shared = Arc::new(Shared { ledger: RwLock::new(ledger), vm, clock });
-        let idle = config.idle_checkpoint;
-        let executor = Executor { shared: shared.clone(), journal, publish, idle };
+        let executor = Executor {
+            shared: shared.clone(),
+            journal,
+            publish,
+            seed,
+            idle: config.idle_checkpoint,
+            keep: config.keep_checkpoints,
+            compact_above: config.compact_above,
+            epoch: config.epoch,
+        };
         std::thread::Builder::new()
             .name("devnet-executor".to_owned())
             .stack_size(8 << 20)
@@ -139,9 +152,34 @@ impl Node {
     ///
     /// [`SubmitError::Stopped`].
     pub async fn checkpoint(&self) -> Result<Arc<Checkpoint>, SubmitError> {
+        self.make_checkpoint(false).await
+    }
+
+    /// Makes a checkpoint now, the last of its epoch.
+    ///
+    /// # Errors
+    ///
+    /// [`SubmitError::Stopped`].
+    pub async fn end_epoch(&self) -> Result<Arc<Checkpoint>, SubmitError> {
+        self.make_checkpoint(true).await
+    }
+
+    async fn make_checkpoint(&self, ends_epoch: bool) -> Result<Arc<Checkpoint>, SubmitError> {
         let (answer, answered) = oneshot::channel();
-        self.queue.send(Job::Checkpoint(answer)).await.map_err(|_| SubmitError::Stopped)?;
+        let job = Job::Checkpoint { ends_epoch, answer };
+        self.queue.send(job).await.map_err(|_| SubmitError::Stopped)?;
         answered.await.map_err(|_| SubmitError::Stopped)
+    }
+
+    /// Writes the chain as of the latest durable checkpoint into `dir`.
+    ///
+    /// # Errors
+    ///
+    /// When the directory holds a chain already or cannot be written.
+    pub fn snapshot(&self, dir: &Path) -> Result<(), DevnetError> {
+        // The copy shares everything with the chain, which goes on meanwhile.
+        let ledger = self.shared.ledger.read().clone();
+        Ok(Journal::create(dir, &mut snapshot(&self.seed, &ledger))?)
     }
 
     /// Executes a transaction as if it came now and `extra` existed, and forgets it.
@@ -194,7 +232,11 @@ struct Executor {
     shared: Arc<Shared>,
     journal: Option<Journal>,
     publish: watch::Sender<u64>,
+    seed: [u8; 32],
     idle: Duration,
+    keep: Option<u64>,
+    compact_above: u64,
+    epoch: Option<Duration>,
 }
 
 impl Executor {
@@ -262,7 +304,13 @@ impl Executor {
                         let _ = answer.send(Err(rejection.into()));
                     }
                 },
-                Job::Checkpoint(answer) => watchers.push(answer),
+                Job::Checkpoint { ends_epoch, answer } => {
+                    watchers.push(answer);
+                    if ends_epoch {
+                        batch.end_epoch();
+                        break;
+                    }
+                }
                 Job::Stop(done) => {
                     stop = Some(done);
                     break;
@@ -276,12 +324,22 @@ impl Executor {
         if batch.is_empty() && watchers.is_empty() && !forced {
             return Ok(stop);
         }
+        let due = |epoch: Duration| u128::from(ledger.epoch_start_ms()) + epoch.as_millis();
+        if self.epoch.is_some_and(|epoch| u128::from(batch.timestamp_ms()) >= due(epoch)) {
+            batch.end_epoch();
+        }
         let checkpoint = batch.seal();
         if let Some(journal) = &mut self.journal {
             record(journal, &checkpoint)?;
         }
         let height = checkpoint.summary.sequence_number;
-        parking_lot::RwLockUpgradableReadGuard::upgrade(ledger).apply(checkpoint.clone());
+        {
+            let mut ledger = parking_lot::RwLockUpgradableReadGuard::upgrade(ledger);
+            ledger.apply(checkpoint.clone());
+            if let Some(keep) = self.keep {
+                ledger.prune(keep);
+            }
+        }
         self.publish.send_replace(height);
         for (index, answer) in waiting {
             let executed = checkpoint.transactions.get(index).cloned();
@@ -290,12 +348,41 @@ impl Executor {
         for answer in watchers {
             let _ = answer.send(checkpoint.clone());
         }
+        self.compact(&shared)?;
         Ok(stop)
     }
 }
 
+impl Executor {
+    /// Writes the journal anew when most of it is history that is not kept any more.
+    fn compact(&mut self, shared: &Shared) -> Result<(), JournalError> {
+        let Some(journal) = self
+            .journal
+            .as_mut()
+            .filter(|journal| self.keep.is_some() && journal.is_longer_than(self.compact_above))
+        else {
+            return Ok(());
+        };
+        let before = journal.length();
+        journal.rewrite(&mut snapshot(&self.seed, &shared.ledger.read()))?;
+        tracing::info!(before, after = journal.length(), "compacted the journal");
+        Ok(())
+    }
+}
+
+/// The records of a journal that starts from this state.
+fn snapshot<'l>(
+    seed: &[u8; 32],
+    ledger: &'l Ledger,
+) -> impl Iterator<Item = Result<Vec<u8>, JournalError>> + use<'l> {
+    let start = Record::Start { seed: *seed };
+    let pieces = ledger.pieces().map(Record::Snapshot);
+    std::iter::once(start).chain(pieces).map(|record| encode(&record))
+}
+
 fn reopen(dir: &Path, ledger: &mut Ledger, seed: &mut Option<[u8; 32]>) -> Result<Journal, DevnetError> {
-    Journal::open(dir, |payload| {
+    let mut snapshot_height = 0;
+    let journal = Journal::open(dir, |payload| {
         let record = bcs::from_bytes(payload)
             .map_err(|error| DevnetError::Inconsistent(format!("unreadable record: {error}")))?;
         match record {
@@ -303,9 +390,19 @@ fn reopen(dir: &Path, ledger: &mut Ledger, seed: &mut Option<[u8; 32]>) -> Resul
             Record::Commit(commit) => {
                 ledger.replay(*commit).map_err(|error| DevnetError::Inconsistent(error.to_string()))?;
             }
+            Record::Snapshot(piece) => {
+                if let Piece::Base(base) = &piece {
+                    snapshot_height = base.height;
+                }
+                ledger.add(piece).map_err(|error| DevnetError::Inconsistent(error.to_string()))?;
+            }
         }
-        Ok(())
-    })
+        Ok::<_, DevnetError>(())
+    })?;
+    if ledger.height() < snapshot_height {
+        return Err(DevnetError::Inconsistent("the snapshot it starts with is not whole".to_owned()));
+    }
+    Ok(journal)
 }
 
 fn record(journal: &mut Journal, checkpoint: &Checkpoint) -> Result<(), JournalError> {

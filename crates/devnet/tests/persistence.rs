@@ -66,12 +66,17 @@ async fn a_changed_journal_is_refused() {
 }
 
 const CHILD_DIR: &str = "DEVNET_TEST_CHILD_DIR";
+const CHILD_COMPACTS: &str = "DEVNET_TEST_CHILD_COMPACTS";
 
 /// Not a test: the process that [`what_was_answered_survives_kill_9`] kills.
 #[tokio::test]
 async fn child_serves_until_it_is_killed() {
     let Some(dir) = std::env::var_os(CHILD_DIR) else { return };
-    let devnet = Devnet::start(config().with_dir(dir)).await.unwrap();
+    let mut settings = config().with_dir(dir);
+    if std::env::var_os(CHILD_COMPACTS).is_some() {
+        (settings.keep_checkpoints, settings.compact_above) = (Some(10_000), 0);
+    }
+    let devnet = Devnet::start(settings).await.unwrap();
     eprintln!("serving {} {}", devnet.url(), devnet.chain_id());
     tokio::time::sleep(Duration::from_secs(60)).await;
 }
@@ -83,8 +88,12 @@ struct Server {
 }
 
 impl Server {
-    fn start(dir: &Path) -> Self {
-        let mut child = Command::new(std::env::current_exe().unwrap())
+    fn start(dir: &Path, compacts: bool) -> Self {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        if compacts {
+            command.env(CHILD_COMPACTS, "1");
+        }
+        let mut child = command
             .args(["--exact", "child_serves_until_it_is_killed", "--nocapture"])
             .env(CHILD_DIR, dir)
             .stdout(Stdio::null())
@@ -105,11 +114,21 @@ impl Server {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_answered_survives_kill_9() {
+    kill_9(false).await;
+}
+
+/// The same while the journal is written anew all the time.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_answered_survives_kill_9_of_a_chain_that_compacts() {
+    kill_9(true).await;
+}
+
+async fn kill_9(compacts: bool) {
     let dir = tempfile::tempdir().unwrap();
     let mut answered: Vec<(String, String)> = Vec::new();
     let mut chain_id = None;
     for round in 0..3u64 {
-        let server = Server::start(dir.path());
+        let server = Server::start(dir.path(), compacts);
         assert_eq!(*chain_id.get_or_insert(server.chain_id.clone()), server.chain_id);
         let mut client = Client::new(server.url.clone()).unwrap();
         for (digest, effects) in &answered {

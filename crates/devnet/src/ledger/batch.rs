@@ -4,9 +4,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use sui_sdk_types::{
-    Address, CheckpointContents, CheckpointSummary, CheckpointTransactionInfo, ConsensusCommitPrologue,
-    Digest, ExecutionStatus, GasCostSummary, ObjectOut, SignedTransaction, TransactionEffects,
-    TransactionEffectsV2, TransactionKind, Version,
+    Address, ChangeEpoch, CheckpointContents, CheckpointSummary, CheckpointTransactionInfo,
+    ConsensusCommitPrologue, Digest, EndOfEpochData, EndOfEpochTransactionKind, ExecutionStatus,
+    GasCostSummary, ObjectOut, SignedTransaction, TransactionEffects, TransactionEffectsV2, TransactionKind,
+    Version,
 };
 
 use super::changes::{Change, Changes, NewOwner, Stamp, settle};
@@ -17,7 +18,7 @@ use super::inputs::{Context, resolve};
 use super::objects::{ObjectSource, StoredObject};
 use super::rejection::Rejection;
 use super::signature::VerifiedTransaction;
-use super::{CLOCK, EPOCH, Ledger};
+use super::{CLOCK, Ledger, PROTOCOL_VERSION};
 use crate::vm::Vm;
 
 /// The next checkpoint in the making. Reads see what its transactions wrote so far.
@@ -28,6 +29,7 @@ pub struct Batch<'a> {
     overlay: Overlay,
     executed: Vec<ExecutedTransaction>,
     by_digest: HashMap<Digest, usize>,
+    ends_epoch: bool,
 }
 
 /// What became of a transaction that was handed to a batch.
@@ -75,6 +77,7 @@ impl<'a> Batch<'a> {
             overlay: Overlay::default(),
             executed: Vec::new(),
             by_digest: HashMap::new(),
+            ends_epoch: false,
         };
         batch.set_clock();
         batch
@@ -122,7 +125,11 @@ impl<'a> Batch<'a> {
 
     /// What transactions of this batch must agree with.
     pub fn context(&self) -> Context {
-        Context { chain_id: self.ledger.chain_id(), epoch: EPOCH, timestamp_ms: self.timestamp_ms }
+        Context {
+            chain_id: self.ledger.chain_id(),
+            epoch: self.ledger.epoch(),
+            timestamp_ms: self.timestamp_ms,
+        }
     }
 
     /// The number of transactions so far, the one that sets the clock included.
@@ -135,9 +142,25 @@ impl<'a> Batch<'a> {
         self.executed.len() <= 1
     }
 
+    /// Makes this checkpoint the last of its epoch.
+    pub fn end_epoch(&mut self) {
+        self.ends_epoch = true;
+    }
+
     /// Ends the checkpoint.
-    pub fn seal(self) -> Arc<Checkpoint> {
+    pub fn seal(mut self) -> Arc<Checkpoint> {
         let tip = self.ledger.history().tip();
+        let begins_epoch = tip.is_some_and(|tip| tip.summary.end_of_epoch_data.is_some());
+        let mut gas = match tip {
+            Some(tip) if !begins_epoch => tip.summary.epoch_rolling_gas_cost_summary.clone(),
+            _ => GasCostSummary::default(),
+        };
+        for executed in &self.executed {
+            add(&mut gas, executed.effects.gas_summary());
+        }
+        if self.ends_epoch {
+            self.change_epoch(&gas);
+        }
         let contents = CheckpointContents::new_v1(
             self.executed
                 .iter()
@@ -150,13 +173,9 @@ impl<'a> Batch<'a> {
                 })
                 .collect(),
         );
-        let mut gas = tip.map(|tip| tip.summary.epoch_rolling_gas_cost_summary.clone()).unwrap_or_default();
-        for executed in &self.executed {
-            add(&mut gas, executed.effects.gas_summary());
-        }
         let before = tip.map_or(0, |tip| tip.summary.network_total_transactions);
         let summary = CheckpointSummary {
-            epoch: EPOCH,
+            epoch: self.ledger.epoch(),
             sequence_number: self.sequence_number(),
             network_total_transactions: before + self.executed.len() as u64,
             content_digest: contents.digest(),
@@ -164,7 +183,11 @@ impl<'a> Batch<'a> {
             epoch_rolling_gas_cost_summary: gas,
             timestamp_ms: self.timestamp_ms,
             checkpoint_commitments: Vec::new(),
-            end_of_epoch_data: None,
+            end_of_epoch_data: self.ends_epoch.then(|| EndOfEpochData {
+                next_epoch_committee: Vec::new(),
+                next_epoch_protocol_version: PROTOCOL_VERSION,
+                epoch_commitments: Vec::new(),
+            }),
             version_specific_data: Vec::new(),
         };
         Arc::new(Checkpoint {
@@ -180,9 +203,8 @@ impl<'a> Batch<'a> {
     }
 
     fn environment(&self) -> Environment<'_> {
-        let genesis = self.ledger.history().checkpoint(0);
-        let epoch_timestamp_ms = genesis.map_or(0, |genesis| genesis.summary.timestamp_ms);
-        Environment { vm: self.vm, source: self, epoch_timestamp_ms }
+        let (epoch, epoch_timestamp_ms) = (self.ledger.epoch(), self.ledger.epoch_start_ms());
+        Environment { vm: self.vm, source: self, epoch, epoch_timestamp_ms }
     }
 
     fn push(&mut self, digest: Digest, signed: SignedTransaction, execution: Execution) -> usize {
@@ -220,7 +242,7 @@ impl<'a> Batch<'a> {
         let Some(clock) = self.ledger.objects().live(&CLOCK) else { return };
         let transaction =
             system_transaction(TransactionKind::ConsensusCommitPrologue(ConsensusCommitPrologue {
-                epoch: EPOCH,
+                epoch: self.ledger.epoch(),
                 round: self.sequence_number(),
                 commit_timestamp_ms: self.timestamp_ms,
             }));
@@ -240,7 +262,7 @@ impl<'a> Batch<'a> {
         };
         let effects = TransactionEffects::V2(Box::new(TransactionEffectsV2 {
             status: ExecutionStatus::Success,
-            epoch: EPOCH,
+            epoch: self.ledger.epoch(),
             gas_used: GasCostSummary::default(),
             transaction_digest: digest,
             gas_object_index: None,
@@ -253,6 +275,38 @@ impl<'a> Batch<'a> {
         }));
         let written = settled.written;
         let execution = Execution { effects, events: None, written, outputs: Vec::new() };
+        self.push(digest, SignedTransaction { transaction, signatures: Vec::new() }, execution);
+    }
+
+    /// The system transaction that ends an epoch. It changes nothing here: there are no validators,
+    /// no storage fund and no system state.
+    fn change_epoch(&mut self, gas: &GasCostSummary) {
+        let change = EndOfEpochTransactionKind::ChangeEpoch(ChangeEpoch {
+            epoch: self.ledger.epoch() + 1,
+            protocol_version: PROTOCOL_VERSION,
+            storage_charge: gas.storage_cost,
+            computation_charge: gas.computation_cost,
+            storage_rebate: gas.storage_rebate,
+            non_refundable_storage_fee: gas.non_refundable_storage_fee,
+            epoch_start_timestamp_ms: self.timestamp_ms,
+            system_packages: Vec::new(),
+        });
+        let transaction = system_transaction(TransactionKind::EndOfEpoch(vec![change]));
+        let digest = transaction.digest();
+        let effects = TransactionEffects::V2(Box::new(TransactionEffectsV2 {
+            status: ExecutionStatus::Success,
+            epoch: self.ledger.epoch(),
+            gas_used: GasCostSummary::default(),
+            transaction_digest: digest,
+            gas_object_index: None,
+            events_digest: None,
+            dependencies: Vec::new(),
+            lamport_version: 1,
+            changed_objects: Vec::new(),
+            unchanged_consensus_objects: Vec::new(),
+            auxiliary_data_digest: None,
+        }));
+        let execution = Execution { effects, events: None, written: Vec::new(), outputs: Vec::new() };
         self.push(digest, SignedTransaction { transaction, signatures: Vec::new() }, execution);
     }
 }

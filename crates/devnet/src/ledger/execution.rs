@@ -13,7 +13,7 @@ use super::changes::{Change, Changes, NewOwner, Settled, Stamp, settle};
 use super::inputs::{Inputs, ResolvedInput, programmable};
 use super::objects::{ObjectSource, StoredObject};
 use super::rejection::Rejection;
-use super::{EPOCH, coin, gas};
+use super::{coin, gas};
 use crate::ptb::{self, CommandOutputs};
 use crate::vm::Vm;
 
@@ -37,6 +37,8 @@ pub struct Environment<'a> {
     pub vm: &'a Vm,
     /// Objects before the transaction.
     pub source: &'a dyn ObjectSource,
+    /// The epoch.
+    pub epoch: u64,
     /// When the epoch began, milliseconds since the Unix epoch.
     pub epoch_timestamp_ms: u64,
 }
@@ -59,7 +61,7 @@ pub fn execute(
         sender: transaction.sender,
         gas_owner: payment.owner,
         digest,
-        epoch: EPOCH,
+        epoch: environment.epoch,
         epoch_timestamp_ms: environment.epoch_timestamp_ms,
         gas_price: payment.price,
         gas_budget: payment.budget,
@@ -259,7 +261,7 @@ impl Charge<'_> {
         }
         let effects = TransactionEffects::V2(Box::new(TransactionEffectsV2 {
             status,
-            epoch: EPOCH,
+            epoch: self.environment.epoch,
             gas_used,
             transaction_digest: self.digest,
             gas_object_index,

@@ -11,13 +11,14 @@ use sui_sdk_types::{
 
 use super::history::{Checkpoint, ExecutedTransaction};
 use super::objects::StoredObject;
-use super::{CLOCK, EPOCH, coin, gas};
+use super::{CLOCK, coin, gas};
 
 /// MIST that exist on this chain.
 pub const SUPPLY_MIST: u64 = 10_000_000_000_000_000_000;
 /// The supply lies in this many coins, so that as many faucet payments can be under way at once.
 const FAUCET_COINS: u64 = 8;
 const GENESIS_VERSION: u64 = 1;
+const FIRST_EPOCH: u64 = 0;
 
 /// What a chain starts from.
 #[derive(Clone, Debug)]
@@ -53,7 +54,7 @@ impl Genesis {
             Vec::new(),
         )]);
         let summary = CheckpointSummary {
-            epoch: EPOCH,
+            epoch: FIRST_EPOCH,
             sequence_number: 0,
             network_total_transactions: 1,
             content_digest: contents.digest(),
@@ -155,7 +156,7 @@ fn effects(digest: Digest, written: &[Arc<StoredObject>]) -> TransactionEffects 
     changed_objects.sort_by_key(|changed| changed.object_id);
     TransactionEffects::V2(Box::new(TransactionEffectsV2 {
         status: ExecutionStatus::Success,
-        epoch: EPOCH,
+        epoch: FIRST_EPOCH,
         gas_used: GasCostSummary::default(),
         transaction_digest: digest,
         gas_object_index: None,

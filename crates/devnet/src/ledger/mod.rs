@@ -16,30 +16,32 @@ mod objects;
 mod rejection;
 mod replay;
 mod signature;
+mod snapshot;
 
 use std::sync::Arc;
 
-use sui_sdk_types::{Address, Digest, ObjectOut, TransactionEffects};
+use sui_sdk_types::{Address, Digest, ObjectIn, ObjectOut, TransactionEffects};
 
 pub use batch::{Batch, Outcome};
 pub use execution::{Environment, Execution, execute};
 pub use genesis::{Genesis, SUPPLY_MIST};
-pub use history::{Checkpoint, Commit, CommittedTransaction, ExecutedTransaction, History};
+pub use history::{Checkpoint, Commit, CommittedTransaction, Epoch, ExecutedTransaction, History};
 pub use inputs::{Context, Inputs, ResolvedInput, resolve};
 pub use objects::{ObjectSource, Objects, StoredObject};
 pub use rejection::Rejection;
 pub use replay::ReplayError;
 pub use signature::VerifiedTransaction;
+pub use snapshot::{Base, Piece};
 
 pub use crate::ptb::CommandOutputs;
 
-/// The only epoch of this chain.
-pub const EPOCH: u64 = 0;
+/// Version of Sui's protocol whose published costs and limits this chain follows.
+pub const PROTOCOL_VERSION: u64 = 120;
 /// Identifier of the shared `0x2::clock::Clock`.
 pub const CLOCK: Address = Address::from_static("0x6");
 
-/// All state of the chain.
-#[derive(Debug, Default)]
+/// All state of the chain. A copy shares its objects and history with the original.
+#[derive(Clone, Debug, Default)]
 pub struct Ledger {
     objects: Objects,
     history: History,
@@ -58,7 +60,34 @@ impl Ledger {
 
     /// Digest of the first checkpoint; zero before there is one.
     pub fn chain_id(&self) -> Digest {
-        self.history.checkpoint(0).map_or(Digest::ZERO, |genesis| genesis.digest)
+        self.history.genesis().unwrap_or(Digest::ZERO)
+    }
+
+    /// The epoch that the next checkpoint belongs to.
+    pub fn epoch(&self) -> u64 {
+        self.history.epochs().last().map_or(0, |last| last.number + u64::from(last.end.is_some()))
+    }
+
+    /// When that epoch began, milliseconds since the Unix epoch.
+    pub fn epoch_start_ms(&self) -> u64 {
+        let last = self.history.epochs().last();
+        last.map_or(0, |last| last.end.map_or(last.start_ms, |(_, ended_ms)| ended_ms))
+    }
+
+    /// Forgets checkpoints, with their transactions and the versions of objects that these replaced,
+    /// until at most `keep` are left. The latest is always kept.
+    pub fn prune(&mut self, keep: u64) {
+        while self.history.checkpoints().len() as u64 > keep {
+            let Some(oldest) = self.history.forget_oldest() else { return };
+            for transaction in &oldest.transactions {
+                let TransactionEffects::V2(effects) = &transaction.effects else { continue };
+                for changed in &effects.changed_objects {
+                    if let ObjectIn::Exist { version, .. } = changed.input_state {
+                        self.objects.forget(&changed.object_id, version);
+                    }
+                }
+            }
+        }
     }
 
     /// Sequence number of the latest checkpoint.

@@ -45,7 +45,7 @@ pub trait ObjectSource {
 }
 
 /// All objects of the chain.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Objects {
     live: HashMap<Address, Arc<StoredObject>>,
     versions: HashMap<Address, BTreeMap<Version, Arc<StoredObject>>>,
@@ -88,6 +88,35 @@ impl Objects {
         self.unindex(&id);
         self.live.remove(&id);
         self.removed.insert(id, version);
+    }
+
+    /// Forgets a version of an object that is not live any more.
+    pub(super) fn forget(&mut self, id: &Address, version: Version) {
+        if self.live.get(id).is_some_and(|live| live.object().version() == version) {
+            return;
+        }
+        if let Some(versions) = self.versions.get_mut(id) {
+            versions.remove(&version);
+            if versions.is_empty() {
+                self.versions.remove(id);
+            }
+        }
+    }
+
+    /// Keeps a version of an object that is not live any more.
+    pub(super) fn keep(&mut self, object: Arc<StoredObject>) {
+        let (id, version) = (object.object().object_id(), object.object().version());
+        self.versions.entry(id).or_default().entry(version).or_insert(object);
+    }
+
+    /// Keeps the knowledge that `id` was deleted or wrapped at `version`.
+    pub(super) fn keep_removed(&mut self, id: Address, version: Version) {
+        self.removed.insert(id, version);
+    }
+
+    /// What was deleted or wrapped, and when, in no particular order.
+    pub(super) fn all_removed(&self) -> impl Iterator<Item = (Address, Version)> {
+        self.removed.iter().map(|(id, version)| (*id, *version))
     }
 
     /// One version of an object, live or not.

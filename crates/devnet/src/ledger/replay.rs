@@ -28,6 +28,9 @@ pub enum ReplayError {
         /// What was hashed.
         what: &'static str,
     },
+    /// A piece of a snapshot does not fit the pieces before it.
+    #[error("a piece of the snapshot does not fit: {0}")]
+    Snapshot(&'static str),
 }
 
 impl Commit {
@@ -54,43 +57,54 @@ impl Ledger {
     ///
     /// [`ReplayError`] says what does not fit; the ledger is as it was.
     pub fn replay(&mut self, commit: Commit) -> Result<(), ReplayError> {
-        let summary = commit.summary;
-        let checkpoint = summary.sequence_number;
-        let mismatch = |what| ReplayError::Digest { checkpoint, what };
-        let tip = self.history().tip();
-        let after = tip.map(|tip| tip.summary.sequence_number);
-        if checkpoint != after.map_or(0, |after| after + 1) {
-            return Err(ReplayError::Order { found: checkpoint, after });
+        let checkpoint = check(commit, self.history().tip())?;
+        if checkpoint.summary.sequence_number > 0 && self.history().tip().is_none() {
+            return Err(ReplayError::Order { found: checkpoint.summary.sequence_number, after: None });
         }
-        if summary.previous_digest != tip.map(|tip| tip.digest) {
-            return Err(mismatch("previous checkpoint"));
-        }
-        if commit.contents.digest() != summary.content_digest {
-            return Err(mismatch("list of transactions"));
-        }
-        if commit.contents.transactions().len() != commit.transactions.len() {
-            return Err(mismatch("number of transactions"));
-        }
-        let mut transactions = Vec::with_capacity(commit.transactions.len());
-        for (index, (info, recorded)) in
-            commit.contents.transactions().iter().zip(commit.transactions).enumerate()
-        {
-            let transaction = check(recorded, *info.transaction(), *info.effects()).map_err(mismatch)?;
-            transactions.push(Arc::new(ExecutedTransaction {
-                checkpoint,
-                index: index as u64,
-                timestamp_ms: summary.timestamp_ms,
-                ..transaction
-            }));
-        }
-        let digest = summary.digest();
-        let contents = commit.contents;
-        self.apply(Arc::new(Checkpoint { digest, summary, contents, transactions }));
+        self.apply(Arc::new(checkpoint));
         Ok(())
     }
 }
 
-fn check(
+/// Checks a recorded checkpoint's place after `tip` and all its digests. With no tip, it may be any.
+pub(super) fn check(commit: Commit, tip: Option<&Arc<Checkpoint>>) -> Result<Checkpoint, ReplayError> {
+    let summary = commit.summary;
+    let checkpoint = summary.sequence_number;
+    let mismatch = |what| ReplayError::Digest { checkpoint, what };
+    if let Some(tip) = tip {
+        let after = tip.summary.sequence_number;
+        if checkpoint != after + 1 {
+            return Err(ReplayError::Order { found: checkpoint, after: Some(after) });
+        }
+        if summary.previous_digest != Some(tip.digest) {
+            return Err(mismatch("previous checkpoint"));
+        }
+    }
+    if commit.contents.digest() != summary.content_digest {
+        return Err(mismatch("list of transactions"));
+    }
+    if commit.contents.transactions().len() != commit.transactions.len() {
+        return Err(mismatch("number of transactions"));
+    }
+    let mut transactions = Vec::with_capacity(commit.transactions.len());
+    for (index, (info, recorded)) in
+        commit.contents.transactions().iter().zip(commit.transactions).enumerate()
+    {
+        let transaction =
+            check_transaction(recorded, *info.transaction(), *info.effects()).map_err(mismatch)?;
+        transactions.push(Arc::new(ExecutedTransaction {
+            checkpoint,
+            index: index as u64,
+            timestamp_ms: summary.timestamp_ms,
+            ..transaction
+        }));
+    }
+    let digest = summary.digest();
+    let contents = commit.contents;
+    Ok(Checkpoint { digest, summary, contents, transactions })
+}
+
+fn check_transaction(
     recorded: CommittedTransaction,
     digest: Digest,
     effects_digest: Digest,

@@ -47,8 +47,9 @@ impl VerifiedTransaction {
         Ok(Self::unverified(signed))
     }
 
-    /// Takes the signatures as given: for simulation only.
-    pub(crate) fn unverified(signed: SignedTransaction) -> Self {
+    /// Takes the signatures as given, or none: for simulations, and for tests that drive a ledger of
+    /// their own. A node is never given one.
+    pub fn unverified(signed: SignedTransaction) -> Self {
         let digest = signed.transaction.digest();
         Self { signed, digest }
     }

@@ -14,7 +14,7 @@ use tonic::{Request, Response, Status};
 
 use super::page::Room;
 use super::{Api, CHAIN_NAME, SERVER, fields, parse, render, scan, timestamp};
-use crate::ledger::{EPOCH, Ledger, ObjectSource, StoredObject, gas};
+use crate::ledger::{Ledger, ObjectSource, PROTOCOL_VERSION, StoredObject, gas};
 
 const MAX_BATCH: usize = 1_000;
 const OBJECT_DEFAULT: &str = "object_id,version,digest";
@@ -32,11 +32,11 @@ impl LedgerService for Api {
             let ledger = self.node.ledger();
             info.chain_id = Some(ledger.chain_id().to_string());
             info.chain = Some(CHAIN_NAME.to_owned());
-            info.epoch = Some(EPOCH);
+            info.epoch = Some(ledger.epoch());
             info.checkpoint_height = Some(ledger.height());
             info.timestamp = Some(timestamp(ledger.timestamp_ms()));
-            info.lowest_available_checkpoint = Some(0);
-            info.lowest_available_checkpoint_objects = Some(0);
+            info.lowest_available_checkpoint = Some(ledger.history().lowest());
+            info.lowest_available_checkpoint_objects = Some(ledger.history().lowest());
             info.server = Some(SERVER.to_owned());
         }
         Ok(self.respond(info))
@@ -131,6 +131,9 @@ impl LedgerService for Api {
             let history = ledger.history();
             let found = match &request.checkpoint_id {
                 None => history.tip(),
+                Some(CheckpointId::SequenceNumber(number)) if *number < history.lowest() => {
+                    return Err(super::pruned(*number, history.lowest()));
+                }
                 Some(CheckpointId::SequenceNumber(number)) => history.checkpoint(*number),
                 Some(CheckpointId::Digest(text)) => {
                     history.checkpoint_by_digest(&parse::digest("digest", Some(text))?)
@@ -149,15 +152,7 @@ impl LedgerService for Api {
     ) -> Result<Response<proto::GetEpochResponse>, Status> {
         let request = request.into_inner();
         let mask = fields::mask::<proto::Epoch>(request.read_mask, "epoch")?;
-        if request.epoch.is_some_and(|epoch| epoch != EPOCH) {
-            return Err(Status::not_found(format!("the only epoch is {EPOCH}")));
-        }
-        let mut epoch = proto::Epoch::default();
-        epoch.epoch = Some(EPOCH);
-        epoch.first_checkpoint = Some(0);
-        epoch.reference_gas_price = Some(gas::REFERENCE_GAS_PRICE);
-        let start = self.node.ledger().history().checkpoint(0).map(|first| first.summary.timestamp_ms);
-        epoch.start = start.map(timestamp);
+        let epoch = describe_epoch(&self.node.ledger(), request.epoch)?;
         let mut response = proto::GetEpochResponse::default();
         response.epoch = Some(proto::Epoch::merge_from(&epoch, &mask));
         Ok(self.respond(response))
@@ -176,7 +171,7 @@ impl LedgerService for Api {
             request.start_checkpoint,
             request.end_checkpoint,
         )?;
-        Ok(self.respond(scan::list(self.node.clone(), scan, mask)))
+        Ok(self.respond(scan::list(self.node.clone(), scan, mask)?))
     }
 
     async fn list_transactions(
@@ -192,7 +187,7 @@ impl LedgerService for Api {
             request.start_checkpoint,
             request.end_checkpoint,
         )?;
-        Ok(self.respond(scan::list(self.node.clone(), scan, mask)))
+        Ok(self.respond(scan::list(self.node.clone(), scan, mask)?))
     }
 
     async fn list_events(
@@ -208,8 +203,38 @@ impl LedgerService for Api {
             request.start_checkpoint,
             request.end_checkpoint,
         )?;
-        Ok(self.respond(scan::list(self.node.clone(), scan, mask)))
+        Ok(self.respond(scan::list(self.node.clone(), scan, mask)?))
     }
+}
+
+/// An epoch, or the current one.
+fn describe_epoch(ledger: &Ledger, wanted: Option<u64>) -> Result<proto::Epoch, Status> {
+    let current = ledger.epoch();
+    let wanted = wanted.unwrap_or(current);
+    if wanted > current {
+        return Err(Status::not_found(format!("epoch {wanted} has not begun; the current one is {current}")));
+    }
+    let mut epoch = proto::Epoch::default();
+    epoch.epoch = Some(wanted);
+    epoch.reference_gas_price = Some(gas::REFERENCE_GAS_PRICE);
+    match ledger.history().epochs().iter().find(|epoch| epoch.number == wanted) {
+        Some(known) => {
+            epoch.first_checkpoint = Some(known.first_checkpoint);
+            epoch.start = Some(timestamp(known.start_ms));
+            if let Some((last, ended_ms)) = known.end {
+                (epoch.last_checkpoint, epoch.end) = (Some(last), Some(timestamp(ended_ms)));
+            }
+        }
+        // It began with the end of the one before and has no checkpoint yet.
+        None => {
+            epoch.first_checkpoint = Some(ledger.height() + 1);
+            epoch.start = Some(timestamp(ledger.epoch_start_ms()));
+        }
+    }
+    let mut config = proto::ProtocolConfig::default();
+    config.protocol_version = Some(PROTOCOL_VERSION);
+    epoch.protocol_config = Some(config);
+    Ok(epoch)
 }
 
 fn get_object(

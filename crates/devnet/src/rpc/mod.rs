@@ -26,7 +26,7 @@ use tonic::metadata::{AsciiMetadataValue, MetadataMap};
 use tonic::{Response, Status};
 
 use crate::faucet::Faucet;
-use crate::ledger::{EPOCH, Ledger, Rejection};
+use crate::ledger::{Ledger, Rejection};
 use crate::node::{Node, SubmitError};
 
 /// The largest request message: a publish fits well, anything larger is a mistake.
@@ -103,15 +103,21 @@ fn describe(metadata: &mut MetadataMap, ledger: &Ledger) {
     };
     insert(headers::X_SUI_CHAIN_ID, ledger.chain_id().to_string());
     insert(headers::X_SUI_CHAIN, CHAIN_NAME.to_owned());
-    insert(headers::X_SUI_EPOCH, EPOCH.to_string());
+    insert(headers::X_SUI_EPOCH, ledger.epoch().to_string());
     insert(headers::X_SUI_CHECKPOINT_HEIGHT, ledger.height().to_string());
-    insert(headers::X_SUI_LOWEST_AVAILABLE_CHECKPOINT, "0".to_owned());
-    insert(headers::X_SUI_LOWEST_AVAILABLE_CHECKPOINT_OBJECTS, "0".to_owned());
+    let lowest = ledger.history().lowest().to_string();
+    insert(headers::X_SUI_LOWEST_AVAILABLE_CHECKPOINT, lowest.clone());
+    insert(headers::X_SUI_LOWEST_AVAILABLE_CHECKPOINT_OBJECTS, lowest);
     insert(headers::X_SUI_TIMESTAMP_MS, ledger.timestamp_ms().to_string());
 }
 
 fn timestamp(ms: u64) -> prost_types::Timestamp {
     sui_rpc::proto::timestamp_ms_to_proto(ms)
+}
+
+/// The answer about a checkpoint that was forgotten.
+fn pruned(number: u64, lowest: u64) -> Status {
+    Status::not_found(format!("checkpoint {number} was pruned; the lowest available is {lowest}"))
 }
 
 /// A stale transaction is a failed precondition (build it anew), a wrong one an invalid argument.

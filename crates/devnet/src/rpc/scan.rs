@@ -286,8 +286,24 @@ impl<F: Family> Scan<F> {
 }
 
 /// Runs a bounded walk as a stream.
-pub(super) fn list<F: Family>(node: Arc<Node>, scan: Scan<F>, mask: FieldMaskTree) -> BoxStream<F::Response> {
-    let height = node.ledger().height();
+///
+/// # Errors
+///
+/// If it starts below the lowest checkpoint that is kept.
+pub(super) fn list<F: Family>(
+    node: Arc<Node>,
+    scan: Scan<F>,
+    mask: FieldMaskTree,
+) -> Result<BoxStream<F::Response>, Status> {
+    let (height, lowest) = {
+        let ledger = node.ledger();
+        (ledger.height(), ledger.history().lowest())
+    };
+    if let Some((first, _)) = scan.range(height)
+        && first < lowest
+    {
+        return Err(super::pruned(first, lowest));
+    }
     let walk = Walk {
         next: scan.range(height).map(|(first, last)| if scan.ascending { first } else { last }),
         covered: None,
@@ -301,12 +317,12 @@ pub(super) fn list<F: Family>(node: Arc<Node>, scan: Scan<F>, mask: FieldMaskTre
         scan,
         mask,
     };
-    Box::pin(stream::unfold(walk, |mut walk| async move {
+    Ok(Box::pin(stream::unfold(walk, |mut walk| async move {
         while walk.frames.is_empty() && !walk.done {
             walk.step();
         }
-        walk.frames.pop_front().map(|frame| (Ok(frame), walk))
-    }))
+        walk.frames.pop_front().map(|frame| (frame, walk))
+    })))
 }
 
 impl<F: Family> Scan<F> {
@@ -330,7 +346,7 @@ struct Walk<F: Family> {
     cursor: Position,
     left: usize,
     searched: u64,
-    frames: VecDeque<F::Response>,
+    frames: VecDeque<Result<F::Response, Status>>,
     done: bool,
 }
 
@@ -353,7 +369,8 @@ impl<F: Family> Walk<F> {
         }
         self.searched += 1;
         let Some(checkpoint) = ledger.history().checkpoint(number) else {
-            self.next = None;
+            self.frames.push_back(Err(super::pruned(number, ledger.history().lowest())));
+            self.done = true;
             return;
         };
         let mut positions = F::positions(checkpoint, self.scan.filter.as_ref());
@@ -370,7 +387,7 @@ impl<F: Family> Walk<F> {
             }
             let end = (self.left == 0).then_some(QueryEndReason::ItemLimit);
             let frame = F::frame(&ledger, Some((checkpoint, position)), &self.mask, self.watermark(), end);
-            self.frames.push_back(frame);
+            self.frames.push_back(Ok(frame));
             if end.is_some() {
                 self.done = true;
                 return;
@@ -382,7 +399,7 @@ impl<F: Family> Walk<F> {
         }
         if self.searched.is_multiple_of(PROGRESS) {
             let frame = F::frame(&ledger, None, &self.mask, self.watermark(), None);
-            self.frames.push_back(frame);
+            self.frames.push_back(Ok(frame));
         }
         self.next = self.scan.range(self.height).and_then(|(first, last)| {
             if self.scan.ascending {
@@ -395,7 +412,7 @@ impl<F: Family> Walk<F> {
 
     fn finish(&mut self, ledger: &Ledger, reason: QueryEndReason) {
         let frame = F::frame(ledger, None, &self.mask, self.watermark(), Some(reason));
-        self.frames.push_back(frame);
+        self.frames.push_back(Ok(frame));
         self.done = true;
     }
 
@@ -469,7 +486,7 @@ impl Follow {
         self.next += 1;
         let ledger = self.node.ledger();
         let Some(checkpoint) = ledger.history().checkpoint(number) else {
-            return vec![Err(Status::data_loss("a checkpoint is missing"))];
+            return vec![Err(super::pruned(number, ledger.history().lowest()))];
         };
         let positions = F::positions(checkpoint, self.filter.as_ref());
         let mut frames = Vec::with_capacity(positions.len() + 1);

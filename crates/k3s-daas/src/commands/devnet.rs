@@ -19,6 +19,8 @@ pub(crate) async fn run(context: &Context, args: Devnet) -> Result<()> {
     if let Some(dir) = args.data_dir {
         config = config.with_dir(dir);
     }
+    config.keep_checkpoints = args.keep_checkpoints;
+    config.epoch = args.epoch.map(std::time::Duration::from_secs);
     let chain = devnet::Devnet::start(config).await.context("starting the development chain")?;
     say(format_args!("DEVELOPMENT CHAIN, not a validator: {} at {}", chain.chain_id(), chain.url()));
     super::asked_to_stop().await;
