@@ -33,6 +33,9 @@ pub struct Anchors {
 pub struct TrustedKey {
     /// The key.
     pub key: PublicKey,
+    /// The public area (TPMT_PUBLIC) that the key was pinned with: then the evidence must name the very same, with the
+    /// same attributes.
+    pub tpm_public: Option<Vec<u8>>,
     /// Only tokens of this instance may be signed by it (PSA and CCA); any, when none.
     pub instance_id: Option<Vec<u8>>,
     /// Only tokens of this implementation may be signed by it (PSA and CCA); any, when none.

@@ -75,13 +75,16 @@ fn of_tpm(bytes: &[u8]) -> Option<Material> {
         let (length, area) = bytes.split_first_chunk::<2>()?;
         (usize::from(u16::from_be_bytes(*length)) == area.len()).then_some(area)
     };
-    crate::verify::tpm_public_key(bytes)
-        .or_else(|| crate::verify::tpm_public_key(unsized_area()?))
-        .map(trusted)
+    let pinned = |area: &[u8]| {
+        let key = crate::verify::tpm_public_key(area)?;
+        let tpm_public = Some(area.to_vec());
+        Some(Material::Key(TrustedKey { key, tpm_public, instance_id: None, implementation_id: None }))
+    };
+    pinned(bytes).or_else(|| pinned(unsized_area()?))
 }
 
 fn trusted(key: PublicKey) -> Material {
-    Material::Key(TrustedKey { key, instance_id: None, implementation_id: None })
+    Material::Key(TrustedKey { key, tpm_public: None, instance_id: None, implementation_id: None })
 }
 
 /// A key as RFC 7517 and RFC 7518 write it.
@@ -131,6 +134,7 @@ impl Endorsement {
         };
         Ok(TrustedKey {
             key: self.pkey.into_key()?,
+            tpm_public: None,
             instance_id: id(self.instance_id)?,
             implementation_id: id(self.implementation_id)?,
         })

@@ -71,14 +71,19 @@ fn collection(raw: &[u8]) -> Result<(Vec<u8>, Vec<u8>), Refusal> {
         let (_, value) = entries.iter().find(|(key, _)| *key == Value::from(name))?;
         match value {
             Value::Bytes(bytes) => Some(bytes.clone()),
-            // Of the media type or content format and the token.
-            Value::Array(pair) if pair.len() == 2 => pair[1].as_bytes().cloned(),
+            // Beside its media type, by name or CoAP number (RFC 9782).
+            Value::Array(pair) if pair.len() == 2 && is_eat(&pair[0]) => pair[1].as_bytes().cloned(),
             _ => None,
         }
     };
     token(PLATFORM_TOKEN)
         .zip(token(REALM_TOKEN))
         .ok_or_else(|| malformed("it lacks the platform's or the realm's token"))
+}
+
+fn is_eat(media_type: &Value) -> bool {
+    const EAT_CWT: u64 = 263;
+    *media_type == Value::from(EAT_CWT) || media_type.as_text() == Some("application/eat+cwt")
 }
 
 fn realm_statement(claims: &ClaimSet) -> Result<Statement, Refusal> {

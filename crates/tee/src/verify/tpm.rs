@@ -87,7 +87,9 @@ impl Verifier<'_> {
         let Some(key) = key else {
             return Err(Refusal::malformed("parts \"ak-public\" and \"ak-cert\" are both missing"));
         };
-        let pinned = self.anchors.keys.iter().any(|trusted| trusted.key == key);
+        let pinned = self.anchors.keys.iter().any(|trusted| {
+            trusted.key == key && trusted.tpm_public.as_deref().is_none_or(|area| Some(area) == public)
+        });
         if !pinned {
             let key = format!("TPM attestation {} {}", key.kind(), hex::encode(key.sha256()));
             statement.refusals.push(Refusal::UnknownKey { key });

@@ -4,6 +4,8 @@
 
 mod cases;
 mod fixtures;
+mod issued;
+mod scenarios;
 
 use cases::{Case, reasons};
 use tee::{PlatformKind, Policy, TcbStatus};
