@@ -75,7 +75,7 @@ impl State {
         // etcd takes the first keys before it sorts, unless the request itself asks for an order or a filter.
         let unordered = request.sort_order == SortOrder::None as i32 && filters.is_none();
         let fetched = limit.filter(|_| unordered).map_or(usize::MAX, |limit| limit.saturating_add(1));
-        let (mut found, mut count) = (Vec::new(), 0);
+        let (mut found, mut count) = (Vec::new(), 0_i64);
         self.visit(&range, revision, |record| {
             count += 1;
             // Beyond the limit only the count is still needed.
@@ -95,7 +95,7 @@ impl State {
             found.truncate(limit);
         }
         let kvs = found.iter().map(|record| record.to_kv(request.keys_only)).collect();
-        Ok(RangeResponse { header, kvs, more, count: i64::try_from(count).unwrap_or(i64::MAX) })
+        Ok(RangeResponse { header, kvs, more, count })
     }
 
     fn count(&self, range: &KeyRange, revision: i64) -> i64 {

@@ -24,6 +24,11 @@ impl Call {
         Self { metrics, method, code: Code::Cancelled }
     }
 
+    /// Ends the call with a code.
+    pub(super) fn answered(mut self, code: Code) {
+        self.code = code;
+    }
+
     /// Ends the call with its response: at once when that is complete, with its stream otherwise.
     pub(super) fn end(mut self, response: HttpResponse) -> HttpResponse {
         if let Some(code) = code(response.headers()) {

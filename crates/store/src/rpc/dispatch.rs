@@ -2,7 +2,6 @@ use std::sync::Arc;
 
 use futures::Stream;
 use http::{HeaderValue, Method, Request, StatusCode, header};
-use hyper::body::Incoming;
 use prost::Message;
 use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
@@ -15,7 +14,7 @@ use crate::metrics::Method as RpcMethod;
 use crate::{EtcdError, Store};
 
 /// Above what etcd's clients may send, so that our own limit answers with etcd's words.
-const MAX_MESSAGE_BYTES: usize = 2 << 20;
+pub(super) const MAX_MESSAGE_BYTES: usize = 2 << 20;
 
 /// What every request can reach.
 #[derive(Clone)]
@@ -28,7 +27,7 @@ pub(super) struct Context {
     pub(super) kill: CancellationToken,
 }
 
-pub(super) type HttpRequest = Request<Incoming>;
+pub(super) type HttpRequest = Request<Body>;
 pub(super) type HttpResponse = http::Response<Body>;
 
 /// Answers one request.

@@ -1,11 +1,15 @@
 //! etcd's v3 gRPC services, and the few plain HTTP pages that etcd has on the same port.
 
 mod auth;
+mod body;
 mod cluster;
+mod corked;
 mod counted;
 mod dispatch;
 mod health;
 mod hello;
+mod hot;
+mod http2;
 mod kv;
 mod lease;
 mod maintenance;

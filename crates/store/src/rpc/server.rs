@@ -7,17 +7,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::body::Incoming;
-use hyper::server::conn::{http1, http2};
+use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tonic::body::Body;
 
 use super::dispatch::{Context, dispatch};
 use super::hello::{Hello, Version};
+use super::http2;
 use super::tls::Acceptor;
 use crate::listen::Listener;
 use crate::{Store, StoreError};
@@ -28,13 +30,6 @@ const MAX_CONNECTIONS: usize = 16_384;
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// Time for running requests after shutdown began.
 const DRAIN: Duration = Duration::from_secs(5);
-/// After this silence a client is pinged; it is gone when it does not answer as long as [`HANDSHAKE`].
-const PING: Duration = Duration::from_secs(60);
-const STREAM_WINDOW: u32 = 1 << 20;
-const CONNECTION_WINDOW: u32 = 4 << 20;
-/// As in etcd, there is no limit of streams worth the name: every watch of a big cluster may be one.
-const MAX_STREAMS: u32 = u32::MAX >> 1;
-
 /// Serves `store` on all `listeners` until `shutdown` resolves.
 ///
 /// # Errors
@@ -220,47 +215,15 @@ async fn converse<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(stream: S,
         () = context.stop.cancelled() => return,
     };
     let (stream, version) = match hello {
-        Ok(Ok(Hello { stream, version })) => (TokioIo::new(stream), version),
+        Ok(Ok(Hello { stream, version })) => (stream, version),
         Ok(Err(error)) => return tracing::debug!(%error, "connection ended before a request"),
         Err(_) => return tracing::debug!("a client said nothing"),
     };
-    let (stop, kill) = (context.stop.clone(), context.kill.clone());
-    let service = service_fn(move |request: http::Request<Incoming>| {
-        let context = context.clone();
-        async move { Ok::<_, Infallible>(dispatch(context, request).await) }
-    });
+    let kill = context.kill.clone();
     let talk = async {
         match version {
-            Version::Http1 => {
-                let mut builder = http1::Builder::new();
-                builder.timer(TokioTimer::new()).header_read_timeout(HANDSHAKE);
-                let mut connection = std::pin::pin!(builder.serve_connection(stream, service));
-                tokio::select! {
-                    ended = connection.as_mut() => ended,
-                    () = stop.cancelled() => {
-                        connection.as_mut().graceful_shutdown();
-                        connection.await
-                    }
-                }
-            }
-            Version::Http2 => {
-                let mut builder = http2::Builder::new(TokioExecutor::new());
-                builder
-                    .timer(TokioTimer::new())
-                    .max_concurrent_streams(MAX_STREAMS)
-                    .initial_stream_window_size(STREAM_WINDOW)
-                    .initial_connection_window_size(CONNECTION_WINDOW)
-                    .keep_alive_interval(PING)
-                    .keep_alive_timeout(HANDSHAKE);
-                let mut connection = std::pin::pin!(builder.serve_connection(stream, service));
-                tokio::select! {
-                    ended = connection.as_mut() => ended,
-                    () = stop.cancelled() => {
-                        connection.as_mut().graceful_shutdown();
-                        connection.await
-                    }
-                }
-            }
+            Version::Http1 => http1(stream, context).await,
+            Version::Http2 => http2::converse(stream, context).await,
         }
     };
     tokio::select! {
@@ -271,4 +234,26 @@ async fn converse<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(stream: S,
         }
         () = kill.cancelled() => {}
     }
+}
+
+async fn http1<S>(stream: S, context: Context) -> io::Result<()>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let stop = context.stop.clone();
+    let service = service_fn(move |request: http::Request<Incoming>| {
+        let context = context.clone();
+        async move { Ok::<_, Infallible>(dispatch(context, request.map(Body::new)).await) }
+    });
+    let mut builder = http1::Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(HANDSHAKE);
+    let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = stop.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    ended.map_err(io::Error::other)
 }
