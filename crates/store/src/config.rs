@@ -16,6 +16,9 @@ pub struct Config {
     pub disk: Arc<dyn Disk>,
     /// Root of all keys of the files.
     pub key: SealingKey,
+    /// Roots that sealed before [`Config::key`]: they open what they sealed, and new files are sealed under `key`.
+    /// Needed until the first snapshot, which is written at once.
+    pub older_keys: Vec<SealingKey>,
     /// Tells an old copy of the directory from the latest; `None` gives that protection up.
     pub anchor: Option<Arc<dyn Anchor>>,
     /// Bytes of keys, values and history above which the store raises `NOSPACE` and takes only deletions and
@@ -50,6 +53,7 @@ impl Config {
             data_dir: data_dir.into(),
             disk: Arc::new(SystemDisk),
             key,
+            older_keys: Vec::new(),
             anchor: None,
             quota_bytes: 0,
             auto_compaction: None,

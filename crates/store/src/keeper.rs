@@ -13,7 +13,7 @@ use crate::committer::describe;
 use crate::config::AutoCompaction;
 use crate::disk::{DiskFile, DiskStream};
 use crate::mvcc::{Image, ImageCursor, Op};
-use crate::proto::{CompactionRequest, LeaseRevokeRequest};
+use crate::proto::{AlarmAction, AlarmRequest, AlarmType, CompactionRequest, LeaseRevokeRequest};
 use crate::queue::Cut;
 use crate::seal::{Kind, Position, SnapshotSealer};
 use crate::shared::Shared;
@@ -22,6 +22,8 @@ use crate::shared::Shared;
 const TICK: Duration = Duration::from_millis(200);
 /// How often the anchor moves while there are writes, in milliseconds.
 const ANCHOR_INTERVAL: u64 = 1_000;
+/// How often free space is looked at, in milliseconds.
+const SPACE_INTERVAL: u64 = 1_000;
 /// How long a failed snapshot is left alone, in milliseconds.
 const RETRY_INTERVAL: u64 = 30_000;
 /// Segments that are too many, however small: every start begins one.
@@ -31,8 +33,15 @@ const STRIDE: usize = 1_000;
 
 /// Runs until the store closes.
 pub(crate) fn run(shared: &Arc<Shared>) {
-    let mut keeper =
-        House { shared, anchored_at: 0, anchored: None, told_at: 0, retry_at: 0, samples: VecDeque::new() };
+    let mut keeper = House {
+        shared,
+        anchored_at: 0,
+        anchored: None,
+        told_at: 0,
+        looked_at: 0,
+        retry_at: 0,
+        samples: VecDeque::new(),
+    };
     while !shared.keeper.closing.load(Ordering::Acquire) {
         {
             let mut woken = shared.keeper.woken.lock();
@@ -51,6 +60,8 @@ struct House<'a> {
     anchored_at: u64,
     anchored: Option<Position>,
     told_at: u64,
+    /// When the free space was looked at.
+    looked_at: u64,
     /// Not before this a snapshot is tried again that failed.
     retry_at: u64,
     /// (time, revision), for compaction by age.
@@ -67,6 +78,7 @@ impl House<'_> {
         self.scrub();
         self.tell_progress(now);
         self.compact(now);
+        self.watch_space(now);
         if now.saturating_sub(self.anchored_at) >= ANCHOR_INTERVAL {
             self.anchored_at = now;
             self.anchor();
@@ -126,6 +138,29 @@ impl House<'_> {
             let command = Op::Compact(CompactionRequest { revision: target, physical: false }).into();
             let _later = self.shared.queue.submit(command, 16);
         }
+    }
+
+    /// Raises `NOSPACE` while the disk still has room for what gives room back: the next segment and a snapshot.
+    fn watch_space(&mut self, now: u64) {
+        if now.saturating_sub(self.looked_at) < SPACE_INTERVAL {
+            return;
+        }
+        self.looked_at = now;
+        let (full, weight) = {
+            let state = self.shared.state.read();
+            (state.is_full(), state.weight())
+        };
+        // A file system that does not tell is not watched.
+        let Ok(free) = self.shared.directory.free_bytes() else { return };
+        let needed = self.shared.config.segment_bytes.saturating_add(weight);
+        if full || free >= needed {
+            return;
+        }
+        tracing::warn!(free, needed, "the disk is nearly full: raising NOSPACE");
+        let (_, member_id) = self.shared.ids();
+        let (action, alarm) = (AlarmAction::Activate as i32, AlarmType::Nospace as i32);
+        let _later =
+            self.shared.queue.submit(Op::Alarm(AlarmRequest { action, member_id, alarm }).into(), 16);
     }
 
     /// The revision of `age` ago, from about a hundred samples.

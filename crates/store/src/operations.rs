@@ -238,6 +238,20 @@ impl Store {
         receiver.await.map_err(|_| EtcdError::Stopped)?.map_err(EtcdError::Failed)
     }
 
+    /// Begins a new generation of keys while serving, and writes a snapshot, so that no file under an older one is
+    /// left. Tells its number.
+    ///
+    /// # Errors
+    /// The store has stopped, or the snapshot failed: then older files stay until the next one, and new ones are of
+    /// the new generation all the same.
+    pub async fn rotate_key(&self) -> Result<u32, EtcdError> {
+        self.alive()?;
+        let epoch = self.shared().identity.begin_epoch();
+        tracing::info!(epoch, "new files are sealed under keys of a new generation");
+        self.defragment().await?;
+        Ok(epoch)
+    }
+
     /// A sealed snapshot of the state as it is now, for keeping elsewhere: an unnamed file at its beginning, its
     /// length, and the revision it holds.
     ///

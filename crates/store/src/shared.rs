@@ -59,6 +59,13 @@ impl Shared {
         u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
+    /// etcd's ids of cluster and member, made from the store's own.
+    pub(crate) fn ids(&self) -> (u64, u64) {
+        let id = u128::from_be_bytes(self.identity.store_id);
+        // Truncation is meant: each half names something.
+        ((id >> 64) as u64 | 1, id as u64 | 1)
+    }
+
     /// Makes applied changes known to watches.
     pub(crate) fn publish(&self, changes: &[Change]) {
         let mut wake = Vec::new();

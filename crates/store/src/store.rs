@@ -53,6 +53,8 @@ pub struct StoreStatus {
     pub quota_bytes: u64,
     /// Bytes of log and snapshot on disk.
     pub disk_bytes: u64,
+    /// Generation of the keys that new files get.
+    pub key_epoch: u32,
     /// Whether `NOSPACE` is raised.
     pub full: bool,
     /// Keys that have any history, deleted ones too.
@@ -77,8 +79,8 @@ impl Store {
     pub fn open(config: Config) -> Result<Self, StoreError> {
         let started = Instant::now();
         let directory = Arc::new(Directory::open(config.disk.clone(), &config.data_dir)?);
-        let keyring = Keyring::new(config.key.clone());
-        let Recovered { state, segments, inventory, identity, cut } =
+        let keyring = Keyring::new(config.key.clone()).with_older(config.older_keys.iter().cloned());
+        let Recovered { state, segments, inventory, identity, cut, older_root } =
             recover(&directory, &keyring, config.anchor.as_deref(), config.segment_bytes)?;
         if cut > 0 {
             tracing::warn!(bytes = cut, "cut a half-written record that was never acknowledged");
@@ -89,6 +91,14 @@ impl Store {
             millis = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
             "store opened"
         );
+        let keeper = Keeper::default();
+        if older_root {
+            tracing::info!(
+                "files are sealed under an older key: a snapshot under the new one is written now"
+            );
+            // Nobody waits for it, and the keeper says so when it fails.
+            keeper.snapshots.lock().push(tokio::sync::oneshot::channel().0);
+        }
         let mut leases = LeaseClock::default();
         for (id, ttl) in state.leases() {
             leases.grant(id, ttl, 0);
@@ -101,7 +111,7 @@ impl Store {
             leases: Mutex::new(leases),
             queue: Queue::default(),
             failure: watch::Sender::new(None),
-            keeper: Keeper::default(),
+            keeper,
             metrics: Arc::new(Metrics::default()),
             started: Instant::now(),
             config,
@@ -148,6 +158,7 @@ impl Store {
             used_bytes: state.weight(),
             quota_bytes: shared.config.quota(),
             disk_bytes: shared.inventory.disk_bytes(),
+            key_epoch: shared.identity.epoch(),
             full: state.is_full(),
             keys: state.key_count(),
             watchers,
@@ -181,9 +192,7 @@ impl Store {
 
     /// etcd's ids, made from the store's own.
     pub(crate) fn ids(&self) -> (u64, u64) {
-        let id = u128::from_be_bytes(self.shared().identity.store_id);
-        // Truncation is meant: each half names something.
-        ((id >> 64) as u64 | 1, id as u64 | 1)
+        self.shared().ids()
     }
 
     pub(crate) fn header(&self, revision: i64) -> ResponseHeader {

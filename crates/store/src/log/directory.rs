@@ -78,6 +78,11 @@ impl Directory {
         Ok((self.disk.create(&path).map_err(StoreError::io("create", &path))?, path))
     }
 
+    /// Bytes that can still be written here.
+    pub(crate) fn free_bytes(&self) -> io::Result<u64> {
+        self.disk.free_bytes(&self.path)
+    }
+
     /// Gives a durable file its name, durably.
     pub(crate) fn publish(&self, temporary: &Path, target: &Path) -> Result<(), StoreError> {
         self.disk.rename(temporary, target).map_err(StoreError::io("rename", temporary))?;
@@ -112,11 +117,16 @@ impl Directory {
         Ok(bytes)
     }
 
-    /// Cuts a segment after its last whole record.
-    pub(crate) fn cut_segment(&self, number: u64, bytes: u64) -> Result<(), StoreError> {
+    /// Cuts a segment after its last whole record, `tail`, and makes that durable.
+    ///
+    /// If the process that wrote it died of a failed sync, the record can be read and yet be gone after a power cut,
+    /// and another sync does not help: after a failure the system takes what it could not write for written.
+    pub(crate) fn end_segment(&self, number: u64, bytes: u64, tail: &[u8]) -> Result<(), StoreError> {
         let path = self.segment(number);
         let file = self.open_file(&path)?;
-        file.set_len(bytes).and_then(|()| file.sync()).map_err(StoreError::io("cut", &path))
+        let written = file.write_all_at(tail, bytes - tail.len() as u64);
+        let ended = written.and_then(|()| file.set_len(bytes)).and_then(|()| file.sync());
+        ended.map_err(StoreError::io("end", &path))
     }
 
     /// Removes a file that may be gone already.

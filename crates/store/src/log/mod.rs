@@ -5,10 +5,12 @@
 
 mod directory;
 mod frame_text;
+mod identity;
 mod recover;
 mod segments;
 
 pub(crate) use directory::Directory;
 pub(crate) use frame_text::{read_commands, write_command};
+pub(crate) use identity::Identity;
 pub(crate) use recover::{Recovered, recover};
-pub(crate) use segments::{Identity, Inventory, Segments};
+pub(crate) use segments::{Inventory, Segments};

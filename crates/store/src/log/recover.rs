@@ -1,8 +1,7 @@
 use std::io::BufReader;
 use std::sync::Arc;
 
-use super::segments::{Identity, Inventory};
-use super::{Directory, Segments, read_commands};
+use super::{Directory, Identity, Inventory, Segments, read_commands};
 use crate::StoreError;
 use crate::anchor::{Anchor, AnchorPoint};
 use crate::disk::DiskStream;
@@ -20,6 +19,8 @@ pub(crate) struct Recovered {
     pub(crate) identity: Identity,
     /// Bytes of a half-written record that were cut off.
     pub(crate) cut: u64,
+    /// Whether a file was sealed under an older root key.
+    pub(crate) older_root: bool,
 }
 
 /// Reads everything, refuses what is not what was written, and begins a new segment.
@@ -41,13 +42,13 @@ pub(crate) fn recover(
     }
     replay.check_anchor(anchor.is_some())?;
 
-    let identity = Identity {
-        store_id: replay.store_id.or(anchored.map(|point| point.store_id)).unwrap_or_else(rand::random),
-        anchored: anchor.is_some() || replay.was_anchored,
-        keyring: keyring.clone(),
-    };
+    let store_id = replay.store_id.or(anchored.map(|point| point.store_id)).unwrap_or_else(rand::random);
+    let anchored = anchor.is_some() || replay.was_anchored;
+    // A new root key is a new generation too.
+    let epoch = replay.epoch.saturating_add(u32::from(replay.older_root));
+    let identity = Identity::new(store_id, anchored, keyring.clone(), epoch);
     if let Some((number, end)) = replay.end {
-        directory.cut_segment(number, end)?;
+        directory.end_segment(number, end, &replay.tail)?;
     }
     remove_outdated(directory, &listing.snapshots, &listing.segments, &needed)?;
     let position = replay.position;
@@ -71,7 +72,14 @@ pub(crate) fn recover(
         number,
         position,
     )?;
-    Ok(Recovered { state: replay.state, segments, inventory, identity, cut: replay.cut })
+    Ok(Recovered {
+        state: replay.state,
+        segments,
+        inventory,
+        identity,
+        cut: replay.cut,
+        older_root: replay.older_root,
+    })
 }
 
 /// Removes older snapshots and the segments that the newest one covers.
@@ -101,8 +109,14 @@ struct Replay<'a> {
     position: Position,
     store_id: Option<[u8; 16]>,
     was_anchored: bool,
+    /// Latest generation of keys.
+    epoch: u32,
+    /// Whether a file was sealed under an older root key.
+    older_root: bool,
     /// Last segment and where its last whole record ends.
     end: Option<(u64, u64)>,
+    /// Its last record, sealed.
+    tail: Vec<u8>,
     log_bytes: u64,
     snapshot: Option<(u64, u64)>,
     cut: u64,
@@ -121,7 +135,10 @@ impl<'a> Replay<'a> {
             position: Position::default(),
             store_id: None,
             was_anchored: false,
+            epoch: 0,
+            older_root: false,
             end: None,
+            tail: Vec::new(),
             log_bytes: 0,
             snapshot: None,
             cut: 0,
@@ -148,6 +165,8 @@ impl<'a> Replay<'a> {
             return Err(StoreError::Foreign(path()));
         }
         self.was_anchored |= header.anchored;
+        self.epoch = self.epoch.max(header.key_epoch);
+        self.older_root |= header.root != 0;
         Ok(())
     }
 
@@ -235,9 +254,14 @@ impl<'a> Replay<'a> {
         }
         let bytes = self.directory.read_segment(number)?;
         let mut reader = FrameReader::new(self.keyring.file_key(header), self.position, HEADER_BYTES);
+        let mut tail = reader.offset();
         loop {
+            let begin = reader.offset();
             match reader.next(&bytes) {
-                Next::Frame(text) => self.frame(number, &reader, text)?,
+                Next::Frame(text) => {
+                    self.frame(number, &reader, text)?;
+                    tail = begin;
+                }
                 Next::End => break,
                 Next::Broken(offset, Reason::Torn) if last => {
                     self.torn = Some((number, offset as u64));
@@ -259,6 +283,7 @@ impl<'a> Replay<'a> {
         }
         self.log_bytes += reader.offset() as u64;
         self.end = Some((number, reader.offset() as u64));
+        self.tail = bytes[tail..reader.offset()].to_vec();
         Ok(())
     }
 

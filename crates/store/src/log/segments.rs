@@ -4,33 +4,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
-use super::Directory;
+use super::{Directory, Identity};
 use crate::StoreError;
 use crate::disk::DiskFile;
-use crate::seal::{FrameSealer, HEADER_BYTES, Header, Keyring, Kind, Position};
-
-/// What all segments of a store share.
-#[derive(Clone)]
-pub(crate) struct Identity {
-    pub(crate) store_id: [u8; 16],
-    pub(crate) anchored: bool,
-    pub(crate) keyring: Keyring,
-}
-
-impl Identity {
-    /// A header for a new file.
-    pub(crate) fn header(&self, kind: Kind, number: u64, start: Position) -> Header {
-        Header {
-            kind,
-            anchored: self.anchored,
-            key_epoch: 0,
-            store_id: self.store_id,
-            salt: rand::random(),
-            number,
-            start,
-        }
-    }
-}
+use crate::seal::{FrameSealer, HEADER_BYTES, Kind, Position};
 
 /// A finished or current segment.
 #[derive(Clone, Copy, Debug)]

@@ -89,7 +89,9 @@ fn server(store: &Store, text: &mut Text) {
 }
 
 fn disk(store: &Store, text: &mut Text) {
-    let metrics = &store.shared().metrics;
+    let (status, metrics) = (store.status(), &store.shared().metrics);
+    let epoch = status.key_epoch;
+    text.gauge("k3s_daas_store_key_epoch", "Generation of the keys that new files get.", epoch);
     text.histogram(
         "etcd_disk_wal_fsync_duration_seconds",
         "Writing and syncing a group of commands to the log.",

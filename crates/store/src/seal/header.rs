@@ -27,7 +27,7 @@ pub(crate) struct Header {
     pub(crate) kind: Kind,
     /// Whether the store had an anchor when the file was made.
     pub(crate) anchored: bool,
-    /// Generation of the root key; 0 until keys are rotated.
+    /// Generation of the keys; 0 until they are rotated.
     pub(crate) key_epoch: u32,
     pub(crate) store_id: [u8; 16],
     /// Random, so that the key of this file is its own.
@@ -36,6 +36,8 @@ pub(crate) struct Header {
     pub(crate) number: u64,
     /// Where in the log the file begins.
     pub(crate) start: Position,
+    /// Which root of the keyring the file is sealed under; not written.
+    pub(crate) root: usize,
 }
 
 /// Why a header is refused.
@@ -87,7 +89,7 @@ impl Header {
         }
         let [kind] = reader.take();
         let [flags] = reader.take();
-        let header = Self {
+        let mut header = Self {
             kind: match kind {
                 1 => Kind::Segment,
                 2 => Kind::Snapshot,
@@ -103,10 +105,9 @@ impl Header {
                 tag: reader.take(),
                 chain: reader.take(),
             },
+            root: 0,
         };
-        if reader.take::<16>() != keyring.check(&header) {
-            return Err(HeaderError::WrongKey);
-        }
+        header.root = keyring.root_of(&header, reader.take()).ok_or(HeaderError::WrongKey)?;
         let mut tag = tag.to_vec();
         let aad = Aad::from(&bytes[..FIELDS_BYTES + CHECKSUM_BYTES]);
         keyring
@@ -176,6 +177,7 @@ mod tests {
             salt: [2; 32],
             number: 5,
             start,
+            root: 0,
         }
     }
 
@@ -193,6 +195,17 @@ mod tests {
                 "byte {offset}"
             );
         }
+    }
+
+    #[test]
+    fn an_older_root_opens_what_it_sealed_and_seals_nothing_new() {
+        let root = |byte| tee::SealingKey::from_bytes([byte; 32]);
+        let both = Keyring::new(root(2)).with_older([root(1)]);
+        let old = header().seal(&keyring(1));
+        assert_eq!(Header::open(&old, &both).map(|header| header.root), Ok(1));
+        let new = header().seal(&both);
+        assert_eq!(Header::open(&new, &keyring(2)), Ok(header()));
+        assert_eq!(Header::open(&new, &keyring(1)), Err(HeaderError::WrongKey));
     }
 
     #[test]

@@ -208,6 +208,7 @@ mod tests {
             salt: [2; 32],
             number: 9,
             start,
+            root: 0,
         };
         let mut sealer = SnapshotSealer::new(&header, &keyring(), Vec::new(), &Image::default()).unwrap();
         records.iter().for_each(|record| sealer.record(record).unwrap());
