@@ -7,9 +7,10 @@ use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use chain::{
-    AdminCap, Config, Enclave, EnclaveClaims, Error, Event, Governance, Grant, Keypair, Measurement, Names,
-    Place, Registry, SealToken, Stake, State, Tier, TierTerms, TokenPath, possession_message,
+    Config, Enclave, EnclaveClaims, Error, Event, Keypair, Measurement, Names, Place, Registry, Stake, Tier,
+    TierTerms, TokenPath, possession_message,
 };
+use support::oracle::assert_state_is_the_chain;
 use support::{SUI, World, wallet};
 
 fn now_ms() -> u64 {
@@ -26,37 +27,6 @@ fn refusal(error: Error) -> String {
         Error::Refused(refusal) => format!("{}::{}", refusal.module, refusal.name.unwrap_or("?")),
         other => panic!("not refused by a contract: {other}"),
     }
-}
-
-/// What was folded from events is what is on chain.
-async fn assert_state_is_the_chain(world: &World) -> State {
-    let state = world.state().await;
-    let (client, package) = (&world.client, world.package());
-    assert_eq!(state.cluster.as_ref().unwrap(), &client.read(package, world.cluster.id).await.unwrap());
-    assert_eq!(
-        state.registry.as_ref().unwrap(),
-        &client.read(package, world.cluster.registry).await.unwrap()
-    );
-    for (id, stake) in &state.stakes {
-        assert_eq!(stake, &client.read::<Stake>(package, *id).await.unwrap());
-    }
-    for (id, token) in &state.tokens {
-        assert_eq!(token, &client.read::<SealToken>(package, *id).await.unwrap());
-    }
-    for (id, grant) in &state.grants {
-        assert_eq!(grant, &client.read::<Grant>(package, *id).await.unwrap());
-    }
-    for (id, enclave) in &state.enclaves {
-        assert_eq!(enclave, &client.read::<Enclave>(package, *id).await.unwrap());
-    }
-    let governance: Governance = client.read(package, world.cluster.governance).await.unwrap();
-    let mut live: Vec<_> = governance.caps.iter().map(|live| live.cap).collect();
-    live.sort();
-    assert_eq!(state.caps.keys().copied().collect::<Vec<_>>(), live);
-    for (cap, holder) in state.caps.values() {
-        assert_eq!(client.read_owned::<AdminCap>(package, *holder).await.unwrap().get(&cap.id), Some(cap));
-    }
-    state
 }
 
 #[tokio::test]

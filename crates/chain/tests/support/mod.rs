@@ -1,5 +1,6 @@
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
+pub(crate) mod oracle;
 pub(crate) mod proxy;
 
 use std::path::PathBuf;
