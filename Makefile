@@ -60,10 +60,11 @@ lint: ## Formatting and lints: Rust, Go
 	@test -z "$$(gofmt -l kubernetes)" || { gofmt -d kubernetes; exit 1; }
 
 .PHONY: contracts-check
-contracts-check: ## Prove that the committed Move bytecode is what the sources compile to
+contracts-check: ## Prove that the committed Move bytecode is what the sources compile to, and that Move tests leave no gap
 	$(call say,contracts: sources compile to the committed bytecode)
 	@cd contracts/tools && { [ -d node_modules ] || npm ci --no-audit --no-fund --loglevel=error; }
 	@node contracts/tools/build.mjs --check
+	@node contracts/tools/coverage.mjs
 
 .PHONY: test
 test: build contracts-check ## Every test, on real parts

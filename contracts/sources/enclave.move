@@ -417,13 +417,13 @@ public fun check_standing(enclave: &Enclave, registry: &Registry, clock: &Clock)
 
 /// Aborts unless the enclave was registered at least the timelock ago. What it signs may then move money: whoever
 /// has taken over a capability cannot make an enclave of their own and empty a pool before that is noticed.
-public fun check_mature(enclave: &Enclave, governance: &Governance, clock: &Clock) {
+public(package) fun check_mature(enclave: &Enclave, governance: &Governance, clock: &Clock) {
     let mature_ms = enclave.registered_ms + governance.economics().timelock_ms();
     assert!(clock.timestamp_ms() >= mature_ms, ETooNew);
 }
 
 /// Whether code with this measurement may be trusted now.
-public fun is_allowed(registry: &Registry, measurement: &Measurement, clock: &Clock): bool {
+public(package) fun is_allowed(registry: &Registry, measurement: &Measurement, clock: &Clock): bool {
     let (found, at) = registry.allowed.index_of(measurement);
     found && clock.timestamp_ms() < registry.retires_ms[at]
 }

@@ -259,7 +259,7 @@ public fun check(governance: &Governance, cap: &AdminCap, clock: &Clock) {
 }
 
 /// Aborts unless the object is of the version that this package works on.
-public fun check_version(governance: &Governance) {
+public(package) fun check_version(governance: &Governance) {
     assert!(governance.version == VERSION, EWrongVersion);
 }
 
@@ -281,7 +281,7 @@ public fun economics(governance: &Governance): &Economics {
 }
 
 /// The version of the objects that this package works on.
-public fun version(): u64 {
+public(package) fun version(): u64 {
     VERSION
 }
 

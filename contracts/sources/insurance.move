@@ -157,7 +157,7 @@ public fun amount(insurance: &Insurance): u64 {
 }
 
 /// Aborts unless the object is of the version that this package works on.
-public fun check_version(insurance: &Insurance) {
+public(package) fun check_version(insurance: &Insurance) {
     assert!(insurance.version == governance::version(), EWrongVersion);
 }
 

@@ -351,12 +351,12 @@ public fun token_lifetime_ms(cluster: &Cluster): u64 {
 }
 
 /// Aborts unless the object is of the version that this package works on.
-public fun check_version(cluster: &Cluster) {
+public(package) fun check_version(cluster: &Cluster) {
     assert!(cluster.version == governance::version(), EWrongVersion);
 }
 
 /// Aborts while the cluster is paused.
-public fun check_running(cluster: &Cluster, clock: &Clock) {
+public(package) fun check_running(cluster: &Cluster, clock: &Clock) {
     check_version(cluster);
     assert!(clock.timestamp_ms() >= cluster.paused_until_ms, EPaused);
 }

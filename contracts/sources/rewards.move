@@ -387,7 +387,7 @@ public fun amount(pool: &Pool): u64 {
 }
 
 /// Aborts unless the object is of the version that this package works on.
-public fun check_version(pool: &Pool) {
+public(package) fun check_version(pool: &Pool) {
     assert!(pool.version == governance::version(), EWrongVersion);
 }
 

@@ -111,8 +111,8 @@ public struct Evidence has copy, drop {
     reporter: address,
 }
 
-/// What a staker's key states about its node, as BCS of `IntentMessage { INTENT_NODE, timestamp_ms, NodeStatement }`.
-/// Of one subject and sequence number there may be one digest only.
+/// What a staker's key states about its node: it signs the BCS of `Signed`. Of one subject and sequence number
+/// there may be one digest only.
 public struct NodeStatement has copy, drop {
     cluster: ID,
     token: ID,

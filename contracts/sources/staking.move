@@ -250,7 +250,7 @@ public fun is_unbonding(stake: &Stake): bool {
 }
 
 /// When it was made, in milliseconds.
-public fun staked_ms(stake: &Stake): u64 {
+public(package) fun staked_ms(stake: &Stake): u64 {
     stake.staked_ms
 }
 
@@ -270,7 +270,7 @@ public fun token(stake: &Stake): Option<ID> {
 }
 
 /// Aborts unless the sender owns the stake.
-public fun check_owner(stake: &Stake, ctx: &TxContext) {
+public(package) fun check_owner(stake: &Stake, ctx: &TxContext) {
     check_version(stake);
     assert!(stake.owner == ctx.sender(), ENotOwner);
 }
@@ -285,7 +285,7 @@ public fun check_covers(stake: &Stake, cluster: &Cluster) {
 }
 
 /// Aborts unless the object is of the version that this package works on.
-public fun check_version(stake: &Stake) {
+public(package) fun check_version(stake: &Stake) {
     assert!(stake.version == governance::version(), EWrongVersion);
 }
 

@@ -290,3 +290,8 @@ fun announce(escrow: &Escrow) {
 public(package) fun set_version_for_testing(escrow: &mut Escrow, version: u64) {
     escrow.version = version;
 }
+
+#[test_only]
+public(package) fun status_for_testing(escrow: &Escrow): u8 {
+    escrow.status
+}

@@ -62,7 +62,8 @@ fun an_enclave_says_where_the_cluster_is() {
     world.set_place(&mut enclave, gateway(), CA_HASH, world::start_ms(), PLACED);
     world.set_place(&mut enclave, gateway(), CA_HASH, world::start_ms() + 1, PLACED_LATER);
     world::share(enclave);
-    assert!(world.events_of() == 2);
+    // Each uses up a statement and changes the place.
+    assert!(world.events_of() == 4);
 }
 
 #[test, expected_failure(abort_code = enclave::EBadTimestamp)]
@@ -327,5 +328,176 @@ fun a_registry_of_another_version_is_left_alone() {
     let mut world = world::begin(true);
     world.registry_mut().set_version_for_testing(2);
     world.set_verifiers(vector[VERIFIER], 1);
+    world.end();
+}
+
+/// The operator plans to retire the enclave's measurement.
+fun plan(world: &mut World, code: vector<u8>, at_ms: u64) {
+    let (registry, governance, cap, clock) = world.registry_parts();
+    let names = vector[b"code".to_string()];
+    registry.plan_retirement(governance, cap, b"simulated".to_string(), names, vector[code], at_ms, clock);
+}
+
+#[test]
+fun a_measurement_and_its_successor_overlap() {
+    let mut world = registered();
+    plan(&mut world, b"1", world::start_ms() + 1_000);
+    world.allow(b"simulated", vector[b"code"], vector[b"2"]);
+    world.advance(999);
+    let enclave = world.take_enclave();
+    world.check_standing(&enclave);
+    world::share(enclave);
+    world.end();
+}
+
+#[test, expected_failure(abort_code = enclave::EMeasurementNotAllowed)]
+fun a_planned_retirement_ends_standing() {
+    let mut world = registered();
+    plan(&mut world, b"1", world::start_ms() + 1_000);
+    world.advance(1_000);
+    let enclave = world.take_enclave();
+    world.check_standing(&enclave);
+    world::share(enclave);
+    world.end();
+}
+
+#[test, expected_failure(abort_code = enclave::EMeasurementNotAllowed)]
+fun only_what_is_allowed_has_a_retirement() {
+    let mut world = registered();
+    plan(&mut world, b"2", world::start_ms() + 1_000);
+    world.end();
+}
+
+#[test, expected_failure(abort_code = enclave::ERetiredBefore)]
+fun a_retirement_is_planned_ahead() {
+    let mut world = registered();
+    plan(&mut world, b"1", world::start_ms());
+    world.end();
+}
+
+#[test, expected_failure(abort_code = enclave::EExpired)]
+fun a_revoked_enclave_has_no_standing() {
+    let mut world = registered();
+    let mut enclave = world.take_enclave();
+    let (_, governance, _, cap, clock, _) = world.parts();
+    enclave.revoke_enclave(governance, cap, clock);
+    world.check_standing(&enclave);
+    world::share(enclave);
+    world.end();
+}
+
+#[test, expected_failure(abort_code = enclave::EWrongCluster)]
+fun another_clusters_governance_revokes_nothing() {
+    let mut world = registered().with_other(b"governance");
+    let mut enclave = world.take_enclave();
+    let (_, governance, _, cap, clock, _) = world.parts();
+    enclave.revoke_enclave(governance, cap, clock);
+    world::share(enclave);
+    world.end();
+}
+
+#[test, expected_failure(abort_code = enclave::EWrongVersion)]
+fun an_enclave_of_another_version_does_not_stand() {
+    let world = registered();
+    let mut enclave = world.take_enclave();
+    enclave.set_enclave_version_for_testing(0);
+    world.check_standing(&enclave);
+    world::share(enclave);
+    world.end();
+}
+
+#[test]
+fun registry_and_enclave_are_migrated() {
+    let mut world = registered();
+    let mut enclave = world.take_enclave();
+    enclave.set_enclave_version_for_testing(0);
+    let (registry, governance, _, _) = world.registry_parts();
+    registry.set_version_for_testing(0);
+    registry.migrate_registry(governance);
+    enclave.migrate_enclave(governance);
+    world.check_standing(&enclave);
+    world::share(enclave);
+    assert!(world.events_of() == 2);
+}
+
+fun pcr(byte: u8): vector<u8> {
+    let mut bytes = vector[];
+    while (bytes.length() < 48) bytes.push_back(byte);
+    bytes
+}
+
+/// A world that trusts a Nitro image.
+fun trusting_nitro(): World {
+    let mut world = world::begin(false);
+    world.allow(b"nitro", vector[b"pcr0", b"pcr1", b"pcr2"], vector[pcr(1), pcr(2), pcr(3)]);
+    world
+}
+
+/// Registers by what a document of Nitro says, whose signatures `0x2::nitro_attestation` has checked.
+fun register_document(
+    world: &mut World,
+    first_pcr: vector<u8>,
+    key: Option<vector<u8>>,
+    user_data: Option<vector<u8>>,
+    timestamp_ms: u64,
+) {
+    let (_, _, registry, _, clock, ctx) = world.parts();
+    let expires_ms = clock.timestamp_ms() + HOUR_MS;
+    let pcrs = vector[first_pcr, pcr(2), pcr(3)];
+    registry.register_document(pcrs, key, user_data, timestamp_ms, expires_ms, clock, ctx);
+}
+
+fun cluster_bytes(world: &World): Option<vector<u8>> {
+    option::some(object::id(world.cluster()).to_bytes())
+}
+
+#[test]
+fun a_nitro_enclave_is_registered_by_its_document() {
+    let mut world = trusting_nitro();
+    let user_data = cluster_bytes(&world);
+    register_document(&mut world, pcr(1), option::some(KEY), user_data, world::start_ms());
+    world = world.next(world::operator());
+    let enclave = world.take_enclave();
+    world.check_standing(&enclave);
+    world::share(enclave);
+    world.end();
+}
+
+#[test, expected_failure(abort_code = enclave::EDebugMode)]
+fun a_nitro_enclave_in_debug_mode_is_refused() {
+    let mut world = trusting_nitro();
+    let user_data = cluster_bytes(&world);
+    register_document(&mut world, pcr(0), option::some(KEY), user_data, world::start_ms());
+    world.end();
+}
+
+#[test, expected_failure(abort_code = enclave::EWrongUserData)]
+fun a_nitro_document_is_for_one_cluster() {
+    let mut world = trusting_nitro();
+    register_document(&mut world, pcr(1), option::some(KEY), option::none(), world::start_ms());
+    world.end();
+}
+
+#[test, expected_failure(abort_code = enclave::EBadKey)]
+fun a_nitro_document_has_the_enclaves_key() {
+    let mut world = trusting_nitro();
+    let user_data = cluster_bytes(&world);
+    register_document(&mut world, pcr(1), option::none(), user_data, world::start_ms());
+    world.end();
+}
+
+#[test, expected_failure(abort_code = enclave::EMeasurementNotAllowed)]
+fun a_nitro_image_is_allowed_first() {
+    let mut world = trusting_nitro();
+    let user_data = cluster_bytes(&world);
+    register_document(&mut world, pcr(9), option::some(KEY), user_data, world::start_ms());
+    world.end();
+}
+
+#[test, expected_failure(abort_code = enclave::EBadTimestamp)]
+fun a_nitro_document_is_of_now() {
+    let mut world = trusting_nitro();
+    let user_data = cluster_bytes(&world);
+    register_document(&mut world, pcr(1), option::some(KEY), user_data, world::start_ms() - 300_001);
     world.end();
 }

@@ -2,7 +2,7 @@
 module k3s_daas::k8s_gateway_tests;
 
 use k3s_daas::k8s_gateway;
-use k3s_daas::world;
+use k3s_daas::world::{Self, World};
 
 const DAY_MS: u64 = 86_400_000;
 const YEAR_MS: u64 = 31_536_000_000;
@@ -152,5 +152,103 @@ fun names_of_another_version_are_left_alone() {
     let mut stake = world.take_stake();
     world.issue(&mut stake, x"0101010101010101010101010101010101010101010101010101010101010101", b"node-1");
     world::share(stake);
+    world.end();
+}
+
+fun pause(world: &mut World, ms: u64) {
+    let (cluster, governance, cap, clock) = world.cluster_parts();
+    let until_ms = clock.timestamp_ms() + ms;
+    cluster.pause(governance, cap, until_ms, clock);
+}
+
+fun unpause(world: &mut World) {
+    let (cluster, governance, cap, clock) = world.cluster_parts();
+    cluster.unpause(governance, cap, clock);
+}
+
+#[test]
+fun a_pause_ends() {
+    let mut world = world::begin(true);
+    pause(&mut world, DAY_MS);
+    unpause(&mut world);
+    world.stake(0, 100);
+    pause(&mut world, DAY_MS);
+    world.advance(DAY_MS);
+    world.stake(0, 100);
+    assert!(world.events_of() == 5);
+}
+
+#[test, expected_failure(abort_code = k8s_gateway::EPaused)]
+fun a_pause_stops_new_stakes() {
+    let mut world = world::begin(true);
+    pause(&mut world, DAY_MS);
+    world.advance(DAY_MS - 1);
+    world.stake(0, 100);
+    world.end();
+}
+
+#[test, expected_failure(abort_code = k8s_gateway::ENotPaused)]
+fun what_runs_is_not_unpaused() {
+    let mut world = world::begin(true);
+    unpause(&mut world);
+    world.end();
+}
+
+#[test, expected_failure(abort_code = k8s_gateway::EOutOfBounds)]
+fun a_pause_has_an_end() {
+    let mut world = world::begin(true);
+    pause(&mut world, 14 * DAY_MS + 1);
+    world.end();
+}
+
+#[test, expected_failure(abort_code = k8s_gateway::EOutOfBounds)]
+fun a_pause_begins_now() {
+    let mut world = world::begin(true);
+    pause(&mut world, 0);
+    world.end();
+}
+
+#[test, expected_failure(abort_code = k8s_gateway::EWrongVersion)]
+fun a_grant_of_another_version_is_left_alone() {
+    let mut world = world::begin(true);
+    world.grant(b"", b"view");
+    world = world.next(world::operator());
+    let mut grant = world.take_grant();
+    grant.set_grant_version_for_testing(0);
+    world.revoke_grant(grant);
+    world.end();
+}
+
+#[test]
+fun cluster_names_and_grants_are_migrated() {
+    let mut world = world::begin(true);
+    world.grant(b"", b"view");
+    world = world.next(world::operator());
+    let mut grant = world.take_grant();
+    grant.set_grant_version_for_testing(0);
+    world.names_mut().set_names_version_for_testing(0);
+    let (cluster, governance, _, _) = world.cluster_parts();
+    cluster.set_version_for_testing(0);
+    cluster.migrate_cluster(governance);
+    grant.migrate_grant(governance);
+    world.migrate_names();
+    world.revoke_grant(grant);
+    assert!(world.events_of() == 4);
+}
+
+#[test, expected_failure(abort_code = k8s_gateway::EWrongVersion)]
+fun a_cluster_of_this_version_is_not_migrated() {
+    let mut world = world::begin(true);
+    let (cluster, governance, _, _) = world.cluster_parts();
+    cluster.migrate_cluster(governance);
+    world.end();
+}
+
+#[test, expected_failure(abort_code = k8s_gateway::EWrongCluster)]
+fun another_clusters_governance_migrates_nothing() {
+    let mut world = world::begin(true).with_other(b"governance");
+    let (cluster, governance, _, _) = world.cluster_parts();
+    cluster.set_version_for_testing(0);
+    cluster.migrate_cluster(governance);
     world.end();
 }

@@ -243,3 +243,21 @@ fun a_token_of_another_version_is_left_alone() {
     world::share(token);
     world.end();
 }
+
+#[test]
+fun a_token_is_migrated() {
+    let mut world = world::begin(true).next(world::staker());
+    world.stake(1, 1_000);
+    world = world.next(world::staker());
+    let mut stake = world.take_stake();
+    world.issue(&mut stake, KEY, b"");
+    world::share(stake);
+    world = world.next(world::staker());
+    let mut token = world.take_token();
+    token.set_version_for_testing(0);
+    let (_, governance, _, _, _, _) = world.parts();
+    token.migrate(governance);
+    world.revoke(&mut token);
+    world::share(token);
+    assert!(world.events_of() == 2);
+}

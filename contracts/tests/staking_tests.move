@@ -140,3 +140,63 @@ fun a_stake_of_another_version_is_left_alone() {
     world::share(stake);
     world.end();
 }
+
+#[test]
+fun terms_are_those_of_the_day_it_was_made() {
+    let mut world = world::begin(true);
+    world.stake(1, 1_000);
+    // From seven days of unbonding to a year.
+    world.set_config(vector[1, 1, 1], vector[0, 0, 0], 365 * DAY_MS, 60_000);
+    world = world.next(world::operator());
+    let mut stake = world.take_stake();
+    world.request_unstake(&mut stake);
+    world.advance(7 * DAY_MS);
+    world.withdraw(stake);
+    world = world.next(world::operator());
+    assert!(world.received(world::operator()) == 1_000);
+    world.end();
+}
+
+#[test]
+fun a_pause_traps_no_stake() {
+    let mut world = world::begin(true);
+    world.stake(1, 1_000);
+    world = world.next(world::operator());
+    let mut stake = world.take_stake();
+    world.request_unstake(&mut stake);
+    world.advance(7 * DAY_MS);
+    let (cluster, governance, cap, clock) = world.cluster_parts();
+    let until_ms = clock.timestamp_ms() + DAY_MS;
+    cluster.pause(governance, cap, until_ms, clock);
+    world.withdraw(stake);
+    world = world.next(world::operator());
+    assert!(world.received(world::operator()) == 1_000);
+    world.end();
+}
+
+#[test]
+fun a_stake_is_migrated() {
+    let mut world = world::begin(true);
+    world.stake(1, 1_000);
+    world = world.next(world::operator());
+    let mut stake = world.take_stake();
+    stake.set_version_for_testing(0);
+    let (_, governance, _, _, _, _) = world.parts();
+    stake.migrate(governance);
+    world.top_up(&mut stake, 1);
+    world::share(stake);
+    assert!(world.events_of() == 2);
+}
+
+#[test, expected_failure(abort_code = staking::EWrongCluster)]
+fun another_clusters_governance_migrates_nothing() {
+    let mut world = world::begin(true);
+    world.stake(1, 1_000);
+    world = world.next(world::operator()).with_other(b"governance");
+    let mut stake = world.take_stake();
+    stake.set_version_for_testing(0);
+    let (_, governance, _, _, _, _) = world.parts();
+    stake.migrate(governance);
+    world::share(stake);
+    world.end();
+}

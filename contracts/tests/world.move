@@ -44,14 +44,14 @@ public fun begin(allow_simulated: bool): World {
     clock.set_for_testing(START_MS);
     k8s_gateway::create_cluster(b"test".to_string(), allow_simulated, scenario.ctx());
     scenario.next_tx(OPERATOR);
-    take(scenario, clock)
+    take_all(scenario, clock)
 }
 
 /// Ends the transaction and begins one of `sender`.
 public fun next(world: World, sender: address): World {
     let (mut scenario, clock) = put_back(world);
     scenario.next_tx(sender);
-    take(scenario, clock)
+    take_all(scenario, clock)
 }
 
 public fun end(world: World) {
@@ -108,7 +108,7 @@ public fun now(world: &World): u64 {
 public fun events_of(world: World): u64 {
     let (mut scenario, clock) = put_back(world);
     let events = scenario.next_tx(OPERATOR).num_user_events();
-    take(scenario, clock).end();
+    take_all(scenario, clock).end();
     events
 }
 
@@ -123,6 +123,43 @@ public fun registry(world: &World): &Registry { &world.registry }
 public fun registry_mut(world: &mut World): &mut Registry { &mut world.registry }
 
 public fun names_mut(world: &mut World): &mut Names { &mut world.names }
+
+/// What most calls take, at once.
+public fun parts(world: &mut World): (&Cluster, &Governance, &Registry, &AdminCap, &Clock, &mut TxContext) {
+    (
+        &world.cluster,
+        &world.governance,
+        &world.registry,
+        &world.cap,
+        &world.clock,
+        world.scenario.ctx(),
+    )
+}
+
+/// The same for calls that change the cluster.
+public fun cluster_parts(world: &mut World): (&mut Cluster, &Governance, &AdminCap, &Clock) {
+    (&mut world.cluster, &world.governance, &world.cap, &world.clock)
+}
+
+/// The same for calls that change its governance.
+public fun governance_parts(world: &mut World): (&mut Governance, &AdminCap, &Clock, &mut TxContext) {
+    (&mut world.governance, &world.cap, &world.clock, world.scenario.ctx())
+}
+
+/// The same for calls that change its registry.
+public fun registry_parts(world: &mut World): (&mut Registry, &Governance, &AdminCap, &Clock) {
+    (&mut world.registry, &world.governance, &world.cap, &world.clock)
+}
+
+/// A coin of so many MIST.
+public fun coin(world: &mut World, mist: u64): coin::Coin<SUI> {
+    coin::mint_for_testing(mist, world.scenario.ctx())
+}
+
+/// The last shared object of a kind that is not taken.
+public fun take<T: key>(world: &World): T {
+    world.scenario.take_shared()
+}
 
 public fun cap_id(world: &World): ID { object::id(&world.cap) }
 
@@ -139,6 +176,9 @@ public fun take_grant(world: &World): Grant { world.scenario.take_shared() }
 public fun take_cap(world: &World, holder: address): AdminCap { world.scenario.take_from_address(holder) }
 
 public fun share<T: key>(object: T) { test_scenario::return_shared(object) }
+
+/// Gives a capability back to its holder.
+public fun give_back(holder: address, cap: AdminCap) { test_scenario::return_to_address(holder, cap) }
 
 /// MIST of the last coin that came to an address.
 public fun received(world: &World, owner: address): u64 {
@@ -237,6 +277,10 @@ public fun grant(world: &mut World, namespace: vector<u8>, role: vector<u8>) {
 
 public fun revoke_grant(world: &World, grant: Grant) {
     k8s_gateway::revoke_grant(grant, &world.governance, &world.cap, &world.clock);
+}
+
+public fun migrate_names(world: &mut World) {
+    world.names.migrate_names(&world.governance);
 }
 
 // === enclave ===
@@ -369,7 +413,7 @@ fun strings(texts: vector<vector<u8>>): vector<std::string::String> {
     strings
 }
 
-fun take(scenario: Scenario, clock: Clock): World {
+fun take_all(scenario: Scenario, clock: Clock): World {
     let cluster = scenario.take_shared<Cluster>();
     let governance = scenario.take_shared<Governance>();
     let registry = scenario.take_shared<Registry>();
