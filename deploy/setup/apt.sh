@@ -13,6 +13,7 @@ packages=(
     iptables
     runc
     socat                        # kubectl port-forward
+    swtpm                        # a TPM 2.0 in software: tests of attestation and sealing
     util-linux
 )
 

@@ -1,7 +1,12 @@
 use std::fs;
 use std::path::Path;
 
-use crate::{Platform, PlatformKind, SimulatedPlatform, TeeError};
+use crate::{
+    Configfs, GraminePlatform, NitroPlatform, NsmDevice, Platform, PlatformKind, SimulatedPlatform, TeeError,
+    TpmAddress, TpmConfig, TpmPlatform, TsmPlatform,
+};
+
+const CONFIGFS_TSM: &str = "sys/kernel/config/tsm/report";
 
 /// What [`detect`] found.
 #[derive(Clone, Debug)]
@@ -25,43 +30,75 @@ pub struct Skipped {
 
 /// Looks for every platform under `root` (`/` on a real machine), changing nothing.
 ///
-/// This version attests with the simulated platform only: hardware that is there is reported as present and
-/// skipped. `allow_simulated` says whether simulation may stand in.
+/// Chosen is the first, in the order of [`PlatformKind::ALL`], that attests and keeps its keys by itself: SEV-SNP, SGX.
+/// What else is there is passed over with the reason, and used when it is asked for by name. `allow_simulated`
+/// says whether simulation may stand in.
 pub fn detect(root: &Path, allow_simulated: bool) -> Detected {
-    let mut skipped: Vec<_> = PlatformKind::ALL
-        .into_iter()
-        .filter(|kind| *kind != PlatformKind::Simulated)
-        .map(|kind| match probe(root, kind) {
-            Ok(found) => Skipped {
-                kind,
-                present: true,
-                reason: format!("{found} is present, but this version cannot attest with it yet"),
-            },
-            Err(reason) => Skipped { kind, present: false, reason },
-        })
-        .collect();
-    let chosen = allow_simulated.then_some(PlatformKind::Simulated);
-    if chosen.is_none() {
+    let mut chosen = None;
+    let mut skipped = Vec::new();
+    for kind in PlatformKind::ALL.into_iter().filter(|kind| *kind != PlatformKind::Simulated) {
+        let (present, reason) = match (probe(root, kind), not_by_itself(kind)) {
+            (Err(reason), _) => (false, reason),
+            (Ok(found), Some(why)) => (true, format!("{found} is present, but {why}")),
+            (Ok(_), None) if chosen.is_none() => {
+                chosen = Some(kind);
+                continue;
+            }
+            (Ok(found), None) => (true, format!("{found} is present, but an earlier platform was taken")),
+        };
+        skipped.push(Skipped { kind, present, reason });
+    }
+    if chosen.is_none() && allow_simulated {
+        chosen = Some(PlatformKind::Simulated);
+    } else if chosen.is_none() {
         let reason = "simulation is not allowed by configuration".to_owned();
         skipped.push(Skipped { kind: PlatformKind::Simulated, present: true, reason });
     }
     Detected { chosen, skipped }
 }
 
-/// Opens a platform of this machine: state in `dir`, `measured` as for [`SimulatedPlatform::open`].
+/// Why a platform that is there is only used when it is asked for by name.
+fn not_by_itself(kind: PlatformKind) -> Option<&'static str> {
+    match kind {
+        PlatformKind::SevSnp | PlatformKind::Sgx | PlatformKind::Simulated => None,
+        PlatformKind::Tdx | PlatformKind::Nitro | PlatformKind::Cca => {
+            Some("it keeps no key across restarts: ask for it by name once its key can be released to it")
+        }
+        PlatformKind::TrustZone => Some("this version cannot attest through OP-TEE"),
+        PlatformKind::Tpm => Some(
+            "a TPM does not protect memory: ask for it by name if the machine's boot chain is all you need proven",
+        ),
+    }
+}
+
+/// Opens a platform of this machine: state in `dir`, `measured` as for [`SimulatedPlatform::open`] where the platform
+/// does not measure the code itself.
 ///
 /// # Errors
 ///
-/// [`TeeError::NotAvailable`] with what is missing for every kind but the simulated one.
+/// [`TeeError::NotAvailable`] with what is missing, or what the platform said.
 pub fn open(kind: PlatformKind, dir: &Path, measured: &[u8]) -> Result<Box<dyn Platform>, TeeError> {
+    let root = Path::new("/");
     if kind == PlatformKind::Simulated {
         return Ok(Box::new(SimulatedPlatform::open(dir, measured)?));
     }
-    let reason = match probe(Path::new("/"), kind) {
-        Ok(found) => format!("{found} is present, but this version cannot attest with it yet"),
-        Err(reason) => reason,
+    probe(root, kind).map_err(|reason| TeeError::NotAvailable { kind, reason })?;
+    let opened: Box<dyn Platform> = match kind {
+        PlatformKind::SevSnp | PlatformKind::Tdx | PlatformKind::Cca => {
+            Box::new(TsmPlatform::open(kind, Configfs { root: root.join(CONFIGFS_TSM) })?)
+        }
+        PlatformKind::Sgx => Box::new(GraminePlatform::open(root.join("dev/attestation"))?),
+        PlatformKind::Nitro => Box::new(NitroPlatform::open(NsmDevice)?),
+        PlatformKind::Tpm => {
+            let device = TpmAddress::Device(root.join("dev/tpmrm0"));
+            Box::new(TpmPlatform::open(&TpmConfig::new(device), dir, measured)?)
+        }
+        PlatformKind::TrustZone | PlatformKind::Simulated => {
+            let reason = "this version cannot attest through OP-TEE".to_owned();
+            return Err(TeeError::NotAvailable { kind, reason });
+        }
     };
-    Err(TeeError::NotAvailable { kind, reason })
+    Ok(opened)
 }
 
 /// The path that shows the platform is there, or what was not found.
@@ -85,7 +122,6 @@ fn realm(root: &Path) -> Result<String, String> {
 
 /// A confidential guest has a device of its own kind, and attests through configfs-tsm.
 fn guest(root: &Path, name: &str, guest_device: &str) -> Result<String, String> {
-    const CONFIGFS_TSM: &str = "sys/kernel/config/tsm/report";
     if !exists(root, guest_device)? {
         return Err(format!("not a {name} guest: no /{guest_device}"));
     }
@@ -153,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn hardware_is_seen_but_never_used() {
+    fn the_first_that_keeps_its_own_keys_is_taken_and_every_other_says_why_not() {
         let root = tempfile::tempdir().unwrap();
         let touch = |path: &str, content: &str| {
             let path = root.path().join(path);
@@ -162,18 +198,21 @@ mod tests {
         };
         touch("dev/sev-guest", "");
         touch("dev/nsm", "");
+        touch("dev/tpmrm0", "");
         touch("dev/attestation/attestation_type", "none\n");
         let detected = detect(root.path(), true);
         assert_eq!(detected.chosen, Some(PlatformKind::Simulated));
-        assert!(skipped(&detected, PlatformKind::Nitro).present);
         assert!(skipped(&detected, PlatformKind::SevSnp).reason.contains("mount configfs"));
         assert!(skipped(&detected, PlatformKind::Sgx).reason.contains("says none"));
+        assert!(skipped(&detected, PlatformKind::Nitro).reason.contains("keeps no key"));
+        assert!(skipped(&detected, PlatformKind::Tpm).reason.contains("does not protect memory"));
 
-        fs::create_dir_all(root.path().join("sys/kernel/config/tsm/report")).unwrap();
         touch("dev/attestation/attestation_type", "dcap\n");
-        let detected = detect(root.path(), true);
-        assert!(skipped(&detected, PlatformKind::SevSnp).present);
-        assert!(skipped(&detected, PlatformKind::Sgx).present);
+        assert_eq!(detect(root.path(), true).chosen, Some(PlatformKind::Sgx));
+        fs::create_dir_all(root.path().join(CONFIGFS_TSM)).unwrap();
+        let detected = detect(root.path(), false);
+        assert_eq!(detected.chosen, Some(PlatformKind::SevSnp));
+        assert!(skipped(&detected, PlatformKind::Sgx).reason.contains("an earlier platform"));
         assert!(!skipped(&detected, PlatformKind::Tdx).present);
     }
 

@@ -22,6 +22,14 @@ pub enum TeeError {
         /// What is missing.
         reason: String,
     },
+    /// The platform attests, but keeps no key across restarts.
+    #[error(
+        "{kind} has no sealing of its own: get the key from another attested master or the recovery committee"
+    )]
+    NoLocalSealing {
+        /// Which one.
+        kind: PlatformKind,
+    },
     /// The measurement handed in is not a digest.
     #[error(
         "a measurement is a digest of 32, 48 or 64 bytes, not {length} bytes; hash the code with SHA-384"

@@ -3,9 +3,10 @@
 //! A [`Platform`] gives [`Evidence`] over 64 bytes of report data and a [`SealingKey`] for a
 //! [`KeyPolicy`]; [`verify`] turns evidence and a [`Policy`] into [`Claims`] or into every clause that was
 //! violated. Verification is real for every [`PlatformKind`], on any machine and without a network: a [`Verifier`] is given
-//! [`Collateral`], [`Anchors`] and the time. Keys on disk live in [`sealed_file`]s. The only platform that can attest in this
-//! version is the [`SimulatedPlatform`], which proves nothing about hardware and says so in type, log and status;
-//! [`detect()`] reports which real ones the machine has.
+//! [`Collateral`], [`Anchors`] and the time. Keys on disk live in [`sealed_file`]s. [`detect()`] says which
+//! platform a machine has and [`open`] opens it: SEV-SNP, TDX, SGX, Nitro, CCA and TPM 2.0 attest (none of them was run on
+//! hardware but the TPM, on one in software), and the [`SimulatedPlatform`], which proves nothing about hardware and says
+//! so in type, log and status.
 //!
 //! ```
 //! use tee::{KeyPolicy, Platform, PlatformKind, Policy, SimulatedPlatform};
@@ -28,8 +29,10 @@
 #![forbid(unsafe_code)]
 
 mod anchors;
+mod attest;
 mod claims;
 mod collateral;
+mod collateral_plan;
 mod detect;
 mod durable;
 mod enclave_key;
@@ -51,8 +54,15 @@ mod tpm;
 mod verify;
 
 pub use anchors::{Anchors, TrustedKey};
+pub use attest::{
+    Configfs, GraminePlatform, NitroPlatform, Nsm, NsmDevice, NsmFailure, TsmPlatform, TsmReports,
+};
 pub use claims::{Claims, Signer, Tcb, TcbStatus};
 pub use collateral::{Collateral, MAX_COLLATERAL_BYTES};
+pub use collateral_plan::{
+    AMD_KDS, CollateralRequest, CollateralResponse, INTEL_PCS, Maker, assemble_collateral,
+    collateral_requests,
+};
 pub use detect::{Detected, Skipped, detect, open};
 pub use enclave_key::{EnclaveKey, intent_message};
 pub use error::TeeError;

@@ -1,12 +1,17 @@
 //! The life of a machine with a TPM, on a real TPM 2.0 in software.
 
+#![allow(clippy::unwrap_used, reason = "a step that fails is a failed test")]
+
 #[path = "support/swtpm.rs"]
 mod swtpm;
 
 use std::path::Path;
 
 use swtpm::SoftwareTpm;
-use tee::{KeyPolicy, Platform, TeeError, TpmConfig, TpmError, TpmPlatform, measure_bytes};
+use tee::{
+    Anchors, Claims, Collateral, Evidence, KeyPolicy, Material, Platform, PlatformKind, Policy, Refusals,
+    TeeError, TpmConfig, TpmError, TpmPlatform, Verifier, measure_bytes, read_material,
+};
 
 fn open(tpm: &SoftwareTpm, dir: &Path, code: &[u8]) -> Result<TpmPlatform, TeeError> {
     TpmPlatform::open(&TpmConfig::new(tpm.address.clone()), dir, &measure_bytes(code))
@@ -118,4 +123,59 @@ fn no_tpm_is_one_clear_error() {
     let config = TpmConfig::new(tee::TpmAddress::Device("/nonexistent/tpmrm0".into()));
     let refused = TpmPlatform::open(&config, Path::new("/tmp"), &[0; 48]).map(drop).unwrap_err();
     assert!(refused.to_string().contains("cannot reach the TPM"), "{refused}");
+}
+
+fn verify(
+    tpm: &TpmPlatform,
+    evidence: &Evidence,
+    trusted: &[u8],
+    report_data: &[u8; 64],
+) -> Result<Claims, Refusals> {
+    let mut anchors = Anchors::default();
+    for item in read_material(trusted).unwrap() {
+        let Material::Key(key) = item else { panic!("{item:?}") };
+        anchors.keys.push(key);
+    }
+    let policy = Policy { allowed: vec![(PlatformKind::Tpm, tpm.measurement())], ..Policy::default() };
+    let verifier = Verifier { anchors: &anchors, collateral: &Collateral::default(), now_ms: 1_000 };
+    verifier.verify(evidence, &policy, Some(report_data))
+}
+
+#[test]
+fn a_quote_verifies_with_the_pinned_key_and_for_its_nonce_only() {
+    let dir = tempfile::tempdir().unwrap();
+    let tpm = SoftwareTpm::power_on(&dir.path().join("chip"));
+    let platform = open(&tpm, dir.path(), b"version 1").unwrap();
+    let evidence = platform.attest(&[7; 64], 1_000).unwrap();
+    let evidence = Evidence::decode(&evidence.encode()).unwrap();
+    let pinned = platform.attestation_key();
+
+    let claims = verify(&platform, &evidence, pinned, &[7; 64]).unwrap();
+    assert_eq!(claims.measurements, platform.measurement());
+
+    let refused = verify(&platform, &evidence, pinned, &[8; 64]).unwrap_err().to_string();
+    assert!(refused.contains("report data"), "{refused}");
+
+    let other = SoftwareTpm::power_on(&dir.path().join("other chip"));
+    let stranger = open(&other, &dir.path().join("other"), b"version 1").unwrap();
+    let refused = verify(&platform, &evidence, stranger.attestation_key(), &[7; 64]).unwrap_err();
+    assert!(!refused.to_string().is_empty());
+    // The same registers, but nobody pinned the machine that quotes them.
+    let forged = stranger.attest(&[7; 64], 1_000).unwrap();
+    verify(&platform, &forged, pinned, &[7; 64]).unwrap_err();
+}
+
+#[test]
+fn other_code_quotes_another_register() {
+    let dir = tempfile::tempdir().unwrap();
+    let chip = dir.path().join("chip");
+    let expected = {
+        let tpm = SoftwareTpm::power_on(&chip);
+        open(&tpm, dir.path(), b"version 1").unwrap()
+    };
+    let tpm = SoftwareTpm::power_on(&chip);
+    let changed = open(&tpm, dir.path(), b"version 2").unwrap();
+    let evidence = changed.attest(&[7; 64], 1_000).unwrap();
+    let refused = verify(&expected, &evidence, expected.attestation_key(), &[7; 64]).unwrap_err().to_string();
+    assert!(refused.contains("pcr14"), "{refused}");
 }

@@ -17,12 +17,15 @@ mod statement;
 mod tpm;
 mod tpm_key;
 
-pub(crate) use snp::REPORT_BYTES;
+pub(crate) use snp::{REPORT_BYTES, Report};
+pub(crate) use snp_certificate::Product;
 pub(crate) use statement::Statement;
 pub(crate) use tpm_key::tpm_public_key;
 
 use crate::simulated::SimulatedClaims;
-use crate::{Anchors, Claims, Collateral, Evidence, Measurements, PlatformKind, Policy, Refusals};
+use crate::{
+    Anchors, Claims, Collateral, Evidence, Measurements, PlatformKind, Policy, Refusal, Refusals, TeeError,
+};
 
 /// Checks `evidence` against `policy`, `report_data` and the verifier's clock `now_ms` with the collateral that
 /// the evidence itself carries and the makers' own [`Anchors`].
@@ -64,23 +67,37 @@ impl Verifier<'_> {
         policy: &Policy,
         report_data: Option<&[u8; 64]>,
     ) -> Result<Claims, Refusals> {
-        let platform = evidence.platform();
-        let statement = match platform {
-            PlatformKind::Simulated => SimulatedClaims::statement(evidence)?,
-            PlatformKind::Sgx | PlatformKind::Tdx => self.dcap(evidence)?,
-            PlatformKind::SevSnp => self.snp(evidence)?,
-            PlatformKind::Nitro => self.nitro(evidence)?,
-            PlatformKind::Tpm => self.tpm(evidence)?,
-            PlatformKind::TrustZone => self.psa(evidence)?,
-            PlatformKind::Cca => self.cca(evidence)?,
-        };
-        evaluate::evaluate(platform, statement, policy, report_data, self.now_ms)
+        let statement = self.statement(evidence)?;
+        evaluate::evaluate(evidence.platform(), statement, policy, report_data, self.now_ms)
+    }
+
+    fn statement(&self, evidence: &Evidence) -> Result<Statement, Refusal> {
+        match evidence.platform() {
+            PlatformKind::Simulated => SimulatedClaims::statement(evidence),
+            PlatformKind::Sgx | PlatformKind::Tdx => self.dcap(evidence),
+            PlatformKind::SevSnp => self.snp(evidence),
+            PlatformKind::Nitro => self.nitro(evidence),
+            PlatformKind::Tpm => self.tpm(evidence),
+            PlatformKind::TrustZone => self.psa(evidence),
+            PlatformKind::Cca => self.cca(evidence),
+        }
     }
 
     /// The verifier's clock in the unit of certificates.
     fn now_seconds(&self) -> i64 {
         i64::try_from(self.now_ms / 1000).unwrap_or(i64::MAX)
     }
+}
+
+/// What evidence says was measured, proven by nothing: for the platform that made it and looks at itself.
+///
+/// # Errors
+/// That it cannot be read.
+pub(crate) fn claimed_measurements(evidence: &Evidence) -> Result<Measurements, TeeError> {
+    let verifier = Verifier { anchors: &Anchors::default(), collateral: &Collateral::default(), now_ms: 0 };
+    let statement =
+        verifier.statement(evidence).map_err(|refusal| TeeError::Evidence(refusal.to_string()))?;
+    Ok(statement.measurements)
 }
 
 fn named<const N: usize>(values: [(&str, &[u8]); N]) -> Measurements {
