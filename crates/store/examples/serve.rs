@@ -5,6 +5,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a tool for the terminal")]
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use store::{Config, Listener, Server, Store};
 
@@ -32,6 +33,8 @@ async fn run(arguments: &[String]) -> Result<(), Box<dyn std::error::Error>> {
     config.segment_bytes = number("SEGMENT_BYTES").unwrap_or(config.segment_bytes);
     config.snapshot_log_bytes = number("SNAPSHOT_LOG_BYTES").unwrap_or(config.snapshot_log_bytes);
     config.quota_bytes = number("QUOTA_BYTES").unwrap_or(config.quota_bytes);
+    config.progress_interval =
+        number("PROGRESS_INTERVAL_MS").map_or(config.progress_interval, Duration::from_millis);
 
     let store = tokio::task::spawn_blocking(move || Store::open(config)).await??;
     let server = Server::bind(store.clone(), Listener::parse_urls(urls, None)?).await?;
