@@ -17,12 +17,10 @@ use crate::stats::Latencies;
 const NODES: usize = 50;
 const PODS: usize = 5_000;
 const CREATORS: usize = 40;
-/// A run takes the better part of a minute.
-const MOST_RUNS: u32 = 3;
 
 pub(super) async fn measure(settings: &Settings) -> anyhow::Result<Measured> {
     let mut measured = Measured::default();
-    for run in 0..settings.runs.min(MOST_RUNS) {
+    for run in 0..settings.runs {
         for kind in kinds(settings, true) {
             if kind == Kind::Kine && run > 0 {
                 continue;
