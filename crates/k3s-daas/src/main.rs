@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod cli;
+mod collateral;
 mod commands;
 mod deployment;
 mod failure;

@@ -68,7 +68,7 @@ pub use enclave_key::{EnclaveKey, intent_message};
 pub use error::TeeError;
 pub use evidence::{EVIDENCE_MEDIA_TYPE, Evidence, MAX_EVIDENCE_BYTES};
 pub use key::{Key, SealingKey};
-pub use material::{Material, read_material};
+pub use material::{Material, is_self_signed, read_material};
 pub use measure::{measure_bytes, measure_file};
 pub use platform::{KeyPolicy, Measurements, Platform, PlatformKind};
 pub use policy::Policy;

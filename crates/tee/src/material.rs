@@ -60,6 +60,11 @@ pub fn read_material(bytes: &[u8]) -> Result<Vec<Material>, TeeError> {
     }
 }
 
+/// Whether a certificate (DER) names itself as its issuer, as roots do.
+pub fn is_self_signed(der: &[u8]) -> bool {
+    matches!(X509Certificate::from_der(der), Ok((_, certificate)) if certificate.subject() == certificate.issuer())
+}
+
 fn of_der(der: &[u8]) -> Option<Material> {
     if matches!(X509Certificate::from_der(der), Ok((rest, _)) if rest.is_empty()) {
         Some(Material::Certificate(der.to_vec()))

@@ -12,6 +12,7 @@ mod stake;
 mod store;
 mod token;
 mod up;
+mod verify;
 mod wallet;
 mod worker;
 
@@ -19,7 +20,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub(crate) use attest::Attest;
+pub(crate) use attest::{Attest, AttestCommand, CollateralArgs};
 pub(crate) use credential::Credential;
 pub(crate) use devnet::Devnet;
 pub(crate) use down::Down;
@@ -31,6 +32,7 @@ pub(crate) use stake::{Stake, StakeRef, Tier, Unstake};
 pub(crate) use store::Store;
 pub(crate) use token::Token;
 pub(crate) use up::Up;
+pub(crate) use verify::{Sources, Verify};
 pub(crate) use wallet::Wallet;
 pub(crate) use worker::Worker;
 
@@ -130,6 +132,8 @@ pub(crate) enum Command {
     Kubeconfig(Kubeconfig),
     /// Print this machine's attestation evidence as JSON
     Attest(Attest),
+    /// Verify a platform's evidence on this machine: exit 0 with claims, 3 with every reason why not
+    Verify(Verify),
     /// Print a completion script for your shell
     Completion {
         /// Which shell

@@ -5,14 +5,17 @@ use base64::Engine as _;
 use rand::RngCore;
 use serde_json::json;
 
-use super::{Context, now_ms};
-use crate::cli::{Attest, Output};
+use super::{Context, now_ms, verify};
+use crate::cli::{Attest, AttestCommand, CollateralArgs, Output};
 use crate::failure::{Context as _, Failure, Result};
 use crate::output::{print, say};
 use crate::tokens::bytes32;
 
 /// `k3s-daas attest`: evidence of this very binary on this machine.
-pub(crate) fn run(context: &Context, args: Attest) -> Result<()> {
+pub(crate) async fn run(context: &Context, args: Attest) -> Result<()> {
+    if let Some(AttestCommand::Collateral(args)) = args.command {
+        return collateral(context, args).await;
+    }
     let detected = tee::detect(Path::new("/"), context.settings.simulated_tee_allowed());
     if args.explain {
         for skipped in &detected.skipped {
@@ -43,6 +46,33 @@ pub(crate) fn run(context: &Context, args: Attest) -> Result<()> {
     });
     // Evidence is for programs; it is JSON whatever was asked for.
     print(Output::Json, &answer, |_| String::new())
+}
+
+/// `k3s-daas attest collateral`: what it takes to verify evidence without a network.
+async fn collateral(context: &Context, args: CollateralArgs) -> Result<()> {
+    let evidence = match (args.platform, &args.evidence) {
+        (Some(kind), Some(path)) => verify::evidence(kind, path)?,
+        _ => {
+            let platform = platform(context, &context.state.dir("tee")?)?;
+            platform.attest(&[0; 64], now_ms()).context("attesting")?
+        }
+    };
+    let (collateral, _) = verify::material(context, &args.sources, &evidence, now_ms()).await?;
+    if collateral == tee::Collateral::default() {
+        return Err(Failure::failed(format!(
+            "there is no collateral for platform {}: none is needed, or it could not be fetched",
+            evidence.platform()
+        )));
+    }
+    let bundle = collateral.to_json();
+    match args.export.flatten() {
+        Some(path) => {
+            std::fs::write(&path, bundle).context(format_args!("writing {}", path.display()))?;
+            say(format_args!("wrote {}; use it with `verify --collateral`", path.display()));
+            Ok(())
+        }
+        None => print(Output::Text, &bundle, Clone::clone),
+    }
 }
 
 /// The platform of this machine, measuring this very binary; the simulated one keeps its secret in `dir`.

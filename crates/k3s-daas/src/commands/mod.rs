@@ -15,6 +15,7 @@ mod status;
 mod store;
 pub(crate) mod token;
 mod up;
+mod verify;
 mod wallet;
 mod worker;
 
@@ -65,7 +66,8 @@ pub(crate) async fn run(cli: Cli) -> Result<()> {
         Command::Wallet(command) => wallet::run(&context, command).await,
         Command::Credential(args) => credential::run(&context, &args),
         Command::Kubeconfig(args) => kubeconfig::run(&context, args).await,
-        Command::Attest(args) => attest::run(&context, args),
+        Command::Attest(args) => attest::run(&context, args).await,
+        Command::Verify(args) => verify::run(&context, args).await,
         Command::Completion { shell } => completion::run(shell),
     }
 }

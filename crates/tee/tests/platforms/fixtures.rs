@@ -13,7 +13,7 @@ pub(crate) fn read(package: &str, path: &str) -> Vec<u8> {
 fn package_dir(package: &str) -> PathBuf {
     static METADATA: OnceLock<serde_json::Value> = OnceLock::new();
     let metadata = METADATA.get_or_init(|| {
-        let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/Cargo.toml");
+        let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../tee/fixtures/Cargo.toml");
         let output = Command::new(env!("CARGO"))
             .args(["metadata", "--locked", "--format-version", "1", "--manifest-path"])
             .arg(manifest)

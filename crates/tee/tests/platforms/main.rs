@@ -5,6 +5,7 @@
 mod cases;
 mod fixtures;
 mod issued;
+mod published;
 mod scenarios;
 
 use cases::{Case, reasons};
@@ -262,4 +263,31 @@ fn built_in_roots_are_amds() {
             );
         }
     }
+}
+
+#[test]
+fn what_makers_publish_is_asked_for_and_put_together() {
+    for case in [cases::sgx(), cases::tdx(), cases::tdx_15(), cases::snp()] {
+        let answers: Vec<_> = tee::collateral_requests(&case.evidence)
+            .unwrap()
+            .into_iter()
+            .map(|request| {
+                let url = &request.urls("https://cache")[0];
+                let response =
+                    published::answer(&case, url).unwrap_or_else(|| panic!("{}: {url}", case.name));
+                (request, response)
+            })
+            .collect();
+        for (request, response) in &answers {
+            let until = request.valid_until(response).unwrap();
+            assert!(until > case.now as i64, "{}: {:?} until {until}", case.name, request.urls(""));
+        }
+        let mut fetched = case;
+        fetched.collateral = tee::assemble_collateral(&answers).unwrap();
+        fetched.verify().unwrap_or_else(|refusals| panic!("{}: {refusals}", fetched.name));
+        let bundle = fetched.collateral.to_json();
+        fetched.collateral = tee::Collateral::from_json(bundle.as_bytes()).unwrap();
+        fetched.verify().unwrap_or_else(|refusals| panic!("{} offline: {refusals}", fetched.name));
+    }
+    assert!(tee::collateral_requests(&cases::nitro().evidence).unwrap().is_empty());
 }
