@@ -149,6 +149,17 @@ pub enum StoreError {
         /// What is wrong.
         source: RestoreError,
     },
+    /// A file is not what `etcdctl snapshot save` writes.
+    #[error("{} is not a snapshot that can be restored: {what}", path.display())]
+    NotASnapshot {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: &'static str,
+    },
+    /// There is a store where one should be made.
+    #[error("{} holds a store: restore into an empty directory, or move this one away first", .0.display())]
+    NotEmpty(PathBuf),
     /// The log can no longer be written, so nothing more is acknowledged.
     #[error("the store has stopped: {0}")]
     Failed(String),

@@ -70,6 +70,9 @@ pub enum EtcdError {
     RoleNotFound,
     #[error("etcdserver: permission not given")]
     PermissionNotGiven,
+    /// Of gRPC's health service, not of etcd's API.
+    #[error("unknown service")]
+    UnknownService,
     /// The log cannot be written any more; not a sentence of etcd's, which dies here.
     #[error("etcdserver: server stopped: {0}")]
     Failed(String),
@@ -98,7 +101,7 @@ impl EtcdError {
             | Self::PermissionNotGiven => Code::InvalidArgument,
             Self::Compacted | Self::FutureRevision | Self::LeaseTtlTooLarge => Code::OutOfRange,
             Self::NoSpace | Self::TooManyRequests => Code::ResourceExhausted,
-            Self::LeaseNotFound | Self::MemberNotFound => Code::NotFound,
+            Self::LeaseNotFound | Self::MemberNotFound | Self::UnknownService => Code::NotFound,
             Self::LeaseExists
             | Self::MemberNotLearner
             | Self::BadLeaderTransferee

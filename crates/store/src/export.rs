@@ -11,7 +11,7 @@ use crate::queue::Cut;
 use crate::shared::Shared;
 
 /// etcd's tools expect a snapshot to be whole pages and then its SHA-256.
-const PAGE: u64 = 512;
+pub(crate) const PAGE: u64 = 512;
 
 /// Writes the image into an unnamed file: our sealed format, zeros up to a whole page, SHA-256 of all that.
 pub(crate) fn export(shared: &Shared, mut cut: Cut) -> Result<(DiskStream, u64, i64), StoreError> {

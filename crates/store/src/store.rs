@@ -7,6 +7,7 @@ use parking_lot::{Mutex, RwLock};
 use prost::Message;
 use tokio::sync::watch;
 
+use crate::anchor::AnchorPoint;
 use crate::lease_clock::LeaseClock;
 use crate::log::{Directory, Recovered, recover};
 use crate::metrics::Metrics;
@@ -166,6 +167,14 @@ impl Store {
             pending_events,
             watch_streams,
         }
+    }
+
+    /// The latest durable point of the log: what an [`Anchor`](crate::Anchor) elsewhere, on a chain for instance, is to
+    /// hold. Points only grow.
+    pub fn anchor_point(&self) -> AnchorPoint {
+        let (position, revision) = *self.shared().durable.lock();
+        let store_id = self.shared().identity.store_id;
+        AnchorPoint { store_id, sequence: position.sequence, revision, chain: position.chain }
     }
 
     /// Why the store stopped, once it has; resolves never while it works.

@@ -12,5 +12,5 @@ mod segments;
 pub(crate) use directory::Directory;
 pub(crate) use frame_text::{read_commands, write_command};
 pub(crate) use identity::Identity;
-pub(crate) use recover::{Recovered, recover};
+pub(crate) use recover::{Recovered, recover, unreadable};
 pub(crate) use segments::{Inventory, Segments};

@@ -1,4 +1,5 @@
 use std::io::BufReader;
+use std::path::Path;
 use std::sync::Arc;
 
 use super::{Directory, Identity, Inventory, Segments, read_commands};
@@ -80,6 +81,20 @@ pub(crate) fn recover(
         cut: replay.cut,
         older_root: replay.older_root,
     })
+}
+
+/// Why the snapshot in `path` cannot be read.
+pub(crate) fn unreadable(path: &Path, snapshot: u64, error: SnapshotReadError) -> StoreError {
+    match error {
+        SnapshotReadError::Io(source) => StoreError::io("read", path)(source),
+        SnapshotReadError::Tampered(offset) | SnapshotReadError::Header(HeaderError::Tampered(offset)) => {
+            StoreError::SnapshotTampered { snapshot, offset }
+        }
+        SnapshotReadError::Header(HeaderError::WrongKey) => StoreError::WrongKey(path.to_owned()),
+        SnapshotReadError::Header(HeaderError::Format(found)) => {
+            StoreError::UnsupportedFormat { path: path.to_owned(), found, known: FORMAT }
+        }
+    }
 }
 
 /// Removes older snapshots and the segments that the newest one covers.
@@ -172,19 +187,7 @@ impl<'a> Replay<'a> {
 
     fn load_snapshot(&mut self, sequence: u64) -> Result<(), StoreError> {
         let path = self.directory.snapshot(sequence);
-        let refused = |error| match error {
-            SnapshotReadError::Io(source) => StoreError::io("read", &path)(source),
-            SnapshotReadError::Tampered(offset) => {
-                StoreError::SnapshotTampered { snapshot: sequence, offset }
-            }
-            SnapshotReadError::Header(HeaderError::Tampered(offset)) => {
-                StoreError::SnapshotTampered { snapshot: sequence, offset }
-            }
-            SnapshotReadError::Header(HeaderError::WrongKey) => StoreError::WrongKey(path.clone()),
-            SnapshotReadError::Header(HeaderError::Format(found)) => {
-                StoreError::UnsupportedFormat { path: path.clone(), found, known: FORMAT }
-            }
-        };
+        let refused = |error| unreadable(&path, sequence, error);
         let file = self.directory.open_file(&path)?;
         let bytes = file.len().map_err(StoreError::io("read", &path))?;
         let input = BufReader::with_capacity(1 << 20, DiskStream::new(file));

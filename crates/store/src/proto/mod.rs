@@ -5,12 +5,14 @@
 #![allow(missing_docs, reason = "the fields are etcd's public API and documented there")]
 
 mod auth;
+mod extra;
 mod kv;
 mod lease;
 mod maintenance;
 mod watch;
 
 pub use auth::*;
+pub use extra::*;
 pub use kv::*;
 pub use lease::*;
 pub use maintenance::*;

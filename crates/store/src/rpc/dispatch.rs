@@ -9,7 +9,7 @@ use tonic::{Code, Response, Status, Streaming};
 use tonic_prost::ProstCodec;
 
 use super::counted::Call;
-use super::{auth, cluster, kv, lease, maintenance, pages, watch};
+use super::{auth, cluster, extra, kv, lease, maintenance, pages, watch};
 use crate::metrics::Method as RpcMethod;
 use crate::{EtcdError, Store};
 
@@ -33,12 +33,17 @@ pub(super) type HttpResponse = http::Response<Body>;
 /// Answers one request.
 pub(super) async fn dispatch(context: Context, request: HttpRequest) -> HttpResponse {
     let path = request.uri().path().to_owned();
+    let content_type = request.headers().get(header::CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
+    let grpc = request.method() == Method::POST && content_type.starts_with(b"application/grpc");
     let Some((service, method)) = path.strip_prefix("/etcdserverpb.").and_then(|rest| rest.split_once('/'))
     else {
-        return pages::page(&context, &request);
+        return if grpc {
+            other_service(&context, &path, request).await
+        } else {
+            pages::page(&context, &request)
+        };
     };
-    let content_type = request.headers().get(header::CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
-    if request.method() != Method::POST || !content_type.starts_with(b"application/grpc") {
+    if !grpc {
         let mut response = HttpResponse::new(Body::empty());
         *response.status_mut() = StatusCode::UNSUPPORTED_MEDIA_TYPE;
         return response;
@@ -58,6 +63,13 @@ pub(super) async fn dispatch(context: Context, request: HttpRequest) -> HttpResp
         Some(call) => call.end(response),
         None => response,
     }
+}
+
+async fn other_service(context: &Context, path: &str, request: HttpRequest) -> HttpResponse {
+    let (service, method) = path.trim_start_matches('/').split_once('/').unwrap_or((path, ""));
+    let answered = extra::call(context, service, method, request).await;
+    answered
+        .unwrap_or_else(|| Status::unimplemented(format!("unknown service {}", name(service))).into_http())
 }
 
 fn rpc_method(path: &str) -> Option<RpcMethod> {

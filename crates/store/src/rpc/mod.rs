@@ -6,6 +6,7 @@ mod cluster;
 mod corked;
 mod counted;
 mod dispatch;
+mod extra;
 mod health;
 mod hello;
 mod hot;

@@ -1,0 +1,75 @@
+use futures::{Stream, stream};
+use tonic::Status;
+
+use super::dispatch::{Context, HttpRequest, HttpResponse, server_streaming, unary, unknown};
+use crate::proto::{
+    HealthCheckRequest, HealthCheckResponse, RotateKeyRequest, RotateKeyResponse, ServingStatus,
+};
+use crate::{EtcdError, Store};
+
+/// The services beside etcd's own; `None` for others.
+pub(super) async fn call(
+    context: &Context,
+    service: &str,
+    method: &str,
+    request: HttpRequest,
+) -> Option<HttpResponse> {
+    let store = context.store.clone();
+    Some(match (service, method) {
+        ("grpc.health.v1.Health", "Check") => {
+            unary(request, |q: HealthCheckRequest| async move { check(&store, &q) }).await
+        }
+        ("grpc.health.v1.Health", "Watch") => {
+            let stop = context.stop.clone();
+            server_streaming(request, |q: HealthCheckRequest| async move {
+                let watched = stream::StreamExt::take_until(watch(store, &q), stop.cancelled_owned());
+                Ok::<_, EtcdError>(watched)
+            })
+            .await
+        }
+        ("k3s_daas.store.v1.Admin", "RotateKey") => {
+            unary(request, |_: RotateKeyRequest| async move {
+                Ok(RotateKeyResponse { key_epoch: store.rotate_key().await? })
+            })
+            .await
+        }
+        ("grpc.health.v1.Health" | "k3s_daas.store.v1.Admin", _) => unknown(service, method),
+        _ => return None,
+    })
+}
+
+/// As in etcd there is one service, the server as a whole.
+fn check(store: &Store, request: &HealthCheckRequest) -> Result<HealthCheckResponse, EtcdError> {
+    if !request.service.is_empty() {
+        return Err(EtcdError::UnknownService);
+    }
+    Ok(now(store))
+}
+
+fn now(store: &Store) -> HealthCheckResponse {
+    let status = if store.alive().is_ok() { ServingStatus::Serving } else { ServingStatus::NotServing };
+    HealthCheckResponse { status: status as i32 }
+}
+
+/// The status now, and once more when the store stops.
+fn watch(
+    store: Store,
+    request: &HealthCheckRequest,
+) -> impl Stream<Item = Result<HealthCheckResponse, Status>> + Send + use<> {
+    let known = request.service.is_empty();
+    stream::unfold(0, move |told| {
+        let store = store.clone();
+        async move {
+            let response = match told {
+                0 if known => now(&store),
+                0 => HealthCheckResponse { status: ServingStatus::ServiceUnknown as i32 },
+                1 if known => {
+                    store.failed().await;
+                    HealthCheckResponse { status: ServingStatus::NotServing as i32 }
+                }
+                _ => std::future::pending().await,
+            };
+            Some((Ok(response), told + 1))
+        }
+    })
+}
