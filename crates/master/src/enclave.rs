@@ -97,7 +97,8 @@ fn open_platform(config: &Config) -> Result<Box<dyn Platform>, MasterError> {
             source,
         })?,
     };
-    let measured = tee::measure_file(&measured_file)?;
+    let measured =
+        tee::measure_files(&[("code", &measured_file), ("kubernetes", &config.kubernetes_binary)])?;
     let dir = private_dir(&config.state_dir.join("tee"))?;
     Ok(tee::open(kind, &dir, &measured)?)
 }

@@ -1,9 +1,10 @@
 use std::fs;
 use std::path::Path;
 
+use crate::measure::{CODE, measured_as_one};
 use crate::{
-    Configfs, GraminePlatform, NitroPlatform, NsmDevice, Platform, PlatformKind, SimulatedPlatform, TeeError,
-    TpmAddress, TpmConfig, TpmPlatform, TsmPlatform,
+    Configfs, GraminePlatform, Measurements, NitroPlatform, NsmDevice, Platform, PlatformKind,
+    SimulatedPlatform, TeeError, TpmAddress, TpmConfig, TpmPlatform, TsmPlatform,
 };
 
 const CONFIGFS_TSM: &str = "sys/kernel/config/tsm/report";
@@ -71,16 +72,21 @@ fn not_by_itself(kind: PlatformKind) -> Option<&'static str> {
     }
 }
 
-/// Opens a platform of this machine: state in `dir`, `measured` as for [`SimulatedPlatform::open`] where the platform
-/// does not measure the code itself.
+/// Opens a platform of this machine: state in `dir`. `measured` ([`crate::measure_files`], with a `code`) is what the simulated
+/// platform and a TPM are told; the others measure the code themselves.
 ///
 /// # Errors
 ///
 /// [`TeeError::NotAvailable`] with what is missing, or what the platform said.
-pub fn open(kind: PlatformKind, dir: &Path, measured: &[u8]) -> Result<Box<dyn Platform>, TeeError> {
+pub fn open(kind: PlatformKind, dir: &Path, measured: &Measurements) -> Result<Box<dyn Platform>, TeeError> {
     let root = Path::new("/");
     if kind == PlatformKind::Simulated {
-        return Ok(Box::new(SimulatedPlatform::open(dir, measured)?));
+        let code = measured.get(CODE).map(Vec::as_slice).unwrap_or_default();
+        let platform = SimulatedPlatform::open(dir, code)?;
+        let measuring = |platform: SimulatedPlatform, (name, digest): (&String, &Vec<u8>)| {
+            platform.measuring(name, digest)
+        };
+        return Ok(Box::new(measured.iter().fold(platform, measuring)));
     }
     probe(root, kind).map_err(|reason| TeeError::NotAvailable { kind, reason })?;
     let opened: Box<dyn Platform> = match kind {
@@ -91,7 +97,7 @@ pub fn open(kind: PlatformKind, dir: &Path, measured: &[u8]) -> Result<Box<dyn P
         PlatformKind::Nitro => Box::new(NitroPlatform::open(NsmDevice)?),
         PlatformKind::Tpm => {
             let device = TpmAddress::Device(root.join("dev/tpmrm0"));
-            Box::new(TpmPlatform::open(&TpmConfig::new(device), dir, measured)?)
+            Box::new(TpmPlatform::open(&TpmConfig::new(device), dir, &measured_as_one(measured))?)
         }
         PlatformKind::TrustZone | PlatformKind::Simulated => {
             let reason = "this version cannot attest through OP-TEE".to_owned();
@@ -219,7 +225,7 @@ mod tests {
     #[test]
     fn opening_hardware_is_a_typed_refusal() {
         let dir = tempfile::tempdir().unwrap();
-        let digest = crate::measure_bytes(b"x");
+        let digest = Measurements::from([("code".to_owned(), crate::measure_bytes(b"x").to_vec())]);
         assert_eq!(
             open(PlatformKind::Simulated, dir.path(), &digest).unwrap().kind(),
             PlatformKind::Simulated

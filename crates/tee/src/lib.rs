@@ -69,7 +69,7 @@ pub use error::TeeError;
 pub use evidence::{EVIDENCE_MEDIA_TYPE, Evidence, MAX_EVIDENCE_BYTES};
 pub use key::{Key, SealingKey};
 pub use material::{Material, is_self_signed, read_material};
-pub use measure::{measure_bytes, measure_file};
+pub use measure::{measure_bytes, measure_file, measure_files};
 pub use platform::{KeyPolicy, Measurements, Platform, PlatformKind};
 pub use policy::Policy;
 pub use public_key::PublicKey;

@@ -4,7 +4,10 @@ use std::path::Path;
 
 use ring::digest;
 
-use crate::TeeError;
+use crate::{Measurements, TeeError};
+
+/// The name under which the running program itself is measured.
+pub(crate) const CODE: &str = "code";
 
 /// SHA-384 of `code`: the form in which the simulated platform takes a measurement.
 pub fn measure_bytes(code: &[u8]) -> [u8; 48] {
@@ -25,6 +28,30 @@ pub fn measure_file(path: &Path) -> Result<[u8; 48], TeeError> {
     }
 }
 
+/// Measures files by name: the program itself as `code`, and what else it runs. Each digest is what `sha384sum` prints, so that
+/// whoever has the same files computes the same measurement.
+///
+/// What is measured is what lies on disk now; it has to be a disk that only the measured code writes.
+///
+/// # Errors
+/// The first file that cannot be read.
+pub fn measure_files(files: &[(&str, &Path)]) -> Result<Measurements, TeeError> {
+    files.iter().map(|(name, path)| Ok(((*name).to_owned(), measure_file(path)?.to_vec()))).collect()
+}
+
+/// All digests as one byte string: the code's alone when there is no other, else every name and digest with its length.
+pub(crate) fn measured_as_one(measured: &Measurements) -> Vec<u8> {
+    if let (Some(code), 1) = (measured.get(CODE), measured.len()) {
+        return code.clone();
+    }
+    let mut bytes = Vec::new();
+    for part in measured.iter().flat_map(|(name, digest)| [name.as_bytes(), digest]) {
+        bytes.extend_from_slice(&(part.len() as u64).to_be_bytes());
+        bytes.extend_from_slice(part);
+    }
+    bytes
+}
+
 fn to_array(digest: &digest::Digest) -> [u8; 48] {
     let mut bytes = [0; 48];
     bytes.copy_from_slice(digest.as_ref());
@@ -34,6 +61,24 @@ fn to_array(digest: &digest::Digest) -> [u8; 48] {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_two_sets_of_digests_are_the_same_bytes() {
+        let one = |pairs: &[(&str, &[u8])]| {
+            let measured = pairs.iter().map(|(name, digest)| ((*name).to_owned(), digest.to_vec()));
+            measured_as_one(&measured.collect())
+        };
+        assert_eq!(one(&[("code", b"abc")]), b"abc");
+        let sets = [
+            one(&[("code", b"abc")]),
+            one(&[("code", b"ab"), ("kubernetes", b"c")]),
+            one(&[("code", b"a"), ("kubernetes", b"bc")]),
+            one(&[("codea", b""), ("kubernetes", b"bc")]),
+        ];
+        for (at, set) in sets.iter().enumerate() {
+            assert!(!sets[..at].contains(set), "{set:?}");
+        }
+    }
 
     #[test]
     fn a_file_measures_as_its_bytes() {

@@ -12,14 +12,13 @@ use serde_bytes::ByteBuf;
 use zeroize::Zeroizing;
 
 use crate::evidence::read_cbor;
+use crate::measure::{CODE, measured_as_one};
 use crate::verify::Statement;
 use crate::{
     Evidence, KeyPolicy, Measurements, Platform, PlatformKind, Refusal, SealingKey, TeeError, durable,
 };
 
 const ROOT_FILE: &str = "simulated-tee.root";
-/// Name of the only measurement.
-const CODE: &str = "code";
 /// What the evidence key signs is never mistaken for anything else.
 const SIGNING_DOMAIN: &[u8] = b"k3s-daas/simulated-evidence/v1\0";
 
@@ -30,7 +29,7 @@ const SIGNING_DOMAIN: &[u8] = b"k3s-daas/simulated-evidence/v1\0";
 /// a domain prefix and the claims.
 pub struct SimulatedPlatform {
     root: SealingKey,
-    measured: Vec<u8>,
+    measured: Measurements,
 }
 
 impl SimulatedPlatform {
@@ -56,7 +55,14 @@ impl SimulatedPlatform {
         let root =
             read_root(&path).map_err(io("read"))?.map_err(|problem| TeeError::Root { path, problem })?;
         tracing::warn!(dir = %dir.display(), "the TEE is simulated: it proves nothing about hardware");
-        Ok(Self { root, measured: measured.to_vec() })
+        Ok(Self { root, measured: Measurements::from([(CODE.to_owned(), measured.to_vec())]) })
+    }
+
+    /// Measures more than the code: `name` with its digest.
+    #[must_use]
+    pub fn measuring(mut self, name: &str, digest: &[u8]) -> Self {
+        self.measured.insert(name.to_owned(), digest.to_vec());
+        self
     }
 
     fn signing_key(&self) -> SigningKey {
@@ -70,14 +76,18 @@ impl Platform for SimulatedPlatform {
     }
 
     fn measurement(&self) -> Measurements {
-        BTreeMap::from([(CODE.to_owned(), self.measured.clone())])
+        self.measured.clone()
     }
 
     fn attest(&self, report_data: &[u8; 64], now_ms: u64) -> Result<Evidence, TeeError> {
         let claims = SimulatedClaims {
             simulated: true,
             debug: false,
-            measurements: BTreeMap::from([(CODE.to_owned(), ByteBuf::from(self.measured.clone()))]),
+            measurements: self
+                .measured
+                .iter()
+                .map(|(name, digest)| (name.clone(), ByteBuf::from(digest.clone())))
+                .collect(),
             report_data: ByteBuf::from(report_data.to_vec()),
             timestamp_ms: now_ms,
         };
@@ -95,7 +105,9 @@ impl Platform for SimulatedPlatform {
 
     fn sealing_key(&self, policy: KeyPolicy) -> Result<SealingKey, TeeError> {
         let key = match policy {
-            KeyPolicy::Measurement => self.root.derive("simulated-seal-measurement", &self.measured),
+            KeyPolicy::Measurement => {
+                self.root.derive("simulated-seal-measurement", &measured_as_one(&self.measured))
+            }
             // Its owner is its only signer.
             KeyPolicy::Signer => self.root.derive("simulated-seal-signer", b""),
         };

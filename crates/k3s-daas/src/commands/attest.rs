@@ -75,7 +75,7 @@ async fn collateral(context: &Context, args: CollateralArgs) -> Result<()> {
     }
 }
 
-/// The platform of this machine, measuring this very binary; the simulated one keeps its secret in `dir`.
+/// The platform of this machine, measuring this very binary and the `kubernetes` beside it; the simulated one keeps its secret in `dir`.
 pub(crate) fn platform(context: &Context, dir: &Path) -> Result<Box<dyn tee::Platform>> {
     let kind = tee::detect(Path::new("/"), context.settings.simulated_tee_allowed()).chosen;
     let kind = kind.ok_or_else(|| {
@@ -87,7 +87,12 @@ pub(crate) fn platform(context: &Context, dir: &Path) -> Result<Box<dyn tee::Pla
         say("SIMULATED TEE: it proves nothing about hardware, and its key lies in a file");
     }
     let own = std::env::current_exe().context("finding this binary")?;
-    let measured = tee::measure_file(&own).context("measuring this binary")?;
+    let kubernetes = crate::settings::beside("kubernetes");
+    let mut files = vec![("code", own.as_path())];
+    if kubernetes.exists() {
+        files.push(("kubernetes", &kubernetes));
+    }
+    let measured = tee::measure_files(&files).context("measuring this binary")?;
     std::fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)
