@@ -4,6 +4,7 @@
 
 mod cases;
 mod fixtures;
+mod hostile;
 mod issued;
 mod published;
 mod scenarios;
