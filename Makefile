@@ -57,7 +57,7 @@ lint: ## Formatting and lints: Rust, Go
 	$(call say,clippy)
 	@cargo clippy --workspace --all-targets --locked -- -D warnings
 	$(call say,gofmt)
-	@test -z "$$(gofmt -l kubernetes)" || { gofmt -d kubernetes; exit 1; }
+	@test -z "$$(gofmt -l kubernetes tests/third-party)" || { gofmt -d kubernetes tests/third-party; exit 1; }
 
 .PHONY: contracts-check
 contracts-check: ## Prove that the committed Move bytecode is what the sources compile to, and that Move tests leave no gap
@@ -70,6 +70,18 @@ contracts-check: ## Prove that the committed Move bytecode is what the sources c
 test: build contracts-check ## Every test, on real parts
 	$(call say,unit and integration tests)
 	@cargo test --workspace --locked --no-fail-fast
+	@$(MAKE) test-third-party
+
+.PHONY: test-third-party
+test-third-party: ## Kubernetes' storage tests and etcd's robustness checker, against the store
+	@tests/third-party/run.sh
+
+.PHONY: test-long
+test-long: ## What takes long: 200 kills, thousands of simulated disks and histories, suites that must notice faults
+	$(call say,store: 200 kills, 20000 simulated disks, 20000 histories)
+	@STORE_CRASH_KILLS=200 STORE_DISK_SEEDS=20000 PROPTEST_CASES=20000 cargo test --locked -p store --test crash --test disk --test model -- --nocapture
+	$(call say,third-party suites on a store with faults)
+	@tests/third-party/faults.sh
 
 .PHONY: verify
 verify: lint test ## What CI runs

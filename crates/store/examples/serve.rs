@@ -4,6 +4,10 @@
 //! gets its key from the platform.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a tool for the terminal")]
 
+#[cfg(feature = "fault-injection")]
+#[path = "support/lazy_disk.rs"]
+mod lazy_disk;
+
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -26,6 +30,10 @@ async fn run(arguments: &[String]) -> Result<(), Box<dyn std::error::Error>> {
         return Err("usage: serve DATA_DIR URL [ANCHOR_FILE]".into());
     };
     let mut config = Config::new(dir, tee::SealingKey::from_bytes([42; 32]));
+    #[cfg(feature = "fault-injection")]
+    if std::env::var("STORE_FAULT").is_ok_and(|fault| fault == "unsynced-ack") {
+        config.disk = std::sync::Arc::new(lazy_disk::LazyDisk);
+    }
     if let [anchor, ..] = rest {
         config = config.with_anchor_file(anchor);
     }

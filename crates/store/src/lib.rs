@@ -33,6 +33,10 @@ pub mod disk;
 mod error;
 mod etcd_error;
 mod export;
+#[cfg(feature = "fault-injection")]
+mod fault;
+#[doc(hidden)]
+pub mod fuzz;
 mod keeper;
 mod lease_clock;
 mod listen;
@@ -55,6 +59,7 @@ pub use config::{AutoCompaction, Config};
 pub use error::StoreError;
 pub use etcd_error::EtcdError;
 pub use listen::{ListenError, Listener, TlsFiles};
+pub use log::logged_requests;
 pub use operations::prefix_end;
 pub use restore::{SnapshotStatus, restore, snapshot_status};
 pub use rpc::{Server, serve};

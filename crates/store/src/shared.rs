@@ -68,6 +68,8 @@ impl Shared {
 
     /// Makes applied changes known to watches.
     pub(crate) fn publish(&self, changes: &[Change]) {
+        #[cfg(feature = "fault-injection")]
+        let changes = crate::fault::changes(changes);
         let mut wake = Vec::new();
         self.hub.lock().publish(changes, &mut wake);
         wake.iter().for_each(|reader| reader.notify_one());

@@ -228,7 +228,10 @@ impl Store {
             return Err(EtcdError::RequestTooLarge);
         }
         let answer = self.shared().queue.submit(command, bytes)?;
-        answer.await.map_err(|_| EtcdError::Stopped)?
+        let answer = answer.await.map_err(|_| EtcdError::Stopped)?;
+        #[cfg(feature = "fault-injection")]
+        let answer = answer.map(crate::fault::reply);
+        answer
     }
 }
 

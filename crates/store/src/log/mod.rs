@@ -7,10 +7,12 @@ mod directory;
 mod frame_text;
 mod identity;
 mod recover;
+mod requests;
 mod segments;
 
 pub(crate) use directory::Directory;
 pub(crate) use frame_text::{read_commands, write_command};
 pub(crate) use identity::Identity;
 pub(crate) use recover::{Recovered, recover, unreadable};
+pub use requests::logged_requests;
 pub(crate) use segments::{Inventory, Segments};

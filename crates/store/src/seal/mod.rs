@@ -14,7 +14,7 @@ pub(crate) use frame::{FrameReader, FrameSealer, Next, Reason};
 pub(crate) use header::{FORMAT, HEADER_BYTES, Header, HeaderError, Kind};
 pub(crate) use keyring::Keyring;
 pub(crate) use position::Position;
-pub(crate) use snapshot::{SnapshotReadError, SnapshotReader, SnapshotSealer};
+pub(crate) use snapshot::{SnapshotReadError, SnapshotReader, SnapshotSealer, seal_snapshot_text};
 
 /// Bytes of an AES-256-GCM tag.
 pub(crate) const TAG_BYTES: usize = 16;

@@ -70,6 +70,14 @@ impl<W: Write> SnapshotSealer<W> {
     }
 }
 
+/// A snapshot of one chunk with any text, for the fuzzer.
+pub(crate) fn seal_snapshot_text(header: &Header, keyring: &Keyring, text: &[u8]) -> Vec<u8> {
+    let (key, out) = (keyring.file_key(header), header.seal(keyring));
+    let mut sealer = SnapshotSealer { key, out, index: 0, chunk: text.to_vec() };
+    sealer.flush(LAST).expect("a vector grows, and the fuzzer's texts are short");
+    sealer.out
+}
+
 /// Why a snapshot cannot be read.
 #[derive(Debug)]
 pub(crate) enum SnapshotReadError {

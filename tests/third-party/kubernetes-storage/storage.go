@@ -1,0 +1,2 @@
+// Package storage holds nothing: its tests run Kubernetes' own storage tests against a store's endpoint.
+package storage
