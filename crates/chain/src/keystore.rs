@@ -91,6 +91,23 @@ impl Keystore {
             .ok_or_else(|| self.unknown(address))
     }
 
+    /// The key of an address, of any scheme, for use beyond this keystore.
+    ///
+    /// # Errors
+    /// [`KeystoreError::UnknownAddress`].
+    pub fn wallet_key(&self, address: &Address) -> Result<WalletKey, KeystoreError> {
+        self.entries
+            .iter()
+            .find_map(|entry| match entry {
+                Entry::Usable(pair) if pair.address() == *address => {
+                    Some(WalletKey::from_entry(&pair.to_entry()))
+                }
+                Entry::Wallet(key) if key.address() == *address => Some(Ok(key.clone())),
+                _ => None,
+            })
+            .unwrap_or_else(|| Err(self.unknown(address)))
+    }
+
     /// The ed25519 key pair of an address.
     ///
     /// # Errors

@@ -132,6 +132,10 @@ mod tests {
         assert!(entries.len() >= 70, "{}", entries.len());
         for (module, name) in entries {
             assert!(calls.contains(&format!("\"{name}\"")), "no call for {module}::{name}");
+            let at = SOURCES.iter().position(|(found, _)| *found == module).unwrap();
+            let compiled = &crate::package::bundled().modules[at];
+            let there = compiled.windows(name.len()).any(|bytes| bytes == name.as_bytes());
+            assert!(there, "{module}::{name} is not in the compiled module");
         }
     }
 

@@ -267,6 +267,14 @@ async fn use_is_paid_by_the_second_out_of_an_escrow() {
 }
 
 #[tokio::test]
+async fn a_new_cluster_has_the_defaults_that_are_said_here() {
+    let world = World::start().await;
+    let state = assert_state_is_the_chain(&world).await;
+    assert_eq!(state.cluster.unwrap().config, chain::Config::default());
+    assert_eq!(state.money.economics, Some(Economics::default()));
+}
+
+#[tokio::test]
 async fn insurance_pays_behind_the_timelock() {
     let world = World::start().await;
     let (calls, operator, insurance) = (&world.calls, &world.operator, world.cluster.insurance);

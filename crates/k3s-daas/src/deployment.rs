@@ -29,6 +29,8 @@ pub(crate) struct Deployment {
     pub(crate) registry: Option<Address>,
     /// Registry of node names.
     pub(crate) names: Option<Address>,
+    /// The right to upgrade the package, once it is behind a timelock.
+    pub(crate) upgrader: Option<Address>,
     /// The master's enclave.
     pub(crate) enclave: Option<Address>,
     /// SHA-256 of the cluster CA's DER, hexadecimal.

@@ -1,8 +1,9 @@
-use chain::{Address, Admin, Calls, Client, Cursor, Draft, Keypair, Receipt, Signed, State, TokenPath};
+use chain::{Address, Admin, Calls, Client, Cluster, Cursor, Draft, Parties, Receipt, State, TokenPath};
 
 use crate::commands::Context;
 use crate::deployment::Deployment;
 use crate::failure::{Context as _, Failure, Result};
+use crate::pending;
 use crate::state_dir::StateDir;
 use crate::wallets::Wallets;
 
@@ -34,7 +35,9 @@ impl Session {
 
     pub(crate) fn with(context: &Context, client: Client, deployment: Deployment) -> Result<Self> {
         let (Some(package), Some(cluster)) = (deployment.package, deployment.cluster) else {
-            return Err(Failure::not_ready("the contracts are not published yet: run `k3s-daas up`"));
+            return Err(Failure::not_ready(
+                "the contracts are not published yet: run `k3s-daas publish`, or `k3s-daas up` for everything",
+            ));
         };
         Ok(Self {
             client,
@@ -44,6 +47,17 @@ impl Session {
             cluster,
             state: context.state.clone(),
         })
+    }
+
+    /// The chain's time, which its contracts go by, milliseconds since the Unix epoch.
+    pub(crate) async fn now_ms(&self) -> Result<u64> {
+        Ok(self.client.service_info().await.context("asking the chain for its time")?.timestamp_ms)
+    }
+
+    /// The cluster's own object.
+    pub(crate) async fn on_chain(&self) -> Result<Cluster> {
+        let read = self.client.read(self.calls.package(), self.cluster).await;
+        read.context("reading the cluster from the chain")
     }
 
     /// Everything that the contracts know of the cluster, from their events.
@@ -58,51 +72,29 @@ impl Session {
         Ok(state)
     }
 
-    pub(crate) async fn execute(&self, wallet: &Keypair, draft: &Draft, doing: &str) -> Result<Receipt> {
-        self.client.execute(wallet, draft).await.map_err(|error| refusal(error, doing))
+    pub(crate) async fn execute<'a>(
+        &self,
+        parties: impl Into<Parties<'a>>,
+        draft: &Draft,
+        doing: &str,
+    ) -> Result<Receipt> {
+        self.client.execute(parties, draft).await.map_err(|error| refusal(error, doing))
     }
 
-    /// Executes what must not happen twice, even over a crash: the signed transaction is on disk before it
-    /// is sent, and a later run sends the same bytes, not new ones.
+    /// Executes what must not happen twice, even over a crash; see [`pending::once`].
     pub(crate) async fn execute_once(
         &self,
-        wallet: &Keypair,
+        parties: Parties<'_>,
         draft: &Draft,
         name: &str,
         doing: &str,
     ) -> Result<Receipt> {
-        let file = format!("pending/{name}.tx");
-        let path = self.state.path(&file);
-        let signed = match std::fs::read(&path) {
-            Ok(bytes) => Signed::from_bytes(&bytes).context(format_args!("reading {}", path.display()))?,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                let signed =
-                    self.client.prepare(wallet, draft).await.map_err(|error| refusal(error, doing))?;
-                self.state.write(&file, &signed.to_bytes().context(doing)?)?;
-                signed
-            }
-            Err(error) => return Err(Failure::failed(format!("reading {}: {error}", path.display()))),
-        };
-        match self.client.submit(&signed).await {
-            Ok(receipt) => Ok(receipt),
-            // Proven to have had no effect, now or later: the next run may build a new one.
-            Err(error) if error.took_no_effect() => {
-                self.forget(name)?;
-                Err(refusal(error, doing))
-            }
-            Err(error) => Err(refusal(error, doing)),
-        }
+        pending::once(&self.state, &self.client, parties, draft, name, doing).await
     }
 
     /// Ends the memory of [`Session::execute_once`]: its outcome is on disk.
     pub(crate) fn forget(&self, name: &str) -> Result<()> {
-        let path = self.state.path(format!("pending/{name}.tx"));
-        match std::fs::remove_file(&path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(Failure::failed(format!("removing {}: {error}", path.display())))
-            }
-            _ => Ok(()),
-        }
+        pending::forget(&self.state, name)
     }
 
     /// The operator's right to change the cluster.

@@ -1,18 +1,24 @@
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
-use chain::{Address, Keypair, Keystore};
+use chain::{Address, Keypair, Keystore, Signer};
 
 use crate::failure::{Context, Failure, Result};
+use crate::links::Link;
 use crate::state_dir::StateDir;
 
 const NAMES: &str = "wallets/aliases.json";
+const LINKS: &str = "wallets/links.json";
+/// Committees of committees end here.
+const MAX_DEPTH: usize = 4;
 
-/// The wallets of a state directory: a Sui CLI keystore and a name for each of its addresses.
+/// The wallets of a state directory: a Sui CLI keystore and a name for each of its addresses, and wallets whose
+/// keys are elsewhere.
 pub(crate) struct Wallets {
     state: StateDir,
     keystore: Keystore,
     names: BTreeMap<String, Address>,
+    links: BTreeMap<String, Link>,
 }
 
 impl Wallets {
@@ -20,7 +26,8 @@ impl Wallets {
         state.dir("wallets")?;
         let keystore = Keystore::open(state.path("wallets/sui.keystore")).context("opening the keystore")?;
         let names = state.read_json(NAMES)?.unwrap_or_default();
-        Ok(Self { state: state.clone(), keystore, names })
+        let links = state.read_json(LINKS)?.unwrap_or_default();
+        Ok(Self { state: state.clone(), keystore, names, links })
     }
 
     /// The wallet of this name.
@@ -35,6 +42,44 @@ impl Wallets {
         self.keystore.key(address).context(format_args!("wallet {name:?}"))
     }
 
+    /// Whatever signs for the wallet of this name, wherever its key is.
+    pub(crate) fn signer(&self, name: &str) -> Result<Box<dyn Signer>> {
+        self.signer_at(name, 0)
+    }
+
+    fn signer_at(&self, name: &str, depth: usize) -> Result<Box<dyn Signer>> {
+        if depth > MAX_DEPTH {
+            return Err(Failure::usage(format!("the committee of wallet {name:?} never ends")));
+        }
+        match self.links.get(name) {
+            Some(link) => link.open(&|member| self.signer_at(member, depth + 1)),
+            None => Ok(Box::new(self.get(name)?.clone())),
+        }
+    }
+
+    /// Names a wallet whose key is elsewhere. Its key is looked at once, so that what is named also works.
+    pub(crate) fn link(&mut self, name: &str, link: Link) -> Result<Address> {
+        self.check_new(name)?;
+        let address = link.open(&|member| self.signer(member))?.address();
+        self.links.insert(name.to_owned(), link);
+        self.state.write_json(LINKS, &self.links)?;
+        self.names.insert(name.to_owned(), address);
+        self.state.write_json(NAMES, &self.names)?;
+        Ok(address)
+    }
+
+    fn check_new(&self, name: &str) -> Result<()> {
+        if !is_name(name) {
+            return Err(Failure::usage(format!(
+                "{name:?} is no wallet name: use 1 to 63 lower-case letters, digits and `-`"
+            )));
+        }
+        match self.names.get(name) {
+            Some(address) => Err(Failure::usage(format!("there is a wallet {name:?} already: {address}"))),
+            None => Ok(()),
+        }
+    }
+
     /// The wallet of this name, made when there is none.
     pub(crate) fn get_or_new(&mut self, name: &str) -> Result<&Keypair> {
         if !self.names.contains_key(name) {
@@ -44,14 +89,7 @@ impl Wallets {
     }
 
     pub(crate) fn create(&mut self, name: &str) -> Result<Address> {
-        if !is_name(name) {
-            return Err(Failure::usage(format!(
-                "{name:?} is no wallet name: use 1 to 63 lower-case letters, digits and `-`"
-            )));
-        }
-        if let Some(address) = self.names.get(name) {
-            return Err(Failure::usage(format!("there is a wallet {name:?} already: {address}")));
-        }
+        self.check_new(name)?;
         // The key is durable before the name points to it.
         let address = self.keystore.generate().context("writing the keystore")?;
         self.names.insert(name.to_owned(), address);

@@ -59,6 +59,23 @@ pub struct TierTerms {
     pub lock_ms: u64,
 }
 
+const DAY_MS: u64 = 86_400_000;
+
+impl Default for Config {
+    /// What a new cluster begins with (`k8s_gateway::default_config`).
+    fn default() -> Config {
+        Config {
+            tiers: vec![
+                TierTerms { minimum: 100, lock_ms: 7 * DAY_MS },
+                TierTerms { minimum: 1_000, lock_ms: DAY_MS },
+                TierTerms { minimum: 10_000, lock_ms: 7 * DAY_MS },
+            ],
+            unbonding_ms: 7 * DAY_MS,
+            token_lifetime_ms: 30 * DAY_MS,
+        }
+    }
+}
+
 impl Config {
     /// What a tier demands; `None` when the chain knows fewer tiers.
     pub fn terms(&self, tier: Tier) -> Option<TierTerms> {

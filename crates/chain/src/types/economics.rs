@@ -35,3 +35,29 @@ pub struct Economics {
     /// From the proposal of what moves money to the earliest time that it takes effect.
     pub timelock_ms: u64,
 }
+
+const HOUR_MS: u64 = 3_600_000;
+const DAY_MS: u64 = 24 * HOUR_MS;
+
+impl Default for Economics {
+    /// What a new cluster begins with (`economics::default`).
+    fn default() -> Economics {
+        Economics {
+            penalty_bps: vec![100, 1_000, 3_000, 5_000],
+            cap_bps: 5_000,
+            cap_period_ms: 30 * DAY_MS,
+            contest_ms: 2 * DAY_MS,
+            extension_ms: 5 * DAY_MS,
+            execute_ms: 7 * DAY_MS,
+            evidence_age_ms: 7 * DAY_MS,
+            reporter_bps: 1_000,
+            uptime_bps: 9_500,
+            epoch_ms: DAY_MS,
+            payout_bps: 10_000,
+            claim_ms: 30 * DAY_MS,
+            price: 1,
+            grace_ms: HOUR_MS,
+            timelock_ms: DAY_MS,
+        }
+    }
+}

@@ -1,13 +1,63 @@
+use std::path::PathBuf;
+
 use clap::{Args, Subcommand};
 
+use super::Tx;
+
+#[derive(Debug, Args)]
+pub(crate) struct Enclave {
+    #[command(flatten)]
+    pub(crate) tx: Tx,
+    #[command(subcommand)]
+    pub(crate) what: EnclaveCommand,
+}
+
 #[derive(Debug, Subcommand)]
-pub(crate) enum Enclave {
+pub(crate) enum EnclaveCommand {
     /// Allowed measurements and registered enclaves
     List,
     /// Allow code with this measurement to be a master
     Allow(Measurement),
     /// Take that back: enclaves registered with it lose their standing at once
     Retire(Measurement),
+    /// Plan when a measurement counts no longer, so that it overlaps with its successor
+    PlanRetirement {
+        #[command(flatten)]
+        measurement: Measurement,
+        /// Hours from now
+        #[arg(long)]
+        hours: u64,
+    },
+    /// Set who verifies evidence, and how many of them it takes
+    Verifiers {
+        /// An ed25519 public key, once for each verifier
+        #[arg(long = "verifier", required = true, value_name = "HEX")]
+        verifiers: Vec<String>,
+        /// How many signatures a registration takes
+        #[arg(long, default_value_t = 1)]
+        threshold: u64,
+    },
+    /// Register an enclave by the signatures of verifiers
+    Register {
+        /// The verified claims, JSON
+        #[arg(value_name = "FILE")]
+        claims: PathBuf,
+    },
+    /// Register a Nitro enclave by its attestation document, which the chain verifies
+    RegisterNitro {
+        /// The document, as the Nitro hypervisor signed it
+        #[arg(value_name = "FILE")]
+        document: PathBuf,
+        /// How long the registration lasts, at most 30
+        #[arg(long, default_value_t = 29, value_name = "DAYS")]
+        days: u64,
+    },
+    /// End the standing of one enclave for good
+    Revoke {
+        /// The enclave's object id
+        #[arg(value_name = "0xID")]
+        enclave: String,
+    },
 }
 
 #[derive(Clone, Debug, Args)]

@@ -1,16 +1,25 @@
 //! The command line, one file of arguments per command. Names and flags follow kubectl, k3s, etcd and the Sui CLI.
 
 mod attest;
+mod cluster;
 mod credential;
 mod devnet;
 mod down;
 mod enclave;
+mod escrow;
+mod govern;
 mod grant;
 mod kubeconfig;
 mod master;
+mod publish;
+mod rewards;
+mod simulate;
+mod slash;
+mod snapshot;
 mod stake;
 mod store;
 mod token;
+mod tx;
 mod up;
 mod verify;
 mod wallet;
@@ -21,19 +30,30 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use attest::{Attest, AttestCommand, CollateralArgs};
+pub(crate) use cluster::{Cluster, ClusterCommand, ClusterConfig};
 pub(crate) use credential::Credential;
 pub(crate) use devnet::Devnet;
 pub(crate) use down::Down;
-pub(crate) use enclave::{Enclave, Measurement};
+pub(crate) use enclave::{Enclave, EnclaveCommand, Measurement};
+pub(crate) use escrow::{Escrow, EscrowCommand};
+pub(crate) use govern::{
+    CapCommand, EconomicsCommand, Govern, GovernCommand, InsuranceCommand, UpgradeCommand,
+};
 pub(crate) use grant::{Grant, GrantAdd};
 pub(crate) use kubeconfig::Kubeconfig;
 pub(crate) use master::Master;
-pub(crate) use stake::{Stake, StakeRef, Tier, Unstake};
+pub(crate) use publish::Publish;
+pub(crate) use rewards::{Rewards, RewardsCommand, SharesOf};
+pub(crate) use simulate::{Economics, Simulate};
+pub(crate) use slash::{Slash, SlashCommand};
+pub(crate) use snapshot::{RotateStoreKey, Snapshot, SnapshotFile};
+pub(crate) use stake::{Stake, StakeCommand, Tier, Unstake};
 pub(crate) use store::Store;
 pub(crate) use token::Token;
+pub(crate) use tx::Tx;
 pub(crate) use up::Up;
 pub(crate) use verify::{Sources, Verify};
-pub(crate) use wallet::Wallet;
+pub(crate) use wallet::{Wallet, WalletLink};
 pub(crate) use worker::Worker;
 
 /// Kubernetes on machines that nobody has to trust blindly.
@@ -104,16 +124,32 @@ pub(crate) enum Command {
     Devnet(Devnet),
     /// Run the sealed etcd store alone
     Store(Store),
+    /// Check snapshots that etcdctl saved, and make stores from them
+    #[command(subcommand)]
+    Snapshot(Snapshot),
+    /// Seal a running store under keys of a new generation
+    RotateStoreKey(RotateStoreKey),
     /// Run a master: gateway, sealed store and Kubernetes control plane
     Master(Master),
     /// Run a worker: join with a seal token and run the node
     Worker(Worker),
+    Publish(Publish),
     /// Lock SUI and receive a seal token
     Stake(Stake),
     /// Give the stake back: ends the token at once, money after the unbonding period
     Unstake(Unstake),
     /// Take the money of a stake whose unbonding period is over
-    Withdraw(StakeRef),
+    Withdraw(Unstake),
+    /// Look at, fund and claim rewards for uptime
+    Rewards(Rewards),
+    /// Look at, propose, contest and decide penalties
+    Slash(Slash),
+    /// Pay for use by the second
+    Escrow(Escrow),
+    /// Capabilities, economics, insurance and upgrades, behind the timelock
+    Govern(Govern),
+    /// Look at and change the cluster on chain
+    Cluster(Cluster),
     /// Look at, renew, rotate, revoke and print seal tokens
     #[command(subcommand)]
     Token(Token),
@@ -121,7 +157,6 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Grant(Grant),
     /// Look at, allow and retire code measurements and enclaves on chain
-    #[command(subcommand)]
     Enclave(Enclave),
     /// Wallets of this state directory, in the Sui CLI's keystore format
     #[command(subcommand)]
@@ -134,6 +169,9 @@ pub(crate) enum Command {
     Attest(Attest),
     /// Verify a platform's evidence on this machine: exit 0 with claims, 3 with every reason why not
     Verify(Verify),
+    /// Play a cluster's rules before money depends on them
+    #[command(subcommand)]
+    Simulate(Simulate),
     /// Print a completion script for your shell
     Completion {
         /// Which shell

@@ -1,4 +1,6 @@
-use clap::{Args, ValueEnum};
+use clap::{Args, Subcommand, ValueEnum};
+
+use super::Tx;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Tier {
@@ -11,13 +13,19 @@ pub(crate) enum Tier {
 }
 
 #[derive(Clone, Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(crate) struct Stake {
+    #[command(subcommand)]
+    pub(crate) what: Option<StakeCommand>,
     /// What the stake is for
-    #[arg(long, value_enum)]
-    pub(crate) tier: Tier,
+    #[arg(long, value_enum, required = true)]
+    pub(crate) tier: Option<Tier>,
     /// Name of the wallet that pays and owns the stake
     #[arg(long, default_value = "staker", value_name = "WALLET")]
     pub(crate) wallet: String,
+    /// Name of the wallet that pays for gas
+    #[arg(long, value_name = "WALLET")]
+    pub(crate) sponsor: Option<String>,
     /// Amount in MIST (1 SUI = 1,000,000,000 MIST) [default: the tier's minimum]
     #[arg(long, value_name = "MIST")]
     pub(crate) amount: Option<u64>,
@@ -27,12 +35,34 @@ pub(crate) struct Stake {
     /// What this state directory calls the token [default: the node's or the wallet's name]
     #[arg(long, value_name = "NAME")]
     pub(crate) name: Option<String>,
+    /// Say what would change and what it would cost, and change nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum StakeCommand {
+    /// Every stake of the cluster
+    List,
+    /// Add to a stake
+    TopUp {
+        #[command(flatten)]
+        tx: Tx,
+        /// Token name of this state directory, or the stake's object id
+        #[arg(value_name = "NAME|0xID")]
+        stake: String,
+        /// Amount in MIST
+        #[arg(value_name = "MIST")]
+        amount: u64,
+    },
 }
 
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Unstake {
     #[command(flatten)]
     pub(crate) stake: StakeRef,
+    #[command(flatten)]
+    pub(crate) tx: Tx,
 }
 
 #[derive(Clone, Debug, Args)]
@@ -40,7 +70,4 @@ pub(crate) struct StakeRef {
     /// Token name of this state directory, or the stake's object id
     #[arg(value_name = "NAME|0xID")]
     pub(crate) stake: String,
-    /// Name of the wallet that owns it [default: the one that staked]
-    #[arg(long, value_name = "WALLET")]
-    pub(crate) wallet: Option<String>,
 }

@@ -3,35 +3,53 @@ use std::collections::BTreeMap;
 use chain::Measurement;
 use serde_json::json;
 
+use super::act::act;
 use super::{Context, OPERATOR, now_ms};
-use crate::cli;
+use crate::cli::{self, EnclaveCommand as Command};
 use crate::failure::{Failure, Result};
+use crate::input::{id, read, read_json};
 use crate::output::{print, table};
 use crate::session::Session;
 
-/// `k3s-daas enclave list|allow|retire`
-pub(crate) async fn run(context: &Context, command: cli::Enclave) -> Result<()> {
+/// `k3s-daas enclave …`
+pub(crate) async fn run(context: &Context, args: cli::Enclave) -> Result<()> {
     let session = Session::open(context).await?;
-    let (args, allow) = match command {
-        cli::Enclave::List => return list(context, &session).await,
-        cli::Enclave::Allow(args) => (args, true),
-        cli::Enclave::Retire(args) => (args, false),
+    let (calls, registry) = (&session.calls, session.registry()?);
+    let (draft, doing) = match &args.what {
+        Command::List => return list(context, &session).await,
+        Command::Allow(args) => {
+            let draft = calls.allow_measurement(registry, session.admin()?, &measurement(args)?);
+            (draft, "allowing the measurement")
+        }
+        Command::Retire(args) => {
+            let draft = calls.retire_measurement(registry, session.admin()?, &measurement(args)?);
+            (draft, "retiring the measurement")
+        }
+        Command::PlanRetirement { measurement: args, hours } => {
+            let at = session.now_ms().await?.saturating_add(hours.saturating_mul(3_600_000));
+            let draft = calls.plan_retirement(registry, session.admin()?, &measurement(args)?, at);
+            (draft, "planning the retirement")
+        }
+        Command::Verifiers { verifiers, threshold } => {
+            let keys: Vec<[u8; 32]> = verifiers
+                .iter()
+                .map(|key| crate::tokens::bytes32(key, "verifier's key"))
+                .collect::<Result<_>>()?;
+            let draft = calls.set_verifiers(registry, session.admin()?, &keys, *threshold);
+            (draft, "setting the verifiers")
+        }
+        Command::Register { claims } => {
+            (calls.register_enclave(registry, &read_json(claims)?), "registering the enclave")
+        }
+        Command::RegisterNitro { document, days } => {
+            let until = session.now_ms().await?.saturating_add(days.saturating_mul(86_400_000));
+            (calls.register_nitro(registry, &read(document)?, until), "registering the enclave")
+        }
+        Command::Revoke { enclave } => {
+            (calls.revoke_enclave(id(enclave)?, session.admin()?), "ending the enclave's standing")
+        }
     };
-    let measurement = measurement(&args)?;
-    let (registry, admin) = (session.registry()?, session.admin()?);
-    let (draft, doing) = if allow {
-        (session.calls.allow_measurement(registry, admin, &measurement), "allowing the measurement")
-    } else {
-        (session.calls.retire_measurement(registry, admin, &measurement), "retiring the measurement")
-    };
-    let receipt = session.execute(session.wallets.get(OPERATOR)?, &draft, doing).await?;
-    let answer = json!({
-        "platform": args.platform, "allowed": allow,
-        "checkpoint": receipt.checkpoint, "digest": receipt.digest.to_string(),
-    });
-    print(context.global.output, &answer, |_| {
-        format!("done in checkpoint {}", receipt.checkpoint.unwrap_or_default())
-    })
+    act(context, &session, &args.tx, OPERATOR, &draft, doing).await.map(|_| ())
 }
 
 fn measurement(args: &cli::Measurement) -> Result<Measurement> {

@@ -1,15 +1,26 @@
 //! One file per command.
 
+mod act;
 mod attest;
 mod check;
+mod cluster;
 mod completion;
 mod credential;
 mod devnet;
 mod down;
 mod enclave;
+mod escrow;
+mod govern;
 mod grant;
 mod kubeconfig;
 mod master;
+pub(crate) mod publish;
+#[cfg(test)]
+mod reach;
+mod rewards;
+pub(crate) mod simulate;
+mod slash;
+mod snapshot;
 pub(crate) mod stake;
 mod status;
 mod store;
@@ -19,6 +30,7 @@ mod verify;
 mod wallet;
 mod worker;
 
+pub(crate) use simulate::assumptions;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::cli::{Cli, Command, Global};
@@ -55,10 +67,18 @@ pub(crate) async fn run(cli: Cli) -> Result<()> {
         Command::Check => check::run(&context).await,
         Command::Devnet(args) => devnet::run(&context, args).await,
         Command::Store(args) => store::run(&context, args).await,
+        Command::Snapshot(command) => snapshot::run(&context, command).await,
+        Command::RotateStoreKey(args) => snapshot::rotate(&context, args).await,
         Command::Master(args) => master::run(&context, args).await,
         Command::Worker(args) => worker::run(&context, args).await,
         Command::Stake(args) => stake::stake(&context, args).await,
-        Command::Unstake(args) => stake::unstake(&context, args.stake).await,
+        Command::Publish(args) => publish::run(&context, args).await,
+        Command::Unstake(args) => stake::unstake(&context, args).await,
+        Command::Rewards(args) => rewards::run(&context, args).await,
+        Command::Slash(args) => slash::run(&context, args).await,
+        Command::Escrow(args) => escrow::run(&context, args).await,
+        Command::Govern(args) => govern::run(&context, args).await,
+        Command::Cluster(args) => cluster::run(&context, args).await,
         Command::Withdraw(args) => stake::withdraw(&context, args).await,
         Command::Token(command) => token::run(&context, command).await,
         Command::Grant(command) => grant::run(&context, command).await,
@@ -68,6 +88,7 @@ pub(crate) async fn run(cli: Cli) -> Result<()> {
         Command::Kubeconfig(args) => kubeconfig::run(&context, args).await,
         Command::Attest(args) => attest::run(&context, args).await,
         Command::Verify(args) => verify::run(&context, args).await,
+        Command::Simulate(command) => simulate::run(&context, command),
         Command::Completion { shell } => completion::run(shell),
     }
 }

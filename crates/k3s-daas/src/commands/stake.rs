@@ -1,10 +1,11 @@
-use chain::{Address, Event, Tier};
+use chain::{Address, Event, Parties, Tier};
 use serde_json::json;
 
 use super::Context;
+use super::act::act;
 use crate::cli;
 use crate::failure::{Failure, Result};
-use crate::output::{Step, print, say};
+use crate::output::{Step, print, say, table};
 use crate::session::Session;
 use crate::tokens::{Token, load_or_make_key};
 
@@ -12,6 +13,8 @@ use crate::tokens::{Token, load_or_make_key};
 pub(crate) struct Wish {
     pub(crate) name: String,
     pub(crate) wallet: String,
+    /// Who pays for gas, when that is somebody else.
+    pub(crate) sponsor: Option<String>,
     pub(crate) tier: Tier,
     pub(crate) amount: Option<u64>,
     pub(crate) node_name: Option<String>,
@@ -19,10 +22,15 @@ pub(crate) struct Wish {
 
 /// `k3s-daas stake`
 pub(crate) async fn stake(context: &Context, args: cli::Stake) -> Result<()> {
-    let tier = match args.tier {
-        cli::Tier::Node => Tier::Node,
-        cli::Tier::User => Tier::User,
-        cli::Tier::Admin => Tier::Admin,
+    let tier = match (args.what, args.tier) {
+        (Some(cli::StakeCommand::List), _) => return list(context).await,
+        (Some(cli::StakeCommand::TopUp { tx, stake, amount }), _) => {
+            return top_up(context, &tx, &stake, amount).await;
+        }
+        (None, Some(cli::Tier::Node)) => Tier::Node,
+        (None, Some(cli::Tier::User)) => Tier::User,
+        (None, Some(cli::Tier::Admin)) => Tier::Admin,
+        (None, None) => return Err(Failure::usage("say what the stake is for with --tier")),
     };
     if (tier == Tier::Node) != args.node_name.is_some() {
         return Err(Failure::usage("--node-name NAME goes with --tier node, and only with it"));
@@ -36,7 +44,23 @@ pub(crate) async fn stake(context: &Context, args: cli::Stake) -> Result<()> {
         )));
     }
     let session = Session::open(context).await?;
-    let wish = Wish { name, wallet: args.wallet, tier, amount: args.amount, node_name: args.node_name };
+    if args.dry_run {
+        let amount = match args.amount {
+            Some(amount) => amount,
+            None => minimum(&session, tier).await?,
+        };
+        let tx = cli::Tx { wallet: Some(args.wallet), sponsor: args.sponsor, dry_run: true };
+        let draft = session.calls.stake(session.cluster, tier, amount);
+        return act(context, &session, &tx, "", &draft, "staking").await.map(|_| ());
+    }
+    let wish = Wish {
+        name,
+        wallet: args.wallet,
+        sponsor: args.sponsor,
+        tier,
+        amount: args.amount,
+        node_name: args.node_name,
+    };
     let token = ensure(context, &session, &wish).await?;
     print(context.global.output, &token, |token| {
         format!("{} {}", token.name, token.stake_id.map(|id| id.to_string()).unwrap_or_default())
@@ -54,7 +78,9 @@ pub(crate) async fn stake(context: &Context, args: cli::Stake) -> Result<()> {
 /// at any point.
 pub(crate) async fn ensure(context: &Context, session: &Session, wish: &Wish) -> Result<Token> {
     let state = &context.state;
-    let wallet = session.wallets.get(&wish.wallet)?;
+    let sender = session.wallets.signer(&wish.wallet)?;
+    let sponsor = wish.sponsor.as_deref().map(|name| session.wallets.signer(name)).transpose()?;
+    let parties = Parties { sender: sender.as_ref(), sponsor: sponsor.as_deref() };
     let mut token = match Token::find(state, &wish.name)? {
         Some(token) => token,
         None => Token {
@@ -76,7 +102,7 @@ pub(crate) async fn ensure(context: &Context, session: &Session, wish: &Wish) ->
             };
             let pending = format!("stake-{}", wish.name);
             let draft = session.calls.stake(session.cluster, wish.tier, amount);
-            let receipt = session.execute_once(wallet, &draft, &pending, "staking").await?;
+            let receipt = session.execute_once(parties, &draft, &pending, "staking").await?;
             let stake = receipt
                 .events_of(session.calls.package())
                 .into_iter()
@@ -95,7 +121,7 @@ pub(crate) async fn ensure(context: &Context, session: &Session, wish: &Wish) ->
         }
     };
     if token.token_id.is_none() {
-        issue(context, session, &mut token, stake).await?;
+        issue(context, session, parties, &mut token, stake).await?;
     }
     Ok(token)
 }
@@ -107,7 +133,13 @@ async fn minimum(session: &Session, tier: Tier) -> Result<u64> {
 }
 
 /// Issues the first token of a stake, or finds the one that an interrupted run issued.
-async fn issue(context: &Context, session: &Session, token: &mut Token, stake: Address) -> Result<()> {
+async fn issue(
+    context: &Context,
+    session: &Session,
+    parties: Parties<'_>,
+    token: &mut Token,
+    stake: Address,
+) -> Result<()> {
     let step = Step::start(format!("issuing the seal token {}", token.name));
     let key = load_or_make_key(&context.state, &token.name)?;
     let public_key = key.verifying_key().to_bytes();
@@ -121,11 +153,10 @@ async fn issue(context: &Context, session: &Session, token: &mut Token, stake: A
         }
         remember(token, found.id, &found.seal);
     } else {
-        let wallet = session.wallets.get(&token.wallet)?;
         let node_name = token.node_name.clone().unwrap_or_default();
         let draft =
             session.calls.issue_token(stake, session.cluster, session.names()?, &public_key, &node_name);
-        let receipt = session.execute(wallet, &draft, "issuing the seal token").await?;
+        let receipt = session.execute(parties, &draft, "issuing the seal token").await?;
         let issued = receipt.events_of(session.calls.package()).into_iter().find_map(|event| match event {
             Event::TokenIssued(issued) => Some(issued),
             _ => None,
@@ -144,58 +175,84 @@ pub(crate) fn remember(token: &mut Token, id: Address, seal: &[u8]) {
 }
 
 /// `k3s-daas unstake`
-pub(crate) async fn unstake(context: &Context, args: cli::StakeRef) -> Result<()> {
+pub(crate) async fn unstake(context: &Context, args: cli::Unstake) -> Result<()> {
     let session = Session::open(context).await?;
-    let (stake, wallet) = find(context, &args)?;
-    let wallet = session.wallets.get(&wallet)?;
+    let (stake, wallet) = find(context, &args.stake.stake, &args.tx)?;
     let draft = session.calls.request_unstake(stake, session.cluster);
-    let receipt = session.execute(wallet, &draft, "asking the stake back").await?;
-    let until = receipt.events_of(session.calls.package()).into_iter().find_map(|event| match event {
-        Event::UnstakeRequested(asked) => Some(asked.locked_until_ms),
-        _ => None,
-    });
-    let answer = json!({
-        "stakeId": stake.to_string(), "withdrawableFromMs": until,
-        "checkpoint": receipt.checkpoint, "digest": receipt.digest.to_string(),
-    });
-    print(context.global.output, &answer, |_| stake.to_string())?;
-    if let Some(until) = until {
-        say(format_args!(
-            "its token is worth nothing from now on; the money can be taken from {}",
-            time(until)
-        ));
+    let receipt = act(context, &session, &args.tx, &wallet, &draft, "asking the stake back").await?;
+    let events = receipt.iter().flat_map(|receipt| receipt.events_of(session.calls.package()));
+    for event in events {
+        if let Event::UnstakeRequested(asked) = event {
+            say(format_args!(
+                "its token is worth nothing from now on; the money can be taken from {}",
+                time(asked.locked_until_ms)
+            ));
+        }
     }
     Ok(())
 }
 
 /// `k3s-daas withdraw`
-pub(crate) async fn withdraw(context: &Context, args: cli::StakeRef) -> Result<()> {
+pub(crate) async fn withdraw(context: &Context, args: cli::Unstake) -> Result<()> {
     let session = Session::open(context).await?;
-    let (stake, wallet) = find(context, &args)?;
-    let wallet = session.wallets.get(&wallet)?;
+    let (stake, wallet) = find(context, &args.stake.stake, &args.tx)?;
     let draft = session.calls.withdraw(stake, session.names()?);
-    let receipt = session.execute(wallet, &draft, "withdrawing").await?;
-    let amount = receipt.events_of(session.calls.package()).into_iter().find_map(|event| match event {
-        Event::Withdrawn(withdrawn) => Some(withdrawn.amount),
-        _ => None,
-    });
-    let answer =
-        json!({ "stakeId": stake.to_string(), "mist": amount, "digest": receipt.digest.to_string() });
-    print(context.global.output, &answer, |_| format!("{} MIST", amount.unwrap_or_default()))
+    act(context, &session, &args.tx, &wallet, &draft, "withdrawing").await.map(|_| ())
 }
 
-/// The stake and the name of the wallet that owns it.
-fn find(context: &Context, args: &cli::StakeRef) -> Result<(Address, String)> {
-    if let Ok(id) = args.stake.parse::<Address>() {
-        let known = Token::all(&context.state)?.into_iter().find(|token| token.stake_id == Some(id));
-        let wallet = args.wallet.clone().or(known.map(|token| token.wallet));
-        return wallet
-            .map(|wallet| (id, wallet))
-            .ok_or_else(|| Failure::usage("say which wallet owns this stake with --wallet"));
+/// `k3s-daas stake list`
+async fn list(context: &Context) -> Result<()> {
+    let session = Session::open(context).await?;
+    let known = session.read().await?;
+    let stakes: Vec<_> = known.stakes.values().collect();
+    print(context.global.output, &json!(stakes), |_| {
+        let rows: Vec<_> = stakes
+            .iter()
+            .map(|stake| {
+                let owner = session.wallets.name_of(&stake.owner).map(str::to_owned);
+                let standing = match stake.unbonding_ms {
+                    Some(_) => format!("unbonding until {}", time(stake.locked_until_ms)),
+                    None if stake.penalties.cases > 0 => "penalty pending".to_owned(),
+                    None if !known.covers_tier(&stake.id) => "too small".to_owned(),
+                    None => "live".to_owned(),
+                };
+                vec![
+                    owner.unwrap_or_else(|| stake.owner.to_string()),
+                    stake.tier.as_str().to_owned(),
+                    stake.amount.to_string(),
+                    standing,
+                    stake.node_name.clone().unwrap_or_default(),
+                    stake.id.to_string(),
+                ]
+            })
+            .collect();
+        table(&["OWNER", "TIER", "MIST", "STANDING", "NODE", "ID"], &rows)
+    })
+}
+
+async fn top_up(context: &Context, tx: &cli::Tx, stake: &str, amount: u64) -> Result<()> {
+    let session = Session::open(context).await?;
+    let (stake, wallet) = find(context, stake, tx)?;
+    let draft = session.calls.top_up(stake, amount);
+    act(context, &session, tx, &wallet, &draft, "adding to the stake").await.map(|_| ())
+}
+
+/// A stake by the name of its token here, or by its id.
+pub(crate) fn stake_id(context: &Context, text: &str) -> Result<Address> {
+    if let Ok(id) = text.parse() {
+        return Ok(id);
     }
-    let token = Token::load(&context.state, &args.stake)?;
-    let id = token.stake_id.ok_or_else(|| Failure::usage(format!("{:?} has no stake", token.name)))?;
-    Ok((id, args.wallet.clone().unwrap_or(token.wallet)))
+    let token = Token::load(&context.state, text)?;
+    token.stake_id.ok_or_else(|| Failure::usage(format!("{text:?} has no stake")))
+}
+
+/// The stake, and the name of the wallet that owns it.
+fn find(context: &Context, text: &str, tx: &cli::Tx) -> Result<(Address, String)> {
+    let id = stake_id(context, text)?;
+    let known = Token::all(&context.state)?.into_iter().find(|token| token.stake_id == Some(id));
+    let wallet = tx.wallet.clone().or(known.map(|token| token.wallet));
+    let wallet = wallet.ok_or_else(|| Failure::usage("say which wallet owns this stake with --wallet"))?;
+    Ok((id, wallet))
 }
 
 /// Milliseconds since the Unix epoch for people.

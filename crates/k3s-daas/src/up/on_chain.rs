@@ -1,13 +1,14 @@
 //! Puts the cluster on chain, each step remembered, so that a later run goes on where an earlier one stopped.
 
-use chain::{Address, Admin, Calls, Client, EnclaveClaims, Event, Measurement, Tier};
+use chain::{Address, Admin, Client, EnclaveClaims, Event, Measurement, Tier};
 
+use crate::commands::publish;
 use crate::commands::stake::{Wish, ensure};
 use crate::commands::{ADMIN, Context, OPERATOR, STAKER, now_ms};
 use crate::deployment::Deployment;
 use crate::failure::{Context as _, Failure, Result};
 use crate::output::{Step, say};
-use crate::session::{Session, refusal};
+use crate::session::Session;
 use crate::tokens::Token;
 use crate::wallets::Wallets;
 
@@ -54,8 +55,10 @@ pub(crate) async fn prepare(context: &Context, url: &str) -> Result<Session> {
             fill(&client, wallets.get(name)?.address()).await?;
         }
     }
-    publish(context, &client, &wallets, &mut deployment).await?;
-    create(context, &client, &wallets, &mut deployment, !info.is_public()).await?;
+    let operator = wallets.signer(OPERATOR)?;
+    publish::package(context, &client, operator.as_ref(), &mut deployment).await?;
+    let simulated = !info.is_public();
+    publish::cluster(context, &client, operator.as_ref(), &mut deployment, "k3s-daas", simulated).await?;
     let mut session = Session::with(context, client, deployment)?;
     trust(context, &mut session).await?;
     Ok(session)
@@ -66,6 +69,7 @@ pub(crate) async fn administrator(context: &Context, session: &Session) -> Resul
     let wish = Wish {
         name: ADMIN.to_owned(),
         wallet: OPERATOR.to_owned(),
+        sponsor: None,
         tier: Tier::Admin,
         amount: None,
         node_name: None,
@@ -93,6 +97,7 @@ pub(crate) async fn worker(context: &Context, session: &Session, node_name: &str
     let wish = Wish {
         name: node_name.to_owned(),
         wallet: STAKER.to_owned(),
+        sponsor: None,
         tier: Tier::Node,
         amount: None,
         node_name: Some(node_name.to_owned()),
@@ -105,60 +110,6 @@ async fn fill(client: &Client, address: Address) -> Result<()> {
     if balance < LOW {
         client.faucet(address, None).await.context("asking the faucet")?;
     }
-    Ok(())
-}
-
-async fn publish(
-    context: &Context,
-    client: &Client,
-    wallets: &Wallets,
-    deployment: &mut Deployment,
-) -> Result<()> {
-    if deployment.package.is_some() {
-        return Ok(());
-    }
-    let step = Step::start("the contracts");
-    let operator = wallets.get(OPERATOR)?;
-    let draft = chain::package::bundled().publish(operator.address());
-    let receipt =
-        client.execute(operator, &draft).await.map_err(|error| refusal(error, "publishing the contracts"))?;
-    let package = receipt.package().ok_or_else(|| Failure::failed("the chain published no package"))?;
-    deployment.package = Some(package);
-    deployment.since_checkpoint = receipt.checkpoint.unwrap_or_default();
-    deployment.save(&context.state)?;
-    step.done(format_args!("published as {package}"));
-    Ok(())
-}
-
-async fn create(
-    context: &Context,
-    client: &Client,
-    wallets: &Wallets,
-    deployment: &mut Deployment,
-    allow_simulated: bool,
-) -> Result<()> {
-    let (Some(package), None) = (deployment.package, deployment.cluster) else { return Ok(()) };
-    let step = Step::start("the cluster on chain");
-    let draft = Calls::new(package).create_cluster("k3s-daas", allow_simulated);
-    let receipt = client
-        .execute(wallets.get(OPERATOR)?, &draft)
-        .await
-        .map_err(|error| refusal(error, "creating the cluster"))?;
-    for event in receipt.events_of(package) {
-        match event {
-            Event::ClusterCreated(made) => {
-                deployment.cluster = Some(made.cluster);
-                deployment.governance = Some(made.governance);
-                deployment.registry = Some(made.registry);
-                deployment.names = Some(made.names);
-            }
-            Event::CapIssued(issued) => deployment.cap = Some(issued.cap),
-            _ => {}
-        }
-    }
-    let cluster = deployment.cluster.ok_or_else(|| Failure::failed("the chain created no cluster"))?;
-    deployment.save(&context.state)?;
-    step.done(cluster);
     Ok(())
 }
 
