@@ -26,6 +26,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod admin;
 mod anchor;
 mod committer;
 mod config;
@@ -54,6 +55,7 @@ mod store;
 pub mod watch;
 mod watch_stream;
 
+pub use admin::{AdminError, rotate_key};
 pub use anchor::{Anchor, AnchorError, AnchorPoint, FileAnchor};
 pub use config::{AutoCompaction, Config};
 pub use error::StoreError;
