@@ -28,12 +28,12 @@ pub(crate) fn signature(vm: &Vm, ledger: &Ledger, call: &MoveCall) -> Option<Fun
     })
 }
 
-/// The framework as package objects.
+/// The framework as package objects, for the first checkpoint of a ledger.
 ///
 /// # Errors
 ///
 /// [`DevnetError::Genesis`] if its modules do not fit together.
-pub(crate) fn framework_packages(vm: &Vm, framework: Framework) -> Result<Vec<MovePackage>, DevnetError> {
+pub fn framework_packages(vm: &Vm, framework: Framework) -> Result<Vec<MovePackage>, DevnetError> {
     const STD: Address = Address::from_static("0x1");
     let nothing = Objects::default();
     with_session(vm, &nothing, |session| {

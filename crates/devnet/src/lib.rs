@@ -41,4 +41,5 @@ pub use config::Config;
 pub use devnet::Devnet;
 pub use error::{DevnetError, JournalError};
 pub use faucet::{FaucetError, MAX_PAYMENT_MIST, Payment};
+pub use introspect::framework_packages;
 pub use rpc::{CHAIN_NAME, SERVER};
