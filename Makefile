@@ -57,7 +57,7 @@ lint: ## Formatting and lints: Rust, Go
 	$(call say,clippy)
 	@cargo clippy --workspace --all-targets --locked -- -D warnings
 	$(call say,gofmt)
-	@test -z "$$(gofmt -l kubernetes tests/third-party)" || { gofmt -d kubernetes tests/third-party; exit 1; }
+	@test -z "$$(gofmt -l kubernetes tests/third-party tests/clients/etcd)" || { gofmt -d kubernetes tests/third-party tests/clients/etcd; exit 1; }
 
 .PHONY: contracts-check
 contracts-check: ## Prove that the committed Move bytecode is what the sources compile to, and that Move tests leave no gap
@@ -71,10 +71,15 @@ test: build contracts-check ## Every test, on real parts
 	$(call say,unit and integration tests)
 	@cargo test --workspace --locked --no-fail-fast
 	@$(MAKE) test-third-party
+	@$(MAKE) test-clients
 
 .PHONY: test-third-party
 test-third-party: ## Kubernetes' storage tests and etcd's robustness checker, against the store
 	@tests/third-party/run.sh
+
+.PHONY: test-clients
+test-clients: bin-k3s-daas ## etcdctl, etcd-client, aetcd and etcd3 against the store, and its answers beside etcd's
+	@tests/clients/run.py
 
 .PHONY: test-long
 test-long: ## What takes long: 200 kills, thousands of simulated disks and histories, suites that must notice faults
