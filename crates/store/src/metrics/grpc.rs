@@ -83,6 +83,12 @@ impl Method {
         METHODS.iter().position(|(s, m, _)| *m == method && *s == service).map(Self)
     }
 
+    /// How many are counted.
+    #[cfg(test)]
+    pub(crate) fn count() -> usize {
+        METHODS.len()
+    }
+
     /// Whether it is one request and one response.
     pub(crate) fn is_unary(self) -> bool {
         METHODS[self.0].2 == UNARY

@@ -9,6 +9,7 @@ mod extra;
 mod kv;
 mod lease;
 mod maintenance;
+pub mod reflection;
 mod watch;
 
 pub use auth::*;

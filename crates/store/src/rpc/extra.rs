@@ -1,7 +1,8 @@
 use futures::{Stream, stream};
 use tonic::Status;
 
-use super::dispatch::{Context, HttpRequest, HttpResponse, server_streaming, unary, unknown};
+use super::dispatch::{Context, HttpRequest, HttpResponse, server_streaming, streaming, unary, unknown};
+use super::reflection;
 use crate::proto::{
     HealthCheckRequest, HealthCheckResponse, RotateKeyRequest, RotateKeyResponse, ServingStatus,
 };
@@ -30,6 +31,16 @@ pub(super) async fn call(
         ("k3s_daas.store.v1.Admin", "RotateKey") => {
             unary(request, |_: RotateKeyRequest| async move {
                 Ok(RotateKeyResponse { key_epoch: store.rotate_key().await? })
+            })
+            .await
+        }
+        (
+            "grpc.reflection.v1.ServerReflection" | "grpc.reflection.v1alpha.ServerReflection",
+            "ServerReflectionInfo",
+        ) => {
+            let stop = context.stop.clone();
+            streaming(request, |requests| {
+                stream::StreamExt::take_until(reflection::answers(requests), stop.cancelled_owned())
             })
             .await
         }

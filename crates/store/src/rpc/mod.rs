@@ -15,6 +15,8 @@ mod kv;
 mod lease;
 mod maintenance;
 mod pages;
+mod reflection;
+mod schema;
 mod server;
 mod tls;
 mod watch;
