@@ -22,7 +22,7 @@ fn main() {
     let large = vec![b'A'; 10 << 20];
     for platform in PlatformKind::ALL {
         report(&format!("10 MiB of nothing as {platform}"), || {
-            assert!(Evidence::from_raw(platform, &large).is_err())
+            assert!(Evidence::from_raw(platform, &large).is_err());
         });
     }
 }
