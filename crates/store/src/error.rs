@@ -160,6 +160,9 @@ pub enum StoreError {
     /// There is a store where one should be made.
     #[error("{} holds a store: restore into an empty directory, or move this one away first", .0.display())]
     NotEmpty(PathBuf),
+    /// The disk is full; nothing was written.
+    #[error("no space for {}; free some, or compact and defragment", .0.display())]
+    NoSpace(PathBuf),
     /// The log can no longer be written, so nothing more is acknowledged.
     #[error("the store has stopped: {0}")]
     Failed(String),

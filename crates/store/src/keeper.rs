@@ -153,6 +153,9 @@ impl House<'_> {
         // A file system that does not tell is not watched.
         let Ok(free) = self.shared.directory.free_bytes() else { return };
         let needed = self.shared.config.segment_bytes.saturating_add(weight);
+        if free >= needed {
+            self.shared.disk_full.store(false, Ordering::Relaxed);
+        }
         if full || free >= needed {
             return;
         }

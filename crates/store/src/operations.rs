@@ -1,6 +1,7 @@
 //! What etcd's clients can ask of a store.
 
 use std::collections::VecDeque;
+use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use tokio::sync::oneshot;
@@ -271,7 +272,7 @@ impl Store {
             let state = self.shared().state.read();
             (state.is_full(), state.weight())
         };
-        if full {
+        if full || self.shared().disk_full.load(Ordering::Relaxed) {
             return Err(EtcdError::NoSpace);
         }
         if used < self.shared().config.quota() {

@@ -1,3 +1,5 @@
+use std::time::{Duration, Instant};
+
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::oneshot;
 
@@ -118,9 +120,12 @@ impl Queue {
         self.inner.lock().ended.clone()
     }
 
-    /// Waits for work.
-    pub(crate) fn next(&self) -> Work {
+    /// Waits for work; first `gather` for more of it, if the queue is not closed meanwhile.
+    pub(crate) fn next(&self, gather: Option<Duration>) -> Work {
         let mut inner = self.inner.lock();
+        if let Some(until) = gather.map(|gather| Instant::now() + gather) {
+            while inner.ended.is_none() && !self.changed.wait_until(&mut inner, until).timed_out() {}
+        }
         while inner.waiting.is_empty() && inner.cuts.is_empty() && inner.ended.is_none() {
             self.changed.wait(&mut inner);
         }

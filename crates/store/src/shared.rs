@@ -26,6 +26,8 @@ pub(crate) struct Shared {
     pub(crate) hub: Mutex<Hub<Arc<Notify>>>,
     pub(crate) leases: Mutex<LeaseClock>,
     pub(crate) queue: Queue,
+    /// Whether the disk has no room for another segment of the log; what adds is refused then.
+    pub(crate) disk_full: AtomicBool,
     /// The last durable frame and the revision after it.
     pub(crate) durable: Mutex<(Position, i64)>,
     /// Compact revision up to which history is removed.

@@ -1,5 +1,5 @@
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
@@ -111,6 +111,7 @@ impl Store {
             state: RwLock::new(state),
             leases: Mutex::new(leases),
             queue: Queue::default(),
+            disk_full: AtomicBool::new(false),
             failure: watch::Sender::new(None),
             keeper,
             metrics: Arc::new(Metrics::default()),

@@ -1,4 +1,5 @@
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -7,7 +8,7 @@ use parking_lot::Mutex;
 use super::{Directory, Identity};
 use crate::StoreError;
 use crate::disk::DiskFile;
-use crate::seal::{FrameSealer, HEADER_BYTES, Kind, Position};
+use crate::seal::{FrameSealer, HEADER_BYTES, Kind, Position, TAG_BYTES};
 
 /// A finished or current segment.
 #[derive(Clone, Copy, Debug)]
@@ -95,8 +96,19 @@ pub(crate) struct Segments {
     number: u64,
     file: Box<dyn DiskFile>,
     written: u64,
+    /// Bytes for which the disk has room.
+    reserved: u64,
+    /// Up to here the file was written, with zeros at least.
+    touched: u64,
+    /// Whether there was no room for the next segment.
+    full: bool,
     sealer: FrameSealer,
 }
+
+/// Frames below this size, and zeros ahead of them: a file system that has to note for each sync that reserved space is
+/// now written pays for it once in many frames. Big frames are not worth the zeros.
+const SMALL_FRAME: usize = 4 << 10;
+const ZEROS_AHEAD: usize = 64 << 10;
 
 impl Segments {
     /// Begins segment `number` at `start`.
@@ -111,7 +123,19 @@ impl Segments {
         let (file, sealer) = create(&directory, &identity, segment_bytes, number, start)?;
         inventory.segments.lock().push(Info { number, start: start.sequence });
         let written = HEADER_BYTES as u64;
-        Ok(Self { directory, identity, inventory, segment_bytes, number, file, written, sealer })
+        Ok(Self {
+            directory,
+            identity,
+            inventory,
+            segment_bytes,
+            number,
+            file,
+            written,
+            reserved: reserve(segment_bytes),
+            touched: written,
+            full: false,
+            sealer,
+        })
     }
 
     /// The position after the last frame.
@@ -119,16 +143,50 @@ impl Segments {
         self.sealer.position()
     }
 
+    /// Whether there was no room for another segment lately. Frames still go into what is left of this one.
+    pub(crate) fn is_full(&self) -> bool {
+        self.full
+    }
+
     /// Seals the text behind [`FrameSealer::begin`] in `buffer`, writes it and returns when it is durable.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSpace`]: nothing was written, and the next frame may fit. After others the log is not to be used.
     pub(crate) fn append(&mut self, buffer: &mut Vec<u8>) -> Result<(), StoreError> {
         if self.written >= self.segment_bytes {
-            self.roll()?;
+            match self.roll() {
+                Err(StoreError::NoSpace(_)) if self.fits(buffer.len()) => {}
+                rolled => rolled?,
+            }
         }
+        self.make_room(buffer.len())?;
         self.sealer.finish(buffer);
+        let frame = buffer.len();
+        let end = self.written + frame as u64;
+        if frame < SMALL_FRAME && end > self.touched {
+            let left = usize::try_from(self.reserved.saturating_sub(end)).unwrap_or(ZEROS_AHEAD);
+            buffer.resize(frame + left.min(ZEROS_AHEAD), 0);
+        }
         let written = self.file.write_all_at(buffer, self.written).and_then(|()| self.file.sync());
         written.map_err(StoreError::io("write", &self.directory.segment(self.number)))?;
-        self.written += buffer.len() as u64;
-        self.inventory.log_bytes.fetch_add(buffer.len() as u64, Ordering::Relaxed);
+        self.touched = self.touched.max(self.written + buffer.len() as u64);
+        self.written = end;
+        self.inventory.log_bytes.fetch_add(frame as u64, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn fits(&self, text: usize) -> bool {
+        self.written + (text + TAG_BYTES) as u64 <= self.reserved
+    }
+
+    /// Reserves more for a frame that is bigger than what is left.
+    fn make_room(&mut self, text: usize) -> Result<(), StoreError> {
+        if self.fits(text) {
+            return Ok(());
+        }
+        let wanted = self.written + (text + TAG_BYTES) as u64;
+        reserve_in(&*self.file, wanted, &self.directory.segment(self.number))?;
+        self.reserved = wanted;
         Ok(())
     }
 
@@ -136,13 +194,17 @@ impl Segments {
     pub(crate) fn roll(&mut self) -> Result<(), StoreError> {
         let start = self.position();
         let number = self.number + 1;
-        let (file, sealer) = create(&self.directory, &self.identity, self.segment_bytes, number, start)?;
+        let created = create(&self.directory, &self.identity, self.segment_bytes, number, start);
+        self.full = matches!(created, Err(StoreError::NoSpace(_)));
+        let (file, sealer) = created?;
         self.end()?;
         self.inventory.segments.lock().push(Info { number, start: start.sequence });
         self.number = number;
         self.file = file;
         self.sealer = sealer;
         self.written = HEADER_BYTES as u64;
+        self.reserved = reserve(self.segment_bytes);
+        self.touched = self.written;
         Ok(())
     }
 
@@ -150,6 +212,28 @@ impl Segments {
     pub(crate) fn end(&self) -> Result<(), StoreError> {
         let ended = self.file.set_len(self.written).and_then(|()| self.file.sync());
         ended.map_err(StoreError::io("end", &self.directory.segment(self.number)))
+    }
+}
+
+/// Bytes to reserve for a segment: with the frame that goes beyond its size, and some for deletions and compactions when
+/// there is no room for the next one.
+fn reserve(segment_bytes: u64) -> u64 {
+    segment_bytes.saturating_add(segment_bytes / 8).max(HEADER_BYTES as u64)
+}
+
+/// Reserved space makes a full disk an error now instead of in the middle of a write, and syncing cheaper. Not every file
+/// system can.
+fn reserve_in(file: &dyn DiskFile, bytes: u64, path: &Path) -> Result<(), StoreError> {
+    match file.reserve(bytes) {
+        Err(error) if error.kind() != io::ErrorKind::Unsupported => Err(no_space("reserve", path, error)),
+        _ => Ok(()),
+    }
+}
+
+fn no_space(action: &'static str, path: &Path, error: io::Error) -> StoreError {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => StoreError::NoSpace(path.to_owned()),
+        _ => StoreError::io(action, path)(error),
     }
 }
 
@@ -162,17 +246,13 @@ fn create(
 ) -> Result<(Box<dyn DiskFile>, FrameSealer), StoreError> {
     let target = directory.segment(number);
     let (file, temporary) = directory.create_temporary(&target)?;
-    // Reserved space makes a full disk an error now instead of in the middle of a write, and syncing cheaper. Not
-    // every file system can.
-    match file.reserve(segment_bytes) {
-        Err(error) if error.kind() != io::ErrorKind::Unsupported => {
-            return Err(StoreError::io("reserve", &temporary)(error));
-        }
-        _ => {}
-    }
     let header = identity.header(Kind::Segment, number, start);
-    let written = file.write_all_at(&header.seal(&identity.keyring), 0).and_then(|()| file.sync());
-    written.map_err(StoreError::io("write", &temporary))?;
+    let written = reserve_in(&*file, reserve(segment_bytes), &temporary).and_then(|()| {
+        let written = file.write_all_at(&header.seal(&identity.keyring), 0).and_then(|()| file.sync());
+        written.map_err(|error| no_space("write", &temporary, error))
+    });
+    // What was not finished must not take up the last room.
+    written.inspect_err(|_| drop(directory.remove(&temporary)))?;
     directory.publish(&temporary, &target)?;
     Ok((file, FrameSealer::new(identity.keyring.file_key(&header), start)))
 }

@@ -3,6 +3,7 @@ use std::sync::Arc;
 use futures::Stream;
 use http::{HeaderValue, Method, Request, StatusCode, header};
 use prost::Message;
+use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
 use tonic::{Code, Response, Status, Streaming};
@@ -20,6 +21,8 @@ pub(super) const MAX_MESSAGE_BYTES: usize = 2 << 20;
 #[derive(Clone)]
 pub(super) struct Context {
     pub(super) store: Store,
+    /// Where work goes that would keep a connection's thread from others.
+    pub(super) runtime: Handle,
     pub(super) urls: Arc<[String]>,
     /// Streams end when this is cancelled.
     pub(super) stop: CancellationToken,

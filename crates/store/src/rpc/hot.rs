@@ -68,7 +68,7 @@ pub(super) async fn answer(
     let (store, name) = (&context.store, method.name());
     let answered = match message(&whole) {
         Some(message) => match method {
-            Hot::Range => run(store, name, message, |request| range(store, request)).await,
+            Hot::Range => run(store, name, message, |request| range(context, request)).await,
             Hot::Put => run(store, name, message, |request| store.put(request)).await,
             Hot::DeleteRange => run(store, name, message, |request| store.delete_range(request)).await,
             Hot::Txn => run(store, name, message, |request| store.txn(request)).await,
@@ -138,13 +138,13 @@ where
     Some(answer)
 }
 
-async fn range(store: &Store, request: RangeRequest) -> Result<RangeResponse, EtcdError> {
+async fn range(context: &Context, request: RangeRequest) -> Result<RangeResponse, EtcdError> {
     let short = request.range_end.is_empty() || (1..=SHORT_RANGE).contains(&request.limit);
     if short && !request.count_only {
-        return store.range(&request);
+        return context.store.range(&request);
     }
-    let store = store.clone();
-    let read = tokio::spawn(async move { store.range(&request) }).await;
+    let store = context.store.clone();
+    let read = context.runtime.spawn(async move { store.range(&request) }).await;
     read.map_err(|error| EtcdError::Failed(error.to_string()))?
 }
 

@@ -20,6 +20,7 @@ mod schema;
 mod server;
 mod tls;
 mod watch;
+mod workers;
 
 pub use server::{Server, serve};
 

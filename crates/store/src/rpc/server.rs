@@ -11,8 +11,9 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, UnixListener, UnixStream};
-use tokio::sync::Semaphore;
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio::runtime::Handle;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::body::Body;
@@ -21,6 +22,7 @@ use super::dispatch::{Context, dispatch};
 use super::hello::{Hello, Version};
 use super::http2;
 use super::tls::Acceptor;
+use super::workers::Workers;
 use crate::listen::Listener;
 use crate::{Store, StoreError};
 
@@ -79,6 +81,7 @@ impl Server {
         let urls: Arc<[String]> = self.urls().into();
         let (stop, kill) = (CancellationToken::new(), CancellationToken::new());
         let connections = TaskTracker::new();
+        let workers = Arc::new(Workers::start()?);
         let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
         let mut sockets = Vec::new();
         for bound in self.bound {
@@ -87,11 +90,14 @@ impl Server {
             }
             let context = Context {
                 store: self.store.clone(),
+                runtime: Handle::current(),
                 urls: urls.clone(),
                 stop: stop.clone(),
                 kill: kill.clone(),
             };
-            connections.spawn(accept(bound, context, connections.clone(), room.clone()));
+            let home =
+                Home { connections: connections.clone(), workers: workers.clone(), room: room.clone() };
+            connections.spawn(accept(bound, context, home));
         }
         tracing::info!(?urls, "serving etcd clients");
         let ended = tokio::select! {
@@ -150,10 +156,33 @@ async fn remove_stale(path: &Path) -> io::Result<()> {
     }
 }
 
-async fn accept(bound: Bound, context: Context, connections: TaskTracker, room: Arc<Semaphore>) {
+/// Where connections live.
+struct Home {
+    connections: TaskTracker,
+    workers: Arc<Workers>,
+    room: Arc<Semaphore>,
+}
+
+impl Home {
+    /// Runs a connection on a thread of the workers for as long as it lasts.
+    fn take(
+        &self,
+        permit: OwnedSemaphorePermit,
+        connection: impl Future<Output = io::Result<()>> + Send + 'static,
+    ) {
+        self.workers.spawn(self.connections.track_future(async move {
+            let _permit = permit;
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "connection ended");
+            }
+        }));
+    }
+}
+
+async fn accept(bound: Bound, context: Context, home: Home) {
     let stop = context.stop.clone();
     loop {
-        let Ok(permit) = room.clone().acquire_owned().await else { return };
+        let Ok(permit) = home.room.clone().acquire_owned().await else { return };
         let accepted = tokio::select! {
             () = stop.cancelled() => return,
             accepted = bound.accept() => accepted,
@@ -161,27 +190,15 @@ async fn accept(bound: Bound, context: Context, connections: TaskTracker, room: 
         let context = context.clone();
         match accepted {
             Ok(Accepted::Unix(stream)) => {
-                connections.spawn(async move {
-                    let _permit = permit;
-                    converse(stream, context).await;
-                });
+                home.take(permit, async move { converse(UnixStream::from_std(stream)?, context).await });
             }
             Ok(Accepted::Tcp(stream, None)) => {
-                connections.spawn(async move {
-                    let _permit = permit;
-                    converse(stream, context).await;
-                });
+                home.take(permit, async move { converse(TcpStream::from_std(stream)?, context).await });
             }
-            Ok(Accepted::Tcp(stream, Some(tls))) => {
-                connections.spawn(async move {
-                    let _permit = permit;
-                    match tokio::time::timeout(HANDSHAKE, tls.current().accept(stream)).await {
-                        Ok(Ok(stream)) => converse(stream, context).await,
-                        Ok(Err(error)) => tracing::debug!(%error, "TLS handshake refused"),
-                        Err(_) => tracing::debug!("TLS handshake took too long"),
-                    }
-                });
-            }
+            Ok(Accepted::Tcp(stream, Some(tls))) => home.take(permit, async move {
+                let handshake = tls.current().accept(TcpStream::from_std(stream)?);
+                converse(tokio::time::timeout(HANDSHAKE, handshake).await??, context).await
+            }),
             Err(error) => {
                 // Out of file descriptors, most likely: give connections time to end.
                 tracing::warn!(%error, "cannot accept");
@@ -191,33 +208,32 @@ async fn accept(bound: Bound, context: Context, connections: TaskTracker, room: 
     }
 }
 
+/// Sockets on their way to the runtime that they will belong to.
 enum Accepted {
-    Unix(UnixStream),
-    Tcp(tokio::net::TcpStream, Option<Arc<Acceptor>>),
+    Unix(std::os::unix::net::UnixStream),
+    Tcp(std::net::TcpStream, Option<Arc<Acceptor>>),
 }
 
 impl Bound {
     async fn accept(&self) -> io::Result<Accepted> {
         match self {
-            Self::Unix(listener, _) => Ok(Accepted::Unix(listener.accept().await?.0)),
+            Self::Unix(listener, _) => Ok(Accepted::Unix(listener.accept().await?.0.into_std()?)),
             Self::Tcp(listener, _, tls) => {
                 let (stream, _) = listener.accept().await?;
                 stream.set_nodelay(true)?;
-                Ok(Accepted::Tcp(stream, tls.clone()))
+                Ok(Accepted::Tcp(stream.into_std()?, tls.clone()))
             }
         }
     }
 }
 
-async fn converse<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(stream: S, context: Context) {
-    let hello = tokio::select! {
-        hello = tokio::time::timeout(HANDSHAKE, Hello::read(stream)) => hello,
-        () = context.stop.cancelled() => return,
-    };
-    let (stream, version) = match hello {
-        Ok(Ok(Hello { stream, version })) => (stream, version),
-        Ok(Err(error)) => return tracing::debug!(%error, "connection ended before a request"),
-        Err(_) => return tracing::debug!("a client said nothing"),
+async fn converse<S>(stream: S, context: Context) -> io::Result<()>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let Hello { stream, version } = tokio::select! {
+        hello = tokio::time::timeout(HANDSHAKE, Hello::read(stream)) => hello??,
+        () = context.stop.cancelled() => return Ok(()),
     };
     let kill = context.kill.clone();
     let talk = async {
@@ -227,12 +243,8 @@ async fn converse<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(stream: S,
         }
     };
     tokio::select! {
-        ended = talk => {
-            if let Err(error) = ended {
-                tracing::debug!(%error, "connection ended");
-            }
-        }
-        () = kill.cancelled() => {}
+        ended = talk => ended,
+        () = kill.cancelled() => Ok(()),
     }
 }
 
