@@ -21,7 +21,7 @@ import (
 
 // A server under comparison.
 type server struct {
-	name    string
+	address string
 	kv      pb.KVClient
 	lease   pb.LeaseClient
 	watch   pb.WatchClient
@@ -31,14 +31,14 @@ type server struct {
 	conn    *grpc.ClientConn
 }
 
-func connect(name, target string) *server {
+func connect(target string) *server {
 	conn, err := grpc.NewClient(target, grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithDefaultCallOptions(grpc.MaxCallSendMsgSize(64<<20), grpc.MaxCallRecvMsgSize(64<<20)))
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "compare: %s: %v\n", target, err)
 		os.Exit(2)
 	}
-	return &server{name, pb.NewKVClient(conn), pb.NewLeaseClient(conn), pb.NewWatchClient(conn), pb.NewClusterClient(conn),
+	return &server{target, pb.NewKVClient(conn), pb.NewLeaseClient(conn), pb.NewWatchClient(conn), pb.NewClusterClient(conn),
 		pb.NewMaintenanceClient(conn), pb.NewAuthClient(conn), conn}
 }
 
@@ -55,7 +55,7 @@ func main() {
 	steps := flag.Int("steps", 2000, "requests of random histories")
 	verbose := flag.Bool("v", false, "print all answers")
 	flag.Parse()
-	servers := [2]*server{connect("etcd", *reference), connect("subject", *subject)}
+	servers := [2]*server{connect(*reference), connect(*subject)}
 
 	differences, asked := 0, 0
 	compare := func(q question) {
@@ -81,6 +81,10 @@ func main() {
 	history := newHistory(*seed)
 	for range *steps {
 		compare(history.next())
+	}
+	for _, wrong := range metrics(servers[0], servers[1]) {
+		differences++
+		fmt.Printf("DIFFERS metric %s\n", wrong)
 	}
 	fmt.Printf("compared %d answers (seed %d): %d differ\n", asked, *seed, differences)
 	if differences > 0 {

@@ -25,6 +25,7 @@ func questions() []question {
 	all = append(all, upkeep()...)
 	all = append(all, membership()...)
 	all = append(all, users()...)
+	all = append(all, pages()...)
 	all = append(all, limits()...)
 	return all
 }
@@ -424,7 +425,7 @@ func upkeep() []question {
 		}}
 	}
 	const member = 12
-	return []question{
+	questions := []question{
 		{"status", func(ctx context.Context, s *server) string {
 			answer, err := s.upkeep.Status(ctx, &pb.StatusRequest{})
 			if err == nil {
@@ -477,6 +478,9 @@ func upkeep() []question {
 			return told(answer, err)
 		}},
 		{"health when full", health("")},
+	}
+	questions = append(questions, sickPages()...)
+	questions = append(questions,
 		alarm("disarm", &pb.AlarmRequest{Action: pb.AlarmRequest_DEACTIVATE, MemberID: member, Alarm: pb.AlarmType_NOSPACE}),
 		put("no longer full", &pb.PutRequest{Key: []byte("full")}),
 		alarm("none again", &pb.AlarmRequest{}),
@@ -488,21 +492,21 @@ func upkeep() []question {
 		txn("when corrupt", &pb.TxnRequest{Success: []*pb.RequestOp{opPut("corrupt", "")}}),
 		txn("read when corrupt", &pb.TxnRequest{Success: []*pb.RequestOp{opGet("corrupt", "")}}),
 		compact("when corrupt", &pb.CompactionRequest{Revision: 26}),
-		{"grant when corrupt", func(ctx context.Context, s *server) string {
+		question{"grant when corrupt", func(ctx context.Context, s *server) string {
 			answer, err := s.lease.LeaseGrant(ctx, &pb.LeaseGrantRequest{ID: 8, TTL: 100})
 			return told(answer, err)
 		}},
-		{"revoke when corrupt", func(ctx context.Context, s *server) string {
+		question{"revoke when corrupt", func(ctx context.Context, s *server) string {
 			answer, err := s.lease.LeaseRevoke(ctx, &pb.LeaseRevokeRequest{ID: 8})
 			return told(answer, err)
 		}},
 		alarm("disarm corrupt", &pb.AlarmRequest{Action: pb.AlarmRequest_DEACTIVATE, MemberID: member, Alarm: pb.AlarmType_CORRUPT}),
 		get("after all that", &pb.RangeRequest{Key: []byte{0}, RangeEnd: []byte{0}, KeysOnly: true}),
-		{"move to nobody", func(ctx context.Context, s *server) string {
+		question{"move to nobody", func(ctx context.Context, s *server) string {
 			answer, err := s.upkeep.MoveLeader(ctx, &pb.MoveLeaderRequest{TargetID: 12345})
 			return told(answer, err)
 		}},
-		{"move to itself", func(ctx context.Context, s *server) string {
+		question{"move to itself", func(ctx context.Context, s *server) string {
 			status, err := s.upkeep.Status(ctx, &pb.StatusRequest{})
 			if err != nil {
 				return told(status, err)
@@ -517,17 +521,18 @@ func upkeep() []question {
 		downgrade(pb.DowngradeRequest_CANCEL, ""),
 		downgrade(pb.DowngradeRequest_ENABLE, "3.7.0"),
 		downgrade(9, "3.5.0"),
-		{"health", health("")},
-		{"health of an unknown service", health("etcdserverpb.Nothing")},
-		{"unknown method", func(ctx context.Context, s *server) string {
+		question{"health", health("")},
+		question{"health of an unknown service", health("etcdserverpb.Nothing")},
+		question{"unknown method", func(ctx context.Context, s *server) string {
 			err := s.conn.Invoke(ctx, "/etcdserverpb.KV/Nothing", &pb.RangeRequest{}, &pb.RangeResponse{})
 			return told(&pb.RangeResponse{}, err)
 		}},
-		{"unknown service", func(ctx context.Context, s *server) string {
+		question{"unknown service", func(ctx context.Context, s *server) string {
 			err := s.conn.Invoke(ctx, "/etcdserverpb.Nothing/Nothing", &pb.RangeRequest{}, &pb.RangeResponse{})
 			return told(&pb.RangeResponse{}, err)
 		}},
-	}
+	)
+	return questions
 }
 
 func downgrade(action pb.DowngradeRequest_DowngradeAction, version string) question {
