@@ -1,10 +1,11 @@
 #!/usr/bin/env node
 // Breaks the contracts in one place at a time and shows that a test notices.
 //
-//   node mutants.mjs [WORD…]     all mutants, or those whose name contains a word
+//   node mutants.mjs [--framework DIR] [WORD…]     all mutants, or those whose name contains a word
 //
-// The tests are those of crates/chain that run the published bytecode (tests/contracts*.rs). Exits with 1 when
-// a mutant survives.
+// The tests are those of crates/chain that run the published bytecode (tests/contracts*.rs, tests/money.rs). What
+// they do not notice is shown to the Move unit tests, when DIR holds the framework's sources as for test.mjs.
+// Exits with 1 when a mutant survives. The mutants are made in directories of their own, never in build/.
 import { execFileSync, spawnSync } from "node:child_process";
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -12,7 +13,7 @@ import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const contracts = resolve(dirname(fileURLToPath(import.meta.url)), "..");
-const TESTS = ["contracts", "contracts_aborts", "contracts_sequences"];
+const TESTS = ["contracts_aborts", "money", "contracts", "contracts_sequences"];
 
 // name, module, what is there, what the mutant has instead
 const MUTANTS = [
@@ -44,7 +45,7 @@ const MUTANTS = [
   ["an expired capability works", "governance", "    assert!(clock.timestamp_ms() < cap.expires_ms, EExpired);\n", ""],
   ["a deputy outlives", "governance", "    assert!(expires_ms <= cap.expires_ms, EOutlives);\n    assert!(governance", "    assert!(governance"],
   ["a cluster loses its governance", "governance", "count_never(governance) > 1", "governance.caps.length() > 1"],
-  ["a retired measurement keeps its standing", "enclave", "    assert!(clock.timestamp_ms() < enclave.expires_ms, EExpired);\n    assert!(registry.allowed.contains(&enclave.measurement), EMeasurementNotAllowed);", "    assert!(clock.timestamp_ms() < enclave.expires_ms, EExpired);"],
+  ["a retired measurement keeps its standing", "enclave", "    assert!(is_allowed(registry, &enclave.measurement, clock), EMeasurementNotAllowed);\n", ""],
   ["an expired enclave keeps its standing", "enclave", "    assert!(clock.timestamp_ms() < enclave.expires_ms, EExpired);\n", ""],
   ["a statement is replayed", "enclave", "assert!(timestamp_ms > enclave.latest_ms[at], EBadTimestamp);", "assert!(timestamp_ms >= enclave.latest_ms[at], EBadTimestamp);"],
   ["the time of a statement is forgotten", "enclave", "    *enclave.latest_ms.borrow_mut(at) = timestamp_ms;\n", ""],
@@ -52,9 +53,57 @@ const MUTANTS = [
   ["a verifier counts twice", "enclave", "        assert!(first == i, ETooFewSignatures);\n", ""],
   ["anybody is a verifier", "enclave", "        assert!(registry.verifiers.contains(verifier), ETooFewSignatures);\n", ""],
   ["one signature fewer", "enclave", "count >= registry.threshold, ETooFewSignatures", "count + 1 >= registry.threshold, ETooFewSignatures"],
-  ["simulated enclaves everywhere", "enclave", "assert!(registry.allow_simulated || !is_simulated(&platform), ESimulated);\n    let measurement = new_measurement(platform, names, values);\n    assert!(registry.allowed", "let measurement = new_measurement(platform, names, values);\n    assert!(registry.allowed"],
+  ["simulated enclaves everywhere", "enclave", "assert!(registry.allow_simulated || !is_simulated(&platform), ESimulated);\n    let measurement = new_measurement(platform, names, values);\n    check_new", "let measurement = new_measurement(platform, names, values);\n    check_new"],
   ["a registration without end", "enclave", "expires_ms > now && expires_ms <= now + MAX_LIFETIME_MS", "expires_ms > now"],
   ["old claims of verifiers", "enclave", "timestamp_ms <= now + MAX_DRIFT_MS && now <= timestamp_ms + MAX_DRIFT_MS", "timestamp_ms <= now + MAX_DRIFT_MS"],
+  ["a planned retirement never comes", "enclave", "found && clock.timestamp_ms() < registry.retires_ms[at]", "found"],
+  ["a new enclave moves money", "enclave", "assert!(clock.timestamp_ms() >= mature_ms, ETooNew);", "assert!(mature_ms > 0, ETooNew);"],
+  ["a frozen stake leaves", "staking", "    assert!(stake.penalties.cases == 0, EFrozen);\n", ""],
+  ["penalties have no cap", "staking", "least(least(penalty, left), locked - penalties.frozen)", "least(penalty, locked - penalties.frozen)"],
+  ["the cap forgets what was taken", "staking", "    penalties.taken = penalties.taken + amount;\n", ""],
+  ["each penalty begins a new period", "staking", "if (now >= penalties.period_ms + economics.cap_period_ms()) {", "if (now >= penalties.period_ms) {"],
+  ["a fault is judged again", "staking", "EJudged);\n    dynamic_field::add(&mut stake.id, key, true);", "EJudged);"],
+  ["a time is judged in slices", "staking", "    assert!(from_ms >= *judged_ms, EJudged);\n", ""],
+  ["a dismissed penalty stays frozen", "staking", "    penalties.cases = penalties.cases - 1;\n    if (penalties", "    if (penalties"],
+  ["an executed penalty stays frozen", "staking", "    stake.penalties.cases = stake.penalties.cases - 1;\n    stake.balance", "    stake.balance"],
+  ["governance lengthens a stake's stay", "staking", "let unbonded = now + stake.notice_ms;", "let unbonded = now + cluster.unbonding_ms();"],
+  ["a penalty without a window to contest it", "slashing", "    assert!(now >= case.executes_ms, ETooEarly);\n", ""],
+  ["a penalty is executed whenever", "slashing", "    assert!(now < case.lapses_ms, ETooLate);\n", ""],
+  ["a contest delays nothing", "slashing", "    case.executes_ms = case.executes_ms + case.extension_ms;\n", ""],
+  ["anybody contests", "slashing", "    assert!(case.owner == ctx.sender(), ENotOwner);\n", ""],
+  ["the reporter takes the pool's part", "slashing", "let reported = economics::share(amount, reporter_bps);", "let reported = amount - economics::share(amount, reporter_bps);"],
+  ["a penalty of one stake takes of another", "slashing", "    assert!(case.stake == object::id(stake), EWrongStake);\n", ""],
+  ["agreed uptime is punished", "slashing", "(up_ms as u128) * WHOLE_BPS < agreed", "(up_ms as u128) * WHOLE_BPS <= agreed"],
+  ["evidence never gets too old", "slashing", "timestamp_ms <= now && now - to_ms <= governance.economics().evidence_age_ms()", "timestamp_ms <= now"],
+  ["a fault before the stake", "slashing", "from_ms >= stake.staked_ms() && from_ms < to_ms", "from_ms < to_ms"],
+  ["a pause does not stop penalties", "slashing", "    cluster.check_running(clock);\n    governance.check_version();\n    stake", "    governance.check_version();\n    stake"],
+  ["a key that is not the stake's", "slashing", "stake.token() == option::some(token) && stake.held(public_key)", "stake.token() == option::some(token)"],
+  ["the same statement twice", "slashing", "    assert!(first_digest != second_digest, ENoContradiction);\n", ""],
+  ["a reward is claimed twice", "rewards", "    shard.claimed = with_bit(shard.claimed, index);\n", ""],
+  ["a shard is opened twice", "rewards", "    epoch.opened = with_bit(epoch.opened, index);\n", ""],
+  ["a claim has many places", "rewards", "place == 0 && node == *root", "node == *root"],
+  ["shards take more than the epoch has", "rewards", "weight <= epoch.weight - epoch.opened_weight", "weight <= epoch.weight"],
+  ["rounding in the staker's favour", "rewards", "    (((amount as u128) * (weight as u128)) / (whole as u128)) as u64", "    (((amount as u128) * (weight as u128) + (whole as u128) - 1) / (whole as u128)) as u64"],
+  ["a claim after the deadline", "rewards", "    assert!(clock.timestamp_ms() < shard.deadline_ms, ETooLate);\n", ""],
+  ["swept before the deadline", "rewards", "    assert!(clock.timestamp_ms() >= shard.deadline_ms, ETooEarly);\n", ""],
+  ["epochs overlap", "rewards", "from_ms >= pool.until_ms && from_ms < to_ms", "from_ms < to_ms"],
+  ["an epoch is posted twice", "rewards", "    assert!(number == pool.epoch + 1, EWrongEpoch);\n", ""],
+  ["parts of seconds are lost", "usage", "escrow.settled_ms = escrow.settled_ms + paid * SECOND_MS;", "escrow.settled_ms = clock.timestamp_ms();"],
+  ["withdrawn below the grace time", "usage", "ctx);\n    assert!(!is_low(escrow, governance), ETooLow);", "ctx);"],
+  ["suspended time is paid for", "usage", "        escrow.settled_ms = clock.timestamp_ms();\n", "        escrow.settled_ms = escrow.settled_ms + 0;\n"],
+  ["anybody closes an escrow", "usage", "    check_owner(&escrow, ctx);\n", ""],
+  ["use that is not paid goes on", "usage", "if (passed > affordable)", "if (passed > affordable + 1)"],
+  ["a payout without the timelock", "insurance", "    assert!(clock.timestamp_ms() >= ripe_ms, ETooEarly);\n", ""],
+  ["a payout is paid twice", "insurance", "    insurance.payouts.remove(at);\n    let coin", "    let coin"],
+  ["economics without the timelock", "governance", "    assert!(clock.timestamp_ms() >= ripe_ms, ETooEarly);\n", ""],
+  ["anybody accepts a capability", "governance", "    assert!(governance.offers.contains(&offer), ENotOffered);\n", "    assert!(offer.recipient == ctx.sender(), ENotOffered);\n"],
+  ["who hands a capability on keeps it", "governance", "    end(governance, at);\n    mint(", "    mint("],
+  ["an anchor goes back", "anchor", "assert!(revision > anchor.revision, ENotNewer);", "assert!(revision != anchor.revision, ENotNewer);"],
+  ["an old sealing key comes back", "anchor", "    assert!(key_epoch >= anchor.key_epoch, EOldKey);\n", ""],
+  ["an upgrade without the timelock", "upgrade", "    assert!(clock.timestamp_ms() >= ripe_ms, ETooEarly);\n", ""],
+  ["anybody proposes an upgrade", "upgrade", "    assert!(upgrader.version == governance::version(), EWrongVersion);\n    assert!(upgrader.owner == ctx.sender(), ENotOwner);\n", ""],
+  ["a pause without end", "k8s_gateway", "until_ms > now && until_ms <= now + MAX_PAUSE_MS", "until_ms > now"],
+  ["a pause does not stop stakes", "staking", "cluster.check_running(clock);", "cluster.check_version();"],
 ];
 
 function testBinaries() {
@@ -75,7 +124,17 @@ function firstFailure(binaries, build) {
   return null;
 }
 
+// The first Move unit test that fails on a package.
+function firstUnitFailure(dir) {
+  cpSync(join(contracts, "tests"), join(dir, "tests"), { recursive: true });
+  const args = [join(contracts, "tools/test.mjs"), "--framework", framework, "--package", dir];
+  const run = spawnSync("node", args, { encoding: "utf8", timeout: 300_000 });
+  if (run.status === 0) return null;
+  return run.stdout.replace(/\x1b\[[0-9;]*m/g, "").match(/FAIL\s+\] (\S+)/)?.[1] ?? "the Move unit tests";
+}
+
 const words = process.argv.slice(2);
+const framework = words[0] === "--framework" ? words.splice(0, 2)[1] : null;
 const chosen = MUTANTS.filter(([name]) => words.length === 0 || words.some((word) => name.includes(word)));
 const binaries = testBinaries();
 const broken = firstFailure(binaries, null);
@@ -95,7 +154,7 @@ for (const [name, module, from, to] of chosen) {
     writeFileSync(path, source.replace(from, () => to));
     const build = join(dir, "build");
     execFileSync("node", [join(contracts, "tools/build.mjs"), "--package", dir, "--out", build], { stdio: ["ignore", "ignore", "pipe"] });
-    const failure = firstFailure(binaries, build);
+    const failure = firstFailure(binaries, build) ?? (framework && firstUnitFailure(dir));
     console.log(failure ? `caught    ${name}: ${failure}` : `SURVIVED  ${name}`);
     if (!failure) survivors++;
   } finally {
