@@ -20,7 +20,7 @@ const BATCH: usize = 50;
 /// Largest answer that is decoded. A checkpoint of a busy network is a few MiB.
 const MAX_ANSWER_BYTES: usize = 64 << 20;
 /// Pages of a listing that are read before it is called endless.
-const MAX_PAGES: usize = 10_000;
+pub(crate) const MAX_PAGES: usize = 10_000;
 /// Endpoints of one client.
 const MAX_ENDPOINTS: usize = 16;
 

@@ -97,7 +97,7 @@ impl Client {
     }
 }
 
-fn decode<T: MoveObject>(package: Address, object: &Object) -> Result<T, Error> {
+pub(crate) fn decode<T: MoveObject>(package: Address, object: &Object) -> Result<T, Error> {
     let id = object.object_id();
     let wrong =
         |found: String| Error::WrongType { id, expected: format!("{}::{}", T::MODULE, T::NAME), found };

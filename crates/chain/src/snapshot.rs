@@ -36,7 +36,8 @@ impl Client {
     /// Only checkpoints with events of the package are transferred, where the endpoint can select them.
     ///
     /// # Errors
-    /// [`Error::WrongChain`] when the cursor belongs to another chain, [`Error::Pruned`] when every endpoint has
+    /// [`Error::WrongChain`] when the cursor belongs to another chain, [`Error::Behind`] when every endpoint is
+    /// before the cursor, [`Error::Pruned`] when every endpoint has
     /// dropped what comes next (see [`Client::rebuild`]), and when no endpoint answers.
     /// `state` is left as it was.
     pub async fn catch_up(
@@ -64,7 +65,14 @@ impl Client {
         if info.lowest_available_checkpoint > cursor.next {
             return Err(Error::Pruned { next: cursor.next, lowest: info.lowest_available_checkpoint });
         }
-        let end = info.checkpoint_height.saturating_add(1).max(cursor.next);
+        let end = info.checkpoint_height.saturating_add(1);
+        if end < cursor.next {
+            return Err(Error::Behind {
+                url: self.url().to_owned(),
+                height: info.checkpoint_height,
+                followed: cursor.next - 1,
+            });
+        }
         let mut selected_to = cursor.next;
         let mut pieces = self.selected(package, cursor.next, end);
         while let Some(piece) = pieces.try_next().await? {

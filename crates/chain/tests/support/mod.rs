@@ -45,7 +45,10 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) async fn start() -> World {
-        let chain = start().await;
+        World::on(start().await).await
+    }
+
+    pub(crate) async fn on(chain: Devnet) -> World {
         let client = Client::connect(&chain.url()).await.unwrap();
         let operator = wallet(&chain, 100 * SUI).await;
         let published = client.publish(&operator, &contracts()).await.unwrap();
