@@ -3,8 +3,9 @@
 //
 //   node mutants.mjs [--framework DIR] [WORD…]     all mutants, or those whose name contains a word
 //
-// The tests are those of crates/chain that run the published bytecode (tests/contracts*.rs, tests/money.rs). What
-// they do not notice is shown to the Move unit tests, when DIR holds the framework's sources as for test.mjs.
+// The tests are those that run the published bytecode, of crates/chain (tests/contracts*.rs, tests/money.rs) and of
+// crates/devnet (tests/invariants). What they do not notice is shown to the Move unit tests, when DIR holds the
+// framework's sources as for test.mjs.
 // Exits with 1 when a mutant survives. The mutants are made in directories of their own, never in build/.
 import { execFileSync, spawnSync } from "node:child_process";
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -13,7 +14,14 @@ import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const contracts = resolve(dirname(fileURLToPath(import.meta.url)), "..");
-const TESTS = ["contracts_aborts", "money", "contracts", "contracts_sequences"];
+// Package and test, the quickest first.
+const TESTS = [
+  ["chain", "contracts_aborts"],
+  ["chain", "money"],
+  ["chain", "contracts"],
+  ["devnet", "invariants"],
+  ["chain", "contracts_sequences"],
+];
 
 // name, module, what is there, what the mutant has instead
 const MUTANTS = [
@@ -107,18 +115,20 @@ const MUTANTS = [
 ];
 
 function testBinaries() {
-  const args = ["test", "-p", "chain", "--no-run", "--message-format=json", ...TESTS.flatMap((name) => ["--test", name])];
-  const out = execFileSync("cargo", args, { cwd: contracts, encoding: "utf8", maxBuffer: 1 << 28, stdio: ["ignore", "pipe", "inherit"] });
-  const messages = out.split("\n").filter(Boolean).map((line) => JSON.parse(line));
-  return TESTS.map((name) => messages.find((m) => m.executable && m.target?.name === name).executable);
+  return TESTS.map(([crate, name]) => {
+    const args = ["test", "-p", crate, "--no-run", "--message-format=json", "--test", name];
+    const out = execFileSync("cargo", args, { cwd: contracts, encoding: "utf8", maxBuffer: 1 << 28, stdio: ["ignore", "pipe", "inherit"] });
+    const messages = out.split("\n").filter(Boolean).map((line) => JSON.parse(line));
+    return [crate, messages.find((m) => m.executable && m.target?.name === name).executable];
+  });
 }
 
 // The first test that fails with the contracts in `build`.
 function firstFailure(binaries, build) {
   const env = { ...process.env, RUST_BACKTRACE: "0", PROPTEST_DISABLE_FAILURE_PERSISTENCE: "1" };
   if (build) env.K3S_DAAS_CONTRACTS = build;
-  for (const binary of binaries) {
-    const run = spawnSync(binary, [], { env, cwd: join(contracts, "../crates/chain"), encoding: "utf8", timeout: 300_000 });
+  for (const [crate, binary] of binaries) {
+    const run = spawnSync(binary, [], { env, cwd: join(contracts, "../crates", crate), encoding: "utf8", timeout: 300_000 });
     if (run.status !== 0) return run.stdout.match(/^test (\S+) \.\.\. FAILED$/m)?.[1] ?? `${binary} (${run.signal ?? run.status})`;
   }
   return null;

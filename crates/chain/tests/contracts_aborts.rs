@@ -104,6 +104,7 @@ async fn every_abort_code_is_reached() {
     k8s_gateway(&probe).await;
     enclave(&probe).await;
     terms::economics(&probe).await;
+    rewards::anchor(&probe).await;
     terms::trust(&probe).await;
     terms::nitro(&probe).await;
     // Before anything is paid for use, while the pool is empty.
@@ -113,7 +114,6 @@ async fn every_abort_code_is_reached() {
     penalties::slashing(&probe).await;
     penalties::wrong_stake(&probe).await;
     penalties::insurance(&probe).await;
-    rewards::anchor(&probe).await;
     // Last, as it changes who governs.
     governance(&probe).await;
 

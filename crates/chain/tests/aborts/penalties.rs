@@ -53,14 +53,23 @@ pub(crate) async fn slashing(p: &Probe) {
     let draft = calls.propose_penalty(foreign, &s.stated(s.tampering(1)));
     p.refused(&anybody, &draft, "slashing::EWrongCluster").await;
 
-    contradictions(p, &s, &anybody).await;
+    let contradiction = contradictions(p, &s, &anybody).await;
     let other = Measurement { values: vec![vec![9; 48]], ..s.measurement.clone() };
     let cases = [down(0), ran(&other)];
     let mut opened = Vec::new();
     for evidence in cases {
         opened.push(case(p, &anybody, &propose(evidence)).await);
     }
+    opened.push(contradiction);
     p.refused(&anybody, &propose(down(0)), "staking::EJudged").await;
+    // Other records do not make of the same time another fault.
+    let sliced = Evidence { reason: 0, ..period(day.0 + HOUR_MS, day.1 + HOUR_MS) };
+    let sliced = Evidence { digest: vec![99; 32], ..sliced };
+    p.refused(&anybody, &propose(sliced), "staking::EJudged").await;
+    let (operator, pause) = (&p.world.operator, calls.pause(cluster.id, admin, p.now() + HOUR_MS));
+    p.world.run(operator, &pause).await;
+    p.refused(&anybody, &propose(s.tampering(7)), "k8s_gateway::EPaused").await;
+    p.world.run(operator, &calls.unpause(cluster.id, admin)).await;
     // Contradiction, downtime and measurement: 3000 + 100 + 1000 of at most 5000.
     let last = case(p, &anybody, &propose(s.tampering(7))).await;
     p.refused(&anybody, &propose(s.tampering(8)), "staking::ENothingToTake").await;
@@ -84,10 +93,17 @@ pub(crate) async fn slashing(p: &Probe) {
     assert!(events.iter().any(|event| matches!(event, Event::SlashExecuted(done) if done.amount == 100)));
     p.advance(14 * DAY_MS).await;
     p.refused(&anybody, &execute(last, s.stake, cluster.insurance), "slashing::ETooLate").await;
+    p.refused(&anybody, &propose(s.tampering(9)), "slashing::EBadPeriod").await;
     p.refused(&s.staker, &calls.withdraw(s.stake, cluster.names), "staking::EFrozen").await;
+    // Those that were not executed in time lapse, and then the rest leaves.
+    for case in [last, opened[1], opened[2]] {
+        p.world.run(&anybody, &calls.lapse(case, s.stake)).await;
+    }
+    let (_, events) = p.world.run(&s.staker, &calls.withdraw(s.stake, cluster.names)).await;
+    assert!(matches!(&events[..], [Event::Withdrawn(paid)] if paid.amount == 9_900), "{events:?}");
 }
 
-async fn contradictions(p: &Probe, s: &Scene<'_>, anybody: &Keypair) {
+async fn contradictions(p: &Probe, s: &Scene<'_>, anybody: &Keypair) -> Address {
     let (calls, cluster) = (&p.world.calls, &p.world.cluster);
     let say = |digest, subject: &[u8], at| {
         let statement = NodeStatement {
@@ -109,8 +125,9 @@ async fn contradictions(p: &Probe, s: &Scene<'_>, anybody: &Keypair) {
     p.refused(anybody, &accuse(&key, &nothing, &second), "slashing::EBadSubject").await;
     p.refused(anybody, &accuse(&key, &first, &say(1, b"beat", 3)), "slashing::ENoContradiction").await;
     p.refused(anybody, &accuse(&key, &first, &say(2, b"other", 2)), "slashing::EBadSignature").await;
-    case(p, anybody, &accuse(&key, &first, &second)).await;
+    let opened = case(p, anybody, &accuse(&key, &first, &second)).await;
     p.refused(anybody, &accuse(&key, &second, &first), "staking::EJudged").await;
+    opened
 }
 
 async fn case(p: &Probe, wallet: &Keypair, draft: &chain::Draft) -> Address {
@@ -149,6 +166,13 @@ pub(crate) async fn insurance(p: &Probe) {
     p.refused(operator, &calls.pay(id, admin, 0), "insurance::ETooEarly").await;
     p.advance(DAY_MS).await;
     p.refused(operator, &calls.pay(id, admin, 0), "insurance::EBadAmount").await;
+    p.world.run(operator, &calls.cancel_payout(id, admin, 0)).await;
+    let (_, events) = p.world.run(operator, &propose(id, admin, 1)).await;
+    let [Event::PayoutProposed(proposed)] = &events[..] else { panic!("{events:?}") };
+    p.world.run(operator, &calls.donate(id, 10)).await;
+    p.advance(DAY_MS).await;
+    p.world.run(operator, &calls.pay(id, admin, proposed.number)).await;
+    p.refused(operator, &calls.pay(id, admin, proposed.number), "insurance::EUnknownPayout").await;
     let migrate = calls.migrate(Migrating::Insurance(id), admin.governance);
     p.refused(operator, &migrate, "insurance::EWrongVersion").await;
 }

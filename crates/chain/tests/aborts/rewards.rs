@@ -105,8 +105,8 @@ async fn overdrawn(p: &Probe, s: &Scene<'_>) {
         let leaf = (0u8, cluster.id, 2u64, shard.weight, shard.root.as_slice());
         blake2b256(&bcs::to_bytes(&leaf).unwrap())
     };
-    // A second shard has more weight than the epoch.
-    let heavy = ShardProof { weight: 100, ..honest };
+    // A second shard has more weight than the first has left of the epoch.
+    let heavy = ShardProof { weight: 10, ..honest };
     let pair = [vec![2], leaf(&lied), leaf(&heavy)].concat();
     let shares = Shares {
         cluster: cluster.id,

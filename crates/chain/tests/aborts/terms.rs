@@ -1,6 +1,6 @@
 //! `economics` and what `governance`, `enclave` and `k8s_gateway` keep terms with; `usage`; `upgrade`.
 
-use chain::{Calls, Economics, Error, Event, Governance, Migrating, Tier};
+use chain::{Calls, Economics, Error, Event, Governance, Migrating, Point, Tier};
 
 use super::scene::Scene;
 use crate::support::{SUI, wallet};
@@ -67,6 +67,15 @@ pub(crate) async fn economics(p: &Probe) {
     p.refused(operator, &accept, "governance::ENotOffered").await;
     p.world.run(operator, &calls.withdraw_offer(admin)).await;
     p.refused(&stranger, &accept, "governance::ENotOffered").await;
+    let expires_ms = p.now() + DAY_MS;
+    let (_, events) = p.world.run(operator, &calls.issue_cap(admin, stranger.address(), expires_ms)).await;
+    let [Event::CapIssued(issued)] = &events[..] else { panic!("{events:?}") };
+    let theirs = chain::Admin { cap: issued.cap, ..admin };
+    p.world.run(&stranger, &calls.offer_cap(theirs, operator.address())).await;
+    let (_, events) = p.world.run(operator, &calls.accept_cap(admin.governance, issued.cap)).await;
+    let [Event::CapRevoked(_), Event::CapIssued(accepted)] = &events[..] else { panic!("{events:?}") };
+    p.world.run(operator, &calls.revoke_cap(admin, accepted.cap)).await;
+    p.refused(&stranger, &calls.withdraw_offer(theirs), "governance::ERevoked").await;
     p.refused(operator, &calls.migrate_governance(admin), "governance::EWrongVersion").await;
 }
 
@@ -78,6 +87,24 @@ pub(crate) async fn trust(p: &Probe) {
     p.refused(operator, &plan(p.now()), "enclave::ERetiredBefore").await;
     let at_ms = p.now() + HOUR_MS;
     p.world.run(operator, &plan(at_ms)).await;
+    let point = Point {
+        cluster: cluster.id,
+        revision: 1_000,
+        state_root: vec![1; 32],
+        log_hash: vec![2; 32],
+        blob: vec![],
+        key_epoch: 1_000,
+    };
+    let record = |point| calls.record(cluster.anchor, cluster.registry, &s.stated(point));
+    p.advance(HOUR_MS).await;
+    p.refused(operator, &record(point.clone()), "enclave::EMeasurementNotAllowed").await;
+    let at_ms = p.now() + HOUR_MS;
+    p.world.run(operator, &plan(at_ms)).await;
+    p.world.run(operator, &record(point.clone())).await;
+    p.world.run(operator, &calls.revoke_enclave(s.enclave, admin)).await;
+    p.advance(1).await;
+    let later = Point { revision: 1_001, ..point };
+    p.refused(operator, &record(later), "enclave::EExpired").await;
     let foreign = calls.revoke_enclave(s.enclave, p.other_admin);
     p.refused(operator, &foreign, "enclave::EWrongCluster").await;
     let registry = calls.migrate(Migrating::Registry(cluster.registry), admin.governance);
