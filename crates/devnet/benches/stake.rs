@@ -17,7 +17,7 @@ use sui_transaction_builder::{ObjectInput, TransactionBuilder};
 const STAKES: usize = 5_000;
 const STARTS: u32 = 5;
 /// Stakes a second on one core.
-const PROMISED_RATE: f64 = 1_000.0;
+const PROMISED_RATE: f64 = 3_000.0;
 const PROMISED_START: Duration = Duration::from_millis(200);
 
 fn main() {

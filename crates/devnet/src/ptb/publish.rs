@@ -11,12 +11,14 @@ use super::backing::original_id;
 use super::machine::Machine;
 use super::upgrade::{self, UpgradeCap, UpgradeReceipt, UpgradeTicket};
 use crate::ledger::gas;
-use crate::vm::{Publication, Published};
+use crate::vm::{Publication, Published, describe};
 
 /// Most bytes in the modules of a package.
 const MAX_PACKAGE_BYTES: u64 = 100 * 1024;
 /// The policy of a new `UpgradeCap`: any compatible upgrade.
 const COMPATIBLE: u8 = 0;
+/// Nothing that is there may change.
+const ADDITIVE: u8 = 128;
 /// Policies beyond this one allow no upgrade.
 const DEPENDENCIES_ONLY: u8 = 192;
 
@@ -42,7 +44,9 @@ impl Machine<'_> {
 
     /// Upgrades a package by an `UpgradeTicket` and returns the `UpgradeReceipt`.
     ///
-    /// That old code and types still fit is not checked here, unlike on Sui.
+    /// Old types and public functions must fit ([`describe::incompatibility`]). By the policies that allow
+    /// less, additive ones keep the signatures of all functions, and those for dependencies only keep the
+    /// modules as they are; that an additive upgrade keeps the *code* of functions is not checked, unlike on Sui.
     pub(super) fn upgrade(
         &mut self,
         upgrade: &Upgrade,
@@ -78,7 +82,7 @@ impl Machine<'_> {
         let published = self.load(&upgrade.modules, id, original, &linkage, origins.clone())?;
         let removed = old.modules.keys().any(|name| !published.modules.contains_key(name))
             || origins.keys().any(|datatype| !published.datatypes.contains(datatype));
-        if removed {
+        if removed || !keeps(&old, &published, ticket.policy) {
             return Err(refuse(PackageUpgradeError::IncompatibleUpgrade));
         }
         let package = package(id, old.version + 1, &published, linkage, &origins);
@@ -135,6 +139,30 @@ impl Machine<'_> {
             None => Err(PackageUpgradeError::UnableToFetchPackage { package_id: *id }),
         }
     }
+}
+
+/// Whether the new modules keep what the policy says.
+fn keeps(old: &MovePackage, published: &Published, policy: u8) -> bool {
+    old.modules.iter().all(|(name, before)| {
+        let Some(after) = published.modules.get(name) else { return false };
+        if policy > ADDITIVE && before[..] != after[..] {
+            return false;
+        }
+        let (Ok(before), Ok(after)) = (describe::declared(before), describe::declared(after)) else {
+            return false;
+        };
+        let all_kept = || before.functions.iter().all(|function| after.functions.contains(function));
+        if policy > COMPATIBLE && !all_kept() {
+            return false;
+        }
+        match describe::incompatibility(&before, &after) {
+            Some(reason) => {
+                tracing::debug!(module = %name, reason, "an upgrade is refused");
+                false
+            }
+            None => true,
+        }
+    })
 }
 
 /// The package object of a publication; types in `origins` keep their origin.

@@ -1,5 +1,6 @@
 //! The `sui.rpc.v2` gRPC services and the faucet's HTTP, over a [`Node`].
 
+mod descriptor;
 mod execution;
 mod faucet;
 mod fields;

@@ -1,13 +1,15 @@
-//! `MovePackageService`: packages as they were published.
+//! `MovePackageService`: packages as they were published, and what is in them.
 
 use sui_rpc::proto::sui::rpc::v2 as proto;
 use sui_rpc::proto::sui::rpc::v2::move_package_service_server::MovePackageService;
-use sui_sdk_types::{Address, MovePackage, ObjectData};
+use sui_sdk_types::{Address, Identifier, MovePackage, ObjectData};
 use tonic::{Request, Response, Status};
 
+use super::descriptor::Describe;
 use super::{Api, parse};
 use crate::ledger::{Ledger, ObjectSource};
 use crate::ptb::original_id;
+use crate::vm::describe;
 
 #[tonic::async_trait]
 impl MovePackageService for Api {
@@ -19,6 +21,42 @@ impl MovePackageService for Api {
         let package = package(&self.node.ledger(), &id)?;
         let mut response = proto::GetPackageResponse::default();
         response.package = Some(describe(&package));
+        Ok(self.respond(response))
+    }
+
+    async fn get_datatype(
+        &self,
+        request: Request<proto::GetDatatypeRequest>,
+    ) -> Result<Response<proto::GetDatatypeResponse>, Status> {
+        let request = request.into_inner();
+        let id = parse::address("package_id", request.package_id.as_deref())?;
+        let mut response = proto::GetDatatypeResponse::default();
+        {
+            let ledger = self.node.ledger();
+            let (module, declared) = declared(&ledger, &id, request.module_name.as_deref())?;
+            let found =
+                declared.datatypes.iter().find(|found| Some(found.name.as_str()) == request.name.as_deref());
+            let found = found.ok_or_else(|| missing("datatype", &request.name))?;
+            response.datatype = Some(Describe::new(&ledger, id).datatype(&module, found));
+        }
+        Ok(self.respond(response))
+    }
+
+    async fn get_function(
+        &self,
+        request: Request<proto::GetFunctionRequest>,
+    ) -> Result<Response<proto::GetFunctionResponse>, Status> {
+        let request = request.into_inner();
+        let id = parse::address("package_id", request.package_id.as_deref())?;
+        let mut response = proto::GetFunctionResponse::default();
+        {
+            let ledger = self.node.ledger();
+            let (_, declared) = declared(&ledger, &id, request.module_name.as_deref())?;
+            let found =
+                declared.functions.iter().find(|found| Some(found.name.as_str()) == request.name.as_deref());
+            let found = found.ok_or_else(|| missing("function", &request.name))?;
+            response.function = Some(Describe::new(&ledger, id).function(found));
+        }
         Ok(self.respond(response))
     }
 
@@ -54,6 +92,25 @@ impl MovePackageService for Api {
         }
         Ok(self.respond(response))
     }
+}
+
+/// What a module of a package declares.
+fn declared(
+    ledger: &Ledger,
+    id: &Address,
+    module: Option<&str>,
+) -> Result<(Identifier, describe::Declared), Status> {
+    let package = package(ledger, id)?;
+    let module = module.unwrap_or_default();
+    let found = package.modules.iter().find(|(name, _)| name.as_str() == module);
+    let (name, bytes) =
+        found.ok_or_else(|| Status::not_found(format!("package {id} has no module {module:?}")))?;
+    let declared = describe::declared(bytes).map_err(|error| Status::internal(error.to_string()))?;
+    Ok((name.clone(), declared))
+}
+
+fn missing(what: &str, name: &Option<String>) -> Status {
+    Status::not_found(format!("the module has no {what} {:?}", name.as_deref().unwrap_or_default()))
 }
 
 fn package(ledger: &Ledger, id: &Address) -> Result<MovePackage, Status> {

@@ -430,7 +430,7 @@ mod tests {
         };
         let definition = |(index, field)| DatatypeDef {
             handle: index as u16,
-            variants: vec![VariantDef { fields: vec![field] }],
+            variants: vec![VariantDef { fields: vec![field], ..VariantDef::default() }],
         };
         let tables = Tables {
             modules: vec![ModuleHandle { address: 0, name: 0 }],

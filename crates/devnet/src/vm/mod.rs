@@ -19,6 +19,7 @@
 mod arith;
 mod binary;
 mod codec;
+pub mod describe;
 mod error;
 mod exec;
 mod fault;

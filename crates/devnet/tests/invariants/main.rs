@@ -14,6 +14,7 @@
 //! - One live token and one name per stake ([`stakes`]).
 #![allow(clippy::unwrap_used, clippy::cast_possible_truncation, reason = "a test fails by panicking")]
 
+mod gas;
 mod money;
 mod objects;
 mod power;
@@ -26,7 +27,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use world::{ACTORS, Counts, DAY_MS, Done, HOUR_MS, MINUTE_MS, World};
+use world::{ACTORS, Count, Counts, DAY_MS, Done, HOUR_MS, MINUTE_MS, World};
 
 /// Calls in a sequence.
 const CALLS: usize = 220;
@@ -212,19 +213,21 @@ fn whatever_is_called_the_invariants_hold() {
     let mut counts = Counts::new();
     for seed in FIRST_SEED..FIRST_SEED + sequences {
         let played = play(seed).unwrap_or_else(|failure| panic!("{failure}"));
-        for (function, (succeeded, refused)) in played.world.counts {
-            let total = counts.entry(function).or_default();
-            *total = (total.0 + succeeded, total.1 + refused);
+        for (function, count) in played.world.counts {
+            counts.entry(function).or_default().add(count);
         }
     }
     let mut calls = 0;
-    for (function, (succeeded, refused)) in &counts {
+    for (function, Count { succeeded, refused, .. }) in &counts {
         println!("{function}: {succeeded} succeeded, {refused} refused");
         calls += succeeded + refused;
     }
     println!("{sequences} sequences, {calls} calls");
     // Sequences in which something never works show nothing about it.
-    let idle: Vec<_> = counts.iter().filter(|(_, (succeeded, _))| *succeeded == 0).collect();
+    let idle: Vec<_> = counts.iter().filter(|(_, count)| count.succeeded == 0).collect();
     assert!(idle.is_empty(), "never succeeded: {idle:?}");
     assert_eq!(counts.len(), FUNCTIONS, "functions that are called");
+    if sequences == SEQUENCES && std::env::var_os("K3S_DAAS_CONTRACTS").is_none() {
+        gas::check(&counts);
+    }
 }

@@ -403,6 +403,8 @@ fn insure(play: &mut Play) {
     let amount = play.dice.random_range(0..3_000u64);
     let live: Vec<usize> = (0..play.payouts.len()).filter(|index| !play.payouts[*index].gone).collect();
     let at = play.pick(live.len()).map(|index| live[index]);
+    // One that is paid or cancelled is tried again, too.
+    let at = if play.chance(25) { play.pick_late(play.payouts.len()) } else { at };
     match (play.dice.random_range(0..5), at) {
         (0, _) => {
             let arguments = vec![Arg::Object(insurance), Arg::Coin(amount)];
@@ -412,13 +414,14 @@ fn insure(play: &mut Play) {
         (1, Some(at)) => {
             let arguments = [&admin[..], &[pure(&play.payouts[at].number), clock()]].concat();
             let done = play.world.call(caller, "insurance", "cancel_payout", arguments);
-            play.judge(&format!("payout {at} is cancelled"), Expect::when(works), &done);
+            let expect = Expect::when(works && !play.payouts[at].gone);
+            play.judge(&format!("payout {at} is cancelled"), expect, &done);
             play.payouts[at].gone |= done.ok();
         }
         (2..4, Some(at)) => {
             let before: objects::Insurance = play.world.read(insurance).unwrap();
-            let Payout { number, amount, recipient, ripe_ms, .. } = play.payouts[at];
-            let allowed = works && play.world.now >= ripe_ms && before.balance >= amount;
+            let Payout { number, amount, recipient, ripe_ms, gone } = play.payouts[at];
+            let allowed = works && !gone && play.world.now >= ripe_ms && before.balance >= amount;
             let arguments = [&admin[..], &[pure(&number), clock()]].concat();
             let done = play.world.call(caller, "insurance", "pay", arguments);
             play.judge(&format!("payout {at} of {amount} is paid"), Expect::when(allowed), &done);

@@ -49,12 +49,14 @@ pub(crate) fn step(play: &mut Play) {
         return execute(play, case);
     }
     let Some(stake) = live.choose(&mut play.dice).copied() else { return };
-    let Some(case) = open.choose(&mut play.dice).copied() else { return propose(play, stake) };
+    let Some(case) = open.choose(&mut play.dice).copied() else {
+        return if play.chance(30) { contradict(play, stake) } else { propose(play, stake) };
+    };
     match play.dice.random_range(0..12) {
         0..3 => propose(play, stake),
-        3..5 => contradict(play, stake),
-        5..7 => contest(play, case),
-        7..10 => execute(play, case),
+        3..6 => contradict(play, stake),
+        6..8 => contest(play, case),
+        8..10 => execute(play, case),
         10 => dismiss(play, case),
         _ => lapse(play, case),
     }
@@ -76,7 +78,7 @@ fn propose(play: &mut Play, at: usize) {
     let judged =
         play.stakes[at].judged.get(&reason).and_then(|judged| judged.last()).map_or(made_ms, |last| last.1);
     let (from_ms, to_ms) = if play.chance(60) && judged + play.rules.epoch_ms <= now {
-        let from_ms = judged.max(now - play.rules.evidence_age_ms.min(now)) - u64::from(play.chance(5));
+        let from_ms = judged.max(now - play.rules.evidence_age_ms.min(now)) - u64::from(play.chance(20));
         (from_ms, from_ms + play.rules.epoch_ms)
     } else {
         (from_ms, to_ms)
@@ -142,7 +144,7 @@ fn contradict(play: &mut Play, at: usize) {
     let stake = &play.stakes[at];
     let Some(token) = stake.token else { return };
     let (id, seed) = (stake.id, stake.key);
-    let sequence = play.dice.random_range(0..4u64);
+    let sequence = play.dice.random_range(0..2u64);
     let subject = b"heartbeat".to_vec();
     let digests = [vec![1u8; 32], vec![if play.chance(80) { 2u8 } else { 1 }; 32]];
     let honest = play.chance(85);

@@ -53,6 +53,8 @@ pub(crate) struct Done {
     pub(crate) created: Vec<Arc<StoredObject>>,
     /// MIST that each actor has more, what gas cost not counted.
     pub(crate) received: Vec<i128>,
+    /// Units of computation, and MIST altogether.
+    pub(crate) gas: (u64, i64),
 }
 
 impl Done {
@@ -90,11 +92,32 @@ pub(crate) struct World {
     pub(crate) insurance: Address,
     pub(crate) cap: Address,
     gas: Vec<Address>,
-    /// Calls that succeeded and that were refused, by function.
+    /// What was called, by function.
     pub(crate) counts: Counts,
 }
 
-pub(crate) type Counts = BTreeMap<String, (u64, u64)>;
+pub(crate) type Counts = BTreeMap<String, Count>;
+
+/// What came of the calls of one function.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Count {
+    pub(crate) succeeded: u64,
+    pub(crate) refused: u64,
+    /// Most units of computation of a call that succeeded, and most MIST that one cost altogether.
+    pub(crate) units: u64,
+    pub(crate) mist: i64,
+}
+
+impl Count {
+    pub(crate) fn add(&mut self, other: Self) {
+        self.refused += other.refused;
+        if other.succeeded > 0 {
+            self.units = self.units.max(other.units);
+            self.mist = if self.succeeded == 0 { other.mist } else { self.mist.max(other.mist) };
+        }
+        self.succeeded += other.succeeded;
+    }
+}
 
 pub(crate) fn actor(index: usize) -> Address {
     let mut bytes = [0xac; 32];
@@ -236,8 +259,10 @@ impl World {
             arguments: passed,
         }));
         let done = self.execute(sender, inputs, commands);
-        let (succeeded, refused) = self.counts.entry(format!("{module}::{function}")).or_default();
-        *(if done.ok() { succeeded } else { refused }) += 1;
+        let (succeeded, refused) = (u64::from(done.ok()), u64::from(!done.ok()));
+        let (units, mist) = if done.ok() { done.gas } else { (0, 0) };
+        let count = Count { succeeded, refused, units, mist };
+        self.counts.entry(format!("{module}::{function}")).or_default().add(count);
         done
     }
 
@@ -272,7 +297,7 @@ impl World {
             Ok(Outcome::Known(_)) => panic!("the same call twice"),
             Err(rejection) => {
                 let refused = Some(rejection.to_string());
-                return Done { refused, created: Vec::new(), received: vec![0; ACTORS] };
+                return Done { refused, created: Vec::new(), received: vec![0; ACTORS], gas: (0, 0) };
             }
         };
         let checkpoint = batch.seal();
@@ -317,7 +342,8 @@ impl World {
         assert_eq!(change, 0, "MIST came from nowhere or went there");
         self.ledger.apply(checkpoint);
         self.ledger.prune(1);
-        Done { refused, created, received }
+        let gas = (effects.gas_used.computation_cost / 1_000, effects.gas_used.net_gas_usage());
+        Done { refused, created, received, gas }
     }
 
     /// A live object of the contracts.

@@ -89,8 +89,12 @@ pub(crate) struct DatatypeDef {
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct VariantDef {
+    /// Identifier of its name; 0 for a struct.
+    pub(crate) name: u16,
     /// Types of the fields.
     pub(crate) fields: Vec<Token>,
+    /// Identifiers of their names.
+    pub(crate) field_names: Vec<u16>,
 }
 
 #[derive(Clone, Debug)]
@@ -277,13 +281,13 @@ fn identifier(reader: &mut Reader<'_>) -> Result<Identifier, Malformed> {
     Identifier::new(text).map_err(|_| "a name is no identifier")
 }
 
-fn field(reader: &mut Reader<'_>) -> Result<Token, Malformed> {
-    let _name = reader.index()?;
-    token(reader, 0)
+fn field(reader: &mut Reader<'_>) -> Result<(u16, Token), Malformed> {
+    Ok((reader.index()?, token(reader, 0)?))
 }
 
-fn fields(reader: &mut Reader<'_>) -> Result<VariantDef, Malformed> {
-    Ok(VariantDef { fields: counted(reader, field)? })
+fn fields(reader: &mut Reader<'_>, name: u16) -> Result<VariantDef, Malformed> {
+    let (field_names, fields) = counted(reader, field)?.into_iter().unzip();
+    Ok(VariantDef { name, fields, field_names })
 }
 
 fn struct_definition(reader: &mut Reader<'_>) -> Result<DatatypeDef, Malformed> {
@@ -291,7 +295,7 @@ fn struct_definition(reader: &mut Reader<'_>) -> Result<DatatypeDef, Malformed> 
     match reader.u8()? {
         0x1 => Err("a struct is native"),
         0x2 => {
-            let variant = fields(reader)?;
+            let variant = fields(reader, 0)?;
             // Bytes could not tell how many of them there are.
             if variant.fields.is_empty() {
                 return Err("a struct has no fields");
@@ -308,8 +312,8 @@ fn enum_definition(reader: &mut Reader<'_>) -> Result<DatatypeDef, Malformed> {
         return Err("unknown kind of enum");
     }
     let variants = counted(reader, |reader| {
-        let _name = reader.index()?;
-        fields(reader)
+        let name = reader.index()?;
+        fields(reader, name)
     })?;
     if variants.is_empty() || variants.len() > 127 {
         return Err("an enum has no variants, or too many");
