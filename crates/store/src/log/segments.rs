@@ -24,6 +24,8 @@ pub(crate) struct Inventory {
     segments: Mutex<Vec<Info>>,
     /// Bytes appended since the last snapshot.
     log_bytes: AtomicU64,
+    /// Bytes appended since the store was opened.
+    appended_bytes: AtomicU64,
     /// The snapshot that the oldest segment continues: its sequence number and bytes.
     snapshot: Mutex<Option<(u64, u64)>>,
 }
@@ -41,6 +43,7 @@ impl Inventory {
             directory,
             segments: Mutex::new(segments),
             log_bytes: AtomicU64::new(log_bytes),
+            appended_bytes: AtomicU64::new(0),
             snapshot: Mutex::new(snapshot),
         }
     }
@@ -52,6 +55,11 @@ impl Inventory {
 
     pub(crate) fn log_bytes(&self) -> u64 {
         self.log_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Bytes appended since the store was opened.
+    pub(crate) fn appended_bytes(&self) -> u64 {
+        self.appended_bytes.load(Ordering::Relaxed)
     }
 
     pub(crate) fn count(&self) -> usize {
@@ -172,6 +180,7 @@ impl Segments {
         self.touched = self.touched.max(self.written + buffer.len() as u64);
         self.written = end;
         self.inventory.log_bytes.fetch_add(frame as u64, Ordering::Relaxed);
+        self.inventory.appended_bytes.fetch_add(frame as u64, Ordering::Relaxed);
         Ok(())
     }
 

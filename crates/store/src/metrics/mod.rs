@@ -27,7 +27,6 @@ pub(crate) struct Metrics {
     pub(crate) backend_commit: Histogram,
     /// Writing one snapshot.
     pub(crate) snapshot: Histogram,
-    pub(crate) wal_bytes: Counter,
     /// Commands in groups that took long.
     pub(crate) slow_applies: Counter,
     pub(crate) failed_proposals: Counter,
@@ -52,7 +51,6 @@ impl Default for Metrics {
             wal_fsync: Histogram::new(0.001, 14),
             backend_commit: Histogram::new(0.001, 14),
             snapshot: Histogram::new(0.01, 17),
-            wal_bytes: Counter::default(),
             slow_applies: Counter::default(),
             failed_proposals: Counter::default(),
             ranges: Counter::default(),

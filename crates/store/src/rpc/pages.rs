@@ -103,7 +103,7 @@ fn disk(store: &Store, text: &mut Text) {
         &metrics.backend_commit,
     );
     text.histogram("etcd_disk_backend_snapshot_duration_seconds", "Writing a snapshot.", &metrics.snapshot);
-    let bytes = metrics.wal_bytes.get();
+    let bytes = store.shared().inventory.appended_bytes();
     text.gauge("etcd_disk_wal_write_bytes_total", "Bytes written to the log.", bytes);
 }
 
