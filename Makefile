@@ -81,6 +81,10 @@ test-third-party: ## Kubernetes' storage tests and etcd's robustness checker, ag
 test-clients: bin-k3s-daas ## etcdctl, etcd-client, aetcd and etcd3 against the store, and its answers beside etcd's
 	@tests/clients/run.py
 
+.PHONY: fuzz
+fuzz: ## Fuzz what reads bytes from disk and network, FUZZ_SECONDS (60) each
+	@fuzz/run.sh
+
 .PHONY: test-long
 test-long: ## What takes long: 200 kills, thousands of simulated disks and histories, suites that must notice faults
 	$(call say,store: 200 kills, 20000 simulated disks, 20000 histories)
