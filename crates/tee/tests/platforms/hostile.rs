@@ -75,7 +75,7 @@ fn one_of_each() -> Vec<(Case, Vec<&'static str>)> {
         (cases::tdx(), vec!["quote"]),
         (cases::tdx_15(), vec!["quote"]),
         (cases::snp(), vec!["report"]),
-        (snp::issue("SNP", snp::Wanted::default()).case, vec!["report"]),
+        (snp::issue("SNP", &snp::Wanted::default()).case, vec!["report"]),
         (cases::nitro(), vec!["document"]),
         (cases::cca_01(), vec!["token"]),
         (arm::cca("CCA", arm::SECURED, false), vec!["token"]),

@@ -10,7 +10,7 @@ use crate::cases::Case;
 pub(crate) fn answer(case: &Case, url: &str) -> Option<CollateralResponse> {
     if url.contains("/vcek/v1/Milan/") {
         let body = if url.ends_with("/crl") {
-            crate::issued::snp::issue("", crate::issued::snp::Wanted::default()).crls(2090, false).remove(0)
+            crate::issued::snp::issue("", &crate::issued::snp::Wanted::default()).crls(2090, false).remove(0)
         } else {
             case.collateral.certificates[0].clone()
         };

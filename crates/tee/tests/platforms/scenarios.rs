@@ -14,7 +14,7 @@ use crate::issued::tpm::{self, Machine};
 type Scenario = (Case, &'static [&'static str]);
 
 fn snp_scenarios() -> Vec<Scenario> {
-    let issue = |name, wanted| snp::issue(name, wanted).case;
+    let issue = |name, wanted: Wanted| snp::issue(name, &wanted).case;
     let default = Wanted::default;
     let mut scenarios: Vec<Scenario> = vec![
         (issue("SNP as it should be", default()), &[]),
@@ -65,15 +65,15 @@ fn snp_scenarios() -> Vec<Scenario> {
     };
     scenarios.push((issue("SNP of a Turin", turin), &[]));
 
-    let mut cut = snp::issue("SNP with a chain that is cut", default());
+    let mut cut = snp::issue("SNP with a chain that is cut", &default());
     cut.case.collateral.certificates = vec![cut.vcek.clone()];
     scenarios.push((cut.case, &["chain-cut"]));
-    let mut forged = snp::issue("SNP by a key of the same name", default());
-    forged.case.collateral.certificates[1] = snp::issue("", default()).ask().to_vec();
+    let mut forged = snp::issue("SNP by a key of the same name", &default());
+    forged.case.collateral.certificates[1] = snp::issue("", &default()).ask().to_vec();
     scenarios.push((forged.case, &["bad-signature"]));
 
     let listed = |name, until, revoked, required| {
-        let mut issued = snp::issue(name, default());
+        let mut issued = snp::issue(name, &default());
         issued.case.collateral.crls = issued.crls(until, revoked);
         issued.case.policy.require_revocation_check = required;
         issued.case
@@ -82,20 +82,20 @@ fn snp_scenarios() -> Vec<Scenario> {
     scenarios.push((listed("SNP whose VCEK was revoked", 2024, true, false), &["revoked"]));
     scenarios.push((listed("SNP with lists that ended", 2022, false, true), &["revocation-unknown"]));
     scenarios.push((listed("SNP with lists that ended, tolerated", 2022, false, false), &[]));
-    let mut without = snp::issue("SNP without lists", default());
+    let mut without = snp::issue("SNP without lists", &default());
     without.case.policy.require_revocation_check = true;
     scenarios.push((without.case, &["revocation-unknown"]));
 
-    let mut beside = snp::issue("SNP with its VCEK in the evidence", default());
+    let mut beside = snp::issue("SNP with its VCEK in the evidence", &default());
     beside.case.collateral.certificates.pop();
     beside.case.evidence = beside.case.evidence.with_part("vcek", beside.vcek.clone());
     scenarios.push((beside.case, &[]));
-    let mut table = snp::issue("SNP with the host's certificate table", default());
+    let mut table = snp::issue("SNP with the host's certificate table", &default());
     table.case.evidence =
         table.case.evidence.with_part("certs", ghcb_table(&table.case.collateral.certificates));
     table.case.collateral.certificates.clear();
     scenarios.push((table.case, &[]));
-    let mut outside = snp::issue("SNP with a table that points outside", default());
+    let mut outside = snp::issue("SNP with a table that points outside", &default());
     outside.case.evidence = outside.case.evidence.with_part("certs", [&[1; 16][..], &[0xff; 8]].concat());
     scenarios.push((outside.case, &["malformed"]));
     scenarios
@@ -264,7 +264,7 @@ fn every_kind_of_refusal_is_reached() {
 fn issued_evidence_with_any_byte_flipped_is_refused() {
     let machine = Machine::boot(&[(0, b"firmware"), (14, b"k3s-daas")]);
     let cases = [
-        snp::issue("SNP", Wanted::default()).case,
+        snp::issue("SNP", &Wanted::default()).case,
         machine.case("TPM"),
         machine.certified("certified TPM"),
         arm::psa("PSA", SECURED),

@@ -61,7 +61,7 @@ pub(crate) struct Issued {
     ark_key: KeyPair,
 }
 
-pub(crate) fn issue(name: &'static str, wanted: Wanted) -> Issued {
+pub(crate) fn issue(name: &'static str, wanted: &Wanted) -> Issued {
     let authority = |name: &str, is_ca: IsCa, usage: KeyUsagePurpose| {
         let mut params = params(name);
         params.is_ca = is_ca;
@@ -84,12 +84,12 @@ pub(crate) fn issue(name: &'static str, wanted: Wanted) -> Issued {
         ask_params.signed_by(&ask_key, &Issuer::from_params(&ark_params, &ark_key)).unwrap().der().to_vec();
     let mut vcek_params = params("SEV-VCEK");
     vcek_params.serial_number = Some(SerialNumber::from(VCEK_SERIAL));
-    vcek_params.custom_extensions = extensions(&wanted);
+    vcek_params.custom_extensions = extensions(wanted);
     let ask_issuer = Issuer::from_params(&ask_params, &ask_key);
     let vcek = vcek_params.signed_by(&signer.1, &ask_issuer).unwrap().der().to_vec();
 
     let mut case =
-        case(name, "report", evidence(PlatformKind::SevSnp, [("report", report(&wanted, &signer))]));
+        case(name, "report", evidence(PlatformKind::SevSnp, [("report", report(wanted, &signer))]));
     case.anchors.amd = vec![digest::digest(&digest::SHA256, &ark).as_ref().try_into().unwrap()];
     case.collateral.certificates = vec![ark, ask, vcek.clone()];
     Issued { case, vcek, ask_params, ask_key, ark_params, ark_key }
