@@ -81,7 +81,9 @@ impl Index {
                 Ok(Advance::Followed)
             }
             Err(Error::Pruned { .. }) => {
-                let rebuilt = client.rebuild(self.package, &self.state, self.cursor.next).await?;
+                // Rare and large: it shall not make every future that holds this one large.
+                let rebuilding = client.rebuild(self.package, &self.state, self.cursor.next);
+                let rebuilt = Box::pin(rebuilding).await?;
                 (self.state, self.cursor) = (rebuilt.state, rebuilt.cursor);
                 Ok(Advance::Rebuilt { unseen: rebuilt.unseen })
             }

@@ -1,8 +1,11 @@
-use chain::{Address, Admin, Calls, Client, Cluster, Cursor, Draft, Parties, Receipt, State, TokenPath};
+use chain::{
+    Address, Admin, Advance, Calls, Client, Cluster, Cursor, Draft, Index, Parties, Receipt, State, TokenPath,
+};
 
 use crate::commands::Context;
 use crate::deployment::Deployment;
 use crate::failure::{Context as _, Failure, Result};
+use crate::output::say;
 use crate::pending;
 use crate::state_dir::StateDir;
 use crate::wallets::Wallets;
@@ -62,14 +65,36 @@ impl Session {
 
     /// Everything that the contracts know of the cluster, from their events.
     pub(crate) async fn read(&self) -> Result<State> {
-        let mut state = State::new(self.cluster);
-        let cursor =
+        const FILE: &str = "index.bcs";
+        let start =
             Cursor { chain_id: self.deployment.chain_id.clone(), next: self.deployment.since_checkpoint };
-        self.client
-            .catch_up(self.calls.package(), &mut state, &cursor)
-            .await
-            .context("reading the cluster's events")?;
-        Ok(state)
+        let fresh = Index::new(self.calls.package(), self.cluster, start);
+        // What an earlier command has read need not be read again; what cannot be used is read anew.
+        let kept = std::fs::read(self.state.path(FILE)).ok();
+        let kept = kept.and_then(|bytes| Index::from_bytes(&bytes).ok()).filter(|kept| {
+            kept.package == fresh.package
+                && kept.state.id == fresh.state.id
+                && kept.cursor.chain_id == fresh.cursor.chain_id
+        });
+        let before = kept.as_ref().map(|kept| kept.cursor.next);
+        let mut index = kept.unwrap_or_else(|| fresh.clone());
+        let mut advance = Box::pin(index.advance(&self.client)).await;
+        // An endpoint that lags, or a chain restored from an old copy: what it says counts.
+        if let Err(chain::Error::Behind { .. }) = advance {
+            index = fresh;
+            advance = Box::pin(index.advance(&self.client)).await;
+        }
+        let advance = advance.context("reading the cluster's events")?;
+        if let Advance::Rebuilt { unseen: Some((from, to)) } = advance {
+            say(format_args!(
+                "the endpoint has dropped the checkpoints from {from} to {to}: users, grants and escrows that were made \
+                 there and not touched since are missing here; give --chain an archive endpoint to see them"
+            ));
+        }
+        if before != Some(index.cursor.next) {
+            self.state.write(FILE, &index.to_bytes().context("writing down what was read")?)?;
+        }
+        Ok(index.state)
     }
 
     pub(crate) async fn execute<'a>(

@@ -1,7 +1,9 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use chain::{Address, Applied, Checkpoint, Client, Cursor, Error, Follower, Reachability, State};
+use chain::{
+    Address, Advance, Applied, Checkpoint, Client, Cursor, Error, Follower, Index, Reachability, State,
+};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -54,9 +56,17 @@ impl Follow {
     async fn read(&self) -> Result<(State, Cursor), Error> {
         let info = self.client.service_info().await?;
         let devnet = info.is_devnet();
-        let mut state = State::new(self.cluster);
         let start = Cursor { chain_id: info.chain_id.clone(), next: self.since_checkpoint };
-        let cursor = self.client.catch_up(self.package, &mut state, &start).await?;
+        let mut index = Index::new(self.package, self.cluster, start);
+        if let Advance::Rebuilt { unseen: Some((from, to)) } = index.advance(&self.client).await? {
+            tracing::warn!(
+                from,
+                to,
+                "the endpoint has dropped these checkpoints: users, grants and escrows that were made there and not \
+                 touched since are unknown; an archive endpoint has them"
+            );
+        }
+        let Index { state, cursor, .. } = index;
         if state.cluster.is_none() {
             let id = format!("{} of package {}", self.cluster, self.package);
             return Err(Error::NotFound { what: "cluster", id });
