@@ -1,5 +1,5 @@
 //! Mistakes that etcd made once, by the number of its issue: not repeated here.
-#![allow(clippy::unwrap_used, reason = "a test")]
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
