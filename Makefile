@@ -82,8 +82,8 @@ test-clients: bin-k3s-daas ## etcdctl, etcd-client, aetcd and etcd3 against the 
 	@tests/clients/run.py
 
 .PHONY: fuzz
-fuzz: ## Fuzz what reads bytes from disk and network, FUZZ_SECONDS (60) each
-	@fuzz/run.sh
+fuzz: ## Fuzz what reads bytes from disk and network, FUZZ_SECONDS (60) each; FUZZ_TARGETS for some
+	@fuzz/run.sh $(FUZZ_TARGETS)
 
 .PHONY: test-long
 test-long: ## What takes long: 200 kills, thousands of simulated disks and histories, suites that must notice faults

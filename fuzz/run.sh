@@ -10,8 +10,8 @@ export RUSTFLAGS="-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4
 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
 -Ccodegen-units=1 --cfg fuzzing"
 export CARGO_TARGET_DIR=$PWD/target CARGO_INCREMENTAL=0
-cargo build --quiet --release --locked --target "$host"
 if [ $# -gt 0 ]; then targets=("$@"); else mapfile -t targets < <(sed -n 's/^name = "\(.*_.*\)"$/\1/p' Cargo.toml); fi
+cargo build --quiet --release --locked --target "$host" "${targets[@]/#/--bin=}"
 
 # New inputs go to a directory of their own; what is committed in corpus/ stays as small as it is.
 fuzz() {
