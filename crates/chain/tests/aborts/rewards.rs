@@ -160,6 +160,7 @@ pub(crate) async fn anchor(p: &Probe) {
     p.world.run(operator, &record(point(5, 2))).await;
     p.advance(1).await;
     p.refused(operator, &record(point(5, 2)), "anchor::ENotNewer").await;
+    p.refused(operator, &record(point(4, 2)), "anchor::ENotNewer").await;
     p.refused(operator, &record(point(6, 1)), "anchor::EOldKey").await;
     let migrate = calls.migrate(Migrating::Anchor(cluster.anchor), admin.governance);
     p.refused(operator, &migrate, "anchor::EWrongVersion").await;
