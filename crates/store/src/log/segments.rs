@@ -116,7 +116,10 @@ pub(crate) struct Segments {
 /// Frames below this size, and zeros ahead of them: a file system that has to note for each sync that reserved space is
 /// now written pays for it once in many frames. Big frames are not worth the zeros.
 const SMALL_FRAME: usize = 4 << 10;
-const ZEROS_AHEAD: usize = 64 << 10;
+const ZEROS_AHEAD: u64 = 64 << 10;
+/// Zeros are written page by page: what is written at once may share one large folio of the page cache (Linux 6.16 and later on
+/// ext4), and each small frame within it would then write the whole folio to the disk again.
+const PAGE: usize = 4 << 10;
 
 impl Segments {
     /// Begins segment `number` at `start`.
@@ -170,17 +173,30 @@ impl Segments {
         self.make_room(buffer.len())?;
         self.sealer.finish(buffer);
         let frame = buffer.len();
-        let end = self.written + frame as u64;
-        if frame < SMALL_FRAME && end > self.touched {
-            let left = usize::try_from(self.reserved.saturating_sub(end)).unwrap_or(ZEROS_AHEAD);
-            buffer.resize(frame + left.min(ZEROS_AHEAD), 0);
-        }
-        let written = self.file.write_all_at(buffer, self.written).and_then(|()| self.file.sync());
-        written.map_err(StoreError::io("write", &self.directory.segment(self.number)))?;
-        self.touched = self.touched.max(self.written + buffer.len() as u64);
-        self.written = end;
+        self.write(buffer).map_err(StoreError::io("write", &self.directory.segment(self.number)))?;
         self.inventory.log_bytes.fetch_add(frame as u64, Ordering::Relaxed);
         self.inventory.appended_bytes.fetch_add(frame as u64, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Writes a frame, zeros ahead of it where that is worth it, and syncs both.
+    fn write(&mut self, frame: &[u8]) -> io::Result<()> {
+        let end = self.written + frame.len() as u64;
+        let mut touched = self.touched.max(end);
+        self.file.write_all_at(frame, self.written)?;
+        if frame.len() < SMALL_FRAME && end > self.touched {
+            touched = (end + ZEROS_AHEAD).min(self.reserved).max(end);
+            let mut at = end;
+            while at < touched {
+                let next = (at / PAGE as u64 + 1) * PAGE as u64;
+                let zeros = next.min(touched) - at;
+                self.file.write_all_at(&[0; PAGE][..zeros as usize], at)?;
+                at += zeros;
+            }
+        }
+        self.file.sync()?;
+        self.touched = touched;
+        self.written = end;
         Ok(())
     }
 
