@@ -175,6 +175,34 @@ async fn a_stakers_commands_say_before_they_do() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn tokens_and_grants_say_before_they_do() {
+    let world = World::published().await;
+    world.ok(&["stake", "--tier", "node", "--node-name", "n1"]).await;
+    let key = || std::fs::read(world.dir.path().join("tokens/n1.key")).unwrap();
+    let before = (key(), world.json("tokens/n1.json"));
+    for (change, event) in [
+        ("renew", "seal_token::TokenRenewed"),
+        ("rotate", "seal_token::KeyRotated"),
+        ("revoke", "seal_token::TokenRevoked"),
+    ] {
+        let dry = world.ok(&["token", change, "n1", "--dry-run"]).await;
+        assert_eq!((dry["dryRun"].as_bool(), events(&dry)), (Some(true), vec![event]), "{change}");
+    }
+    assert_eq!((key(), world.json("tokens/n1.json")), before);
+    assert!(!world.dir.path().join("tokens/n1-next.key").exists(), "a dry run leaves no key behind");
+    assert_eq!(world.ok(&["token", "list"]).await[0]["standing"], "live");
+
+    let dry = world.ok(&["grant", "add", "staker", "--namespace", "web", "--dry-run"]).await;
+    assert_eq!(events(&dry), ["k8s_gateway::Granted"]);
+    assert_eq!(world.ok(&["grant", "list"]).await.as_array().unwrap().len(), 0);
+    let grant = world.ok(&["grant", "add", "staker", "--namespace", "web"]).await;
+    let dry = world.ok(&["grant", "revoke", grant["grantId"].as_str().unwrap(), "--dry-run"]).await;
+    assert_eq!(events(&dry), ["k8s_gateway::GrantRevoked"]);
+    assert_eq!(world.ok(&["grant", "list"]).await.as_array().unwrap().len(), 1);
+    world.chain.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn governance_acts_behind_its_timelock() {
     let world = World::published().await;
     let file = world.write("economics.toml", "price = 3\n");

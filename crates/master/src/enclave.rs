@@ -133,8 +133,11 @@ mod tests {
         if !code.exists() {
             std::fs::write(&code, b"code").unwrap();
         }
+        let kubernetes = dir.join("kubernetes");
+        std::fs::write(&kubernetes, b"kubernetes").unwrap();
         let mut config = Config { state_dir: dir.join("master"), ..Config::default() };
         config.tee.measured_file = Some(code);
+        config.kubernetes_binary = kubernetes;
         config
     }
 

@@ -9,6 +9,9 @@ pub(crate) enum Grant {
         /// Grant object id
         #[arg(value_name = "0xID")]
         grant: String,
+        /// Say what would change and what it would cost, and change nothing
+        #[arg(long)]
+        dry_run: bool,
     },
     /// Every grant of the cluster
     List,
@@ -25,4 +28,7 @@ pub(crate) struct GrantAdd {
     /// Role: view, edit, admin or cluster-admin
     #[arg(long, default_value = "edit", value_name = "ROLE")]
     pub(crate) role: String,
+    /// Say what would change and what it would cost, and change nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }

@@ -49,7 +49,7 @@ pub(crate) use slash::{Slash, SlashCommand};
 pub(crate) use snapshot::{RotateStoreKey, Snapshot, SnapshotFile};
 pub(crate) use stake::{Stake, StakeCommand, Tier, Unstake};
 pub(crate) use store::Store;
-pub(crate) use token::Token;
+pub(crate) use token::{Token, TokenChange};
 pub(crate) use tx::Tx;
 pub(crate) use up::Up;
 pub(crate) use verify::{Sources, Verify};

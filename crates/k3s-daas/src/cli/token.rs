@@ -1,4 +1,4 @@
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Token {
@@ -17,23 +17,20 @@ pub(crate) enum Token {
         k3s: bool,
     },
     /// Extend the token on chain
-    Renew {
-        /// Token name
-        name: String,
-    },
+    Renew(TokenChange),
     /// Replace the holder key, on chain and here
-    Rotate {
-        /// Token name
-        name: String,
-    },
+    Rotate(TokenChange),
     /// End the token on chain; the stake stays
-    Revoke {
-        /// Token name
-        name: String,
-    },
+    Revoke(TokenChange),
     /// Issue a new token for a stake whose token was revoked or has expired
-    Issue {
-        /// Token name
-        name: String,
-    },
+    Issue(TokenChange),
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct TokenChange {
+    /// Token name
+    pub(crate) name: String,
+    /// Say what would change and what it would cost, and change nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }

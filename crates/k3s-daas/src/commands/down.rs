@@ -110,6 +110,8 @@ fn purge(context: &Context) -> Result<()> {
         "pending",
         "run",
         "tee",
+        "collateral",
+        "index.bcs",
         "up.log",
         "up.log.1",
         "kubeconfig",

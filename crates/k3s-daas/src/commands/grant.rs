@@ -1,6 +1,7 @@
 use chain::{Address, Event};
 use serde_json::json;
 
+use super::act::rehearse;
 use super::{Context, OPERATOR};
 use crate::cli::{Grant, GrantAdd};
 use crate::failure::{Failure, Result};
@@ -12,7 +13,7 @@ pub(crate) async fn run(context: &Context, command: Grant) -> Result<()> {
     let session = Session::open(context).await?;
     match command {
         Grant::Add(args) => add(context, &session, &args).await,
-        Grant::Revoke { grant } => revoke(context, &session, &grant).await,
+        Grant::Revoke { grant, dry_run } => revoke(context, &session, &grant, dry_run).await,
         Grant::List => list(context, &session).await,
     }
 }
@@ -21,6 +22,9 @@ async fn add(context: &Context, session: &Session, args: &GrantAdd) -> Result<()
     let grantee = session.wallets.address(&args.grantee)?;
     let namespace = args.namespace.as_deref().unwrap_or_default();
     let draft = session.calls.grant(session.cluster, session.admin()?, grantee, namespace, &args.role);
+    if args.dry_run {
+        return rehearse(context, session, OPERATOR, &draft, "granting").await;
+    }
     let receipt = session.execute(session.wallets.get(OPERATOR)?, &draft, "granting").await?;
     let grant = receipt.events_of(session.calls.package()).into_iter().find_map(|event| match event {
         Event::Granted(granted) => Some(granted.grant),
@@ -34,11 +38,14 @@ async fn add(context: &Context, session: &Session, args: &GrantAdd) -> Result<()
     print(context.global.output, &answer, |_| grant.to_string())
 }
 
-async fn revoke(context: &Context, session: &Session, grant: &str) -> Result<()> {
+async fn revoke(context: &Context, session: &Session, grant: &str, dry_run: bool) -> Result<()> {
     let id: Address = grant
         .parse()
         .map_err(|_| Failure::usage(format!("{grant:?} is no object id: see `k3s-daas grant list`")))?;
     let draft = session.calls.revoke_grant(session.admin()?, id);
+    if dry_run {
+        return rehearse(context, session, OPERATOR, &draft, "revoking the grant").await;
+    }
     let receipt = session.execute(session.wallets.get(OPERATOR)?, &draft, "revoking the grant").await?;
     let answer =
         json!({ "grantId": id, "checkpoint": receipt.checkpoint, "digest": receipt.digest.to_string() });

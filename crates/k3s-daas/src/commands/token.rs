@@ -1,6 +1,7 @@
 use chain::{Address, Event, Receipt};
 use serde_json::json;
 
+use super::act::rehearse;
 use super::{Context, now_ms};
 use crate::cli;
 use crate::deployment::Deployment;
@@ -14,10 +15,10 @@ pub(crate) async fn run(context: &Context, command: cli::Token) -> Result<()> {
     match command {
         cli::Token::Mint { name, ttl, k3s } => mint(context, &name, ttl, k3s).await,
         cli::Token::List => list(context).await,
-        cli::Token::Renew { name } => change(context, &name, Change::Renew).await,
-        cli::Token::Rotate { name } => change(context, &name, Change::Rotate).await,
-        cli::Token::Revoke { name } => change(context, &name, Change::Revoke).await,
-        cli::Token::Issue { name } => change(context, &name, Change::Issue).await,
+        cli::Token::Renew(args) => change(context, &args, Change::Renew).await,
+        cli::Token::Rotate(args) => change(context, &args, Change::Rotate).await,
+        cli::Token::Revoke(args) => change(context, &args, Change::Revoke).await,
+        cli::Token::Issue(args) => change(context, &args, Change::Issue).await,
     }
 }
 
@@ -76,7 +77,8 @@ async fn list(context: &Context) -> Result<()> {
 
 /// Lets a token live on: renews it while it is live, issues it anew when it has expired.
 pub(crate) async fn extend(context: &Context, session: &Session, name: &str, live: bool) -> Result<()> {
-    apply(context, session, name, if live { Change::Renew } else { Change::Issue }).await.map(|_| ())
+    let change = if live { Change::Renew } else { Change::Issue };
+    apply(context, session, name, change, false).await.map(|_| ())
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -87,9 +89,11 @@ enum Change {
     Issue,
 }
 
-async fn change(context: &Context, name: &str, change: Change) -> Result<()> {
+async fn change(context: &Context, args: &cli::TokenChange, change: Change) -> Result<()> {
     let session = Session::open(context).await?;
-    let (id, receipt) = apply(context, &session, name, change).await?;
+    let Some((id, receipt)) = apply(context, &session, &args.name, change, args.dry_run).await? else {
+        return Ok(());
+    };
     let answer = json!({ "tokenId": id.to_string(), "checkpoint": receipt.checkpoint, "digest": receipt.digest.to_string() });
     print(context.global.output, &answer, |_| id.to_string())?;
     say(match change {
@@ -101,12 +105,14 @@ async fn change(context: &Context, name: &str, change: Change) -> Result<()> {
     Ok(())
 }
 
+/// Nothing, after a dry run.
 async fn apply(
     context: &Context,
     session: &Session,
     name: &str,
     change: Change,
-) -> Result<(Address, Receipt)> {
+    dry_run: bool,
+) -> Result<Option<(Address, Receipt)>> {
     let mut token = Token::load(&context.state, name)?;
     let wallet = session.wallets.get(&token.wallet)?;
     let stake = token.stake_id.ok_or_else(|| Failure::usage(format!("{name:?} has no stake yet")))?;
@@ -121,7 +127,9 @@ async fn apply(
     let new = match change {
         Change::Rotate | Change::Issue => {
             let key = new_key();
-            save_key(&context.state, &next, &key)?;
+            if !dry_run {
+                save_key(&context.state, &next, &key)?;
+            }
             Some(key)
         }
         Change::Renew | Change::Revoke => None,
@@ -141,6 +149,10 @@ async fn apply(
         (Change::Renew, _) => (session.calls.renew_token(path), "renewing the token"),
         _ => (session.calls.revoke_token(id), "revoking the token"),
     };
+    if dry_run {
+        rehearse(context, session, &token.wallet, &draft, doing).await?;
+        return Ok(None);
+    }
     let receipt = session.execute(wallet, &draft, doing).await?;
     if new.is_some() {
         for event in receipt.events_of(session.calls.package()) {
@@ -153,7 +165,7 @@ async fn apply(
             (crate::tokens::key_file(&context.state, &next), crate::tokens::key_file(&context.state, name));
         std::fs::rename(&from, &to).context(format_args!("moving {} to {}", from.display(), to.display()))?;
     }
-    Ok((id, receipt))
+    Ok(Some((id, receipt)))
 }
 
 async fn generation(session: &Session, id: Address) -> Result<u64> {

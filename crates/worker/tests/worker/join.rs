@@ -60,7 +60,7 @@ async fn a_master_that_does_not_fit_the_chain_never_sees_a_proof() {
         (Fault::OtherKey, "enclave_key_mismatch", "enclave key differs from the chain: expected"),
         (Fault::StolenName, "attestation_refused", "report data differs"),
         (Fault::StaleNonce, "attestation_refused", "report data differs"),
-        (Fault::Tampered, "attestation_refused", "signature over the evidence is not valid"),
+        (Fault::Tampered, "attestation_refused", "signature is not valid"),
         (Fault::Garbage, "evidence_malformed", "unreadable; no proof was sent: not attestation evidence"),
         (Fault::Old, "attestation_refused", "ms old, at most 300000 ms are allowed"),
         (Fault::Endless, "gateway_malformed", "more than 1048576 bytes"),
