@@ -91,7 +91,7 @@ fn worker_api() -> Outcome {
         Err(error) if !error.is_request() => return Err(format!("an oversized body at the worker: {error}")),
         _ => {}
     }
-    expect("the worker after an oversized body", http.get(url("/healthz")), &[200, 503])
+    expect("the worker after an oversized body", http.get(url("/nothing")), &[404])
 }
 
 /// gRPC: a frame that is no protobuf, and a length that lies.
