@@ -4,7 +4,7 @@
 //! `E2E_KEEP=1` leaves the cluster and its state directory behind for a look.
 #![forbid(unsafe_code)]
 // It is its own test runner and prints as one.
-#![allow(clippy::print_stdout, clippy::print_stderr)]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a test harness of our own prints its report")]
 
 mod bad_input;
 mod chain_outage;

@@ -1,4 +1,4 @@
-//! RA-TLS: evidence bound to the key of a TLS connection, in the certificate.
+//! RA-TLS, a library that no program of ours uses yet: evidence bound to the key of a TLS connection, in the certificate.
 //!
 //! The evidence's report data is a digest over the certificate's public key and the time from which it is valid, so
 //! whoever finishes a handshake with that key *is* the code that the evidence speaks of: relayed evidence, evidence

@@ -1,6 +1,6 @@
 //! TPM 2.0: quotes over registers, and keys that open only while the registers hold what they should.
 //!
-//! The nine commands that this takes are written out in `device`; no system library is needed.
+//! The few commands that this takes are written out in `device`, with fixed parameters; no system library is needed.
 
 mod device;
 mod error;

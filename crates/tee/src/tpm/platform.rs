@@ -41,7 +41,7 @@ impl TpmConfig {
 /// as ours. A TPM does not watch the running system: whoever is root before us can extend [`RUNTIME_PCR`] with
 /// our measurement. It is as good as the boot chain that the policy demands, and memory is not encrypted.
 ///
-/// Evidence parts: `quote`, `signature`, `pcrs`, `ak-public` and `eventlog`-less; see [`Evidence`].
+/// Evidence parts: `quote`, `signature`, `pcrs` and `ak-public`, without an event log; see [`Evidence`].
 pub struct TpmPlatform {
     tpm: Mutex<Tpm>,
     dir: PathBuf,
@@ -51,7 +51,7 @@ pub struct TpmPlatform {
 }
 
 impl TpmPlatform {
-    /// Opens the TPM and extends [`RUNTIME_PCR`] with `measured` (the digest of the running code) unless that was
+    /// Opens the TPM and extends [`RUNTIME_PCR`] with the SHA-256 of `measured` (what says which code runs) unless that was
     /// done since the machine started. Sealed keys are kept in `dir`.
     ///
     /// # Errors
@@ -84,7 +84,7 @@ impl TpmPlatform {
     }
 
     /// Hands the sealing key over to other code on this machine: seals it to the registers as they will be when code
-    /// with the digest `next` has started instead of this, in `dir` of that code. Whoever calls this has made sure that `next` is
+    /// that is opened with `next` as its `measured` has started instead of this, in `dir` of that code. Whoever calls this has made sure that `next` is
     /// allowed on chain.
     ///
     /// # Errors
