@@ -5,10 +5,11 @@
 module k3s_daas::enclave;
 
 use k3s_daas::governance::{Self, AdminCap, Governance};
-use std::bcs;
+use k3s_daas::intent_message;
+use k3s_daas::measurement::{Self, Measurement};
+use k3s_daas::nitro;
 use std::string::String;
 use sui::clock::Clock;
-use sui::ed25519;
 use sui::event;
 use sui::nitro_attestation::NitroAttestationDocument;
 
@@ -22,44 +23,27 @@ const EBadKey: u64 = 3;
 const ESimulated: u64 = 4;
 /// The measurement is not allowed for this platform.
 const EMeasurementNotAllowed: u64 = 5;
-/// Fewer distinct registered verifiers signed than the threshold demands.
-const ETooFewSignatures: u64 = 6;
-/// A signature does not fit the verifier's key.
-const EBadSignature: u64 = 7;
 /// The enclave's registration has expired, or would at once.
-const EExpired: u64 = 8;
+const EExpired: u64 = 6;
 /// The statement's time is not after the last one of the same intent, or not near the chain's clock.
-const EBadTimestamp: u64 = 9;
+const EBadTimestamp: u64 = 7;
 /// The threshold is not between one and the number of verifiers.
-const EBadThreshold: u64 = 10;
+const EBadThreshold: u64 = 8;
 /// The measurement is there already.
-const EAlreadyAllowed: u64 = 11;
-/// The measurement has no values, too many, or too long ones, or its names are not in ascending order.
-const EBadMeasurement: u64 = 12;
+const EAlreadyAllowed: u64 = 9;
 /// A list is as long as it may be.
-const ETooMany: u64 = 13;
-/// There is no such platform: sev-snp, tdx, sgx, nitro, trustzone, tpm, cca or simulated.
-const EUnknownPlatform: u64 = 14;
+const ETooMany: u64 = 10;
 /// The measurement is to be retired in the past.
-const ERetiredBefore: u64 = 15;
-/// The Nitro document is of an enclave in debug mode: a register that measures its code is zero or missing.
-const EDebugMode: u64 = 16;
+const ERetiredBefore: u64 = 11;
 /// The user data of the Nitro document is not the id of the cluster.
-const EWrongUserData: u64 = 17;
+const EWrongUserData: u64 = 12;
 /// The enclave was registered less than the timelock ago: it moves no money yet.
-const ETooNew: u64 = 18;
+const ETooNew: u64 = 13;
 
 const MAX_ALLOWED: u64 = 64;
 const MAX_VERIFIERS: u64 = 32;
-const MAX_VALUES: u64 = 16;
-const MAX_NAME_BYTES: u64 = 32;
-const MAX_VALUE_BYTES: u64 = 64;
 /// A registration lasts at most this long: 30 days.
 const MAX_LIFETIME_MS: u64 = 2_592_000_000;
-/// A statement may be this much older or younger than the chain's clock: 5 minutes.
-const MAX_DRIFT_MS: u64 = 300_000;
-/// Registers of a Nitro document that measure the code: image, kernel and application.
-const NITRO_PCRS: u8 = 3;
 /// A measurement that is not to be retired.
 const NEVER: u64 = 18_446_744_073_709_551_615;
 /// Intent of the claims that verifiers sign.
@@ -76,13 +60,6 @@ public struct Registry has key {
     retires_ms: vector<u64>,
     verifiers: vector<vector<u8>>,
     threshold: u64,
-}
-
-/// What a platform measures of its code: values by name, names in ascending order.
-public struct Measurement has copy, drop, store {
-    platform: String,
-    names: vector<String>,
-    values: vector<vector<u8>>,
 }
 
 /// One registered enclave. Shared.
@@ -110,13 +87,6 @@ public struct Claims has copy, drop {
 /// replay it. BCS of `IntentMessage { intent, timestamp_ms, Statement }`.
 public struct Statement<T: drop> has copy, drop {
     enclave: ID,
-    payload: T,
-}
-
-/// The form of everything that a key of ours signs.
-public struct IntentMessage<T: drop> has copy, drop {
-    intent: u8,
-    timestamp_ms: u64,
     payload: T,
 }
 
@@ -182,8 +152,8 @@ public fun allow_measurement(
     clock: &Clock,
 ) {
     check_admin(registry, governance, cap, clock);
-    assert!(registry.allow_simulated || !is_simulated(&platform), ESimulated);
-    let measurement = new_measurement(platform, names, values);
+    assert!(registry.allow_simulated || !measurement::is_simulated(&platform), ESimulated);
+    let measurement = measurement::new(platform, names, values);
     assert!(!registry.allowed.contains(&measurement), EAlreadyAllowed);
     assert!(registry.allowed.length() < MAX_ALLOWED, ETooMany);
     registry.allowed.push_back(measurement);
@@ -202,7 +172,7 @@ public fun retire_measurement(
     clock: &Clock,
 ) {
     check_admin(registry, governance, cap, clock);
-    let measurement = new_measurement(platform, names, values);
+    let measurement = measurement::new(platform, names, values);
     let (found, at) = registry.allowed.index_of(&measurement);
     assert!(found, EMeasurementNotAllowed);
     registry.allowed.remove(at);
@@ -223,7 +193,7 @@ public fun plan_retirement(
     clock: &Clock,
 ) {
     check_admin(registry, governance, cap, clock);
-    let measurement = new_measurement(platform, names, values);
+    let measurement = measurement::new(platform, names, values);
     let (found, at) = registry.allowed.index_of(&measurement);
     assert!(found, EMeasurementNotAllowed);
     assert!(at_ms > clock.timestamp_ms(), ERetiredBefore);
@@ -272,12 +242,13 @@ public fun register_enclave(
 ) {
     check_registry(registry);
     assert!(public_key.length() == 32, EBadKey);
-    assert!(registry.allow_simulated || !is_simulated(&platform), ESimulated);
-    let measurement = new_measurement(platform, names, values);
+    assert!(registry.allow_simulated || !measurement::is_simulated(&platform), ESimulated);
+    let measurement = measurement::new(platform, names, values);
     check_new(registry, &measurement, expires_ms, timestamp_ms, clock);
     let payload = Claims { cluster: registry.cluster, measurement, public_key, expires_ms };
-    let message = bcs::to_bytes(&IntentMessage { intent: INTENT_REGISTER, timestamp_ms, payload });
-    check_quorum(registry, &message, &verifiers, &signatures);
+    let message = intent_message::encode(INTENT_REGISTER, timestamp_ms, payload);
+    let Registry { verifiers: known, threshold, .. } = registry;
+    intent_message::check_quorum(known, *threshold, &message, &verifiers, &signatures);
     share_enclave(registry, public_key, measurement, expires_ms, clock, ctx);
 }
 
@@ -291,15 +262,9 @@ public fun register_nitro(
     clock: &Clock,
     ctx: &mut TxContext,
 ) {
-    let mut values = vector[];
-    let mut wanted = 0;
-    while (wanted < NITRO_PCRS) {
-        values.push_back(pcr(&document, wanted));
-        wanted = wanted + 1;
-    };
     register_document(
         registry,
-        values,
+        nitro::registers(&document),
         *document.public_key(),
         *document.user_data(),
         *document.timestamp(),
@@ -321,13 +286,7 @@ public(package) fun register_document(
     ctx: &mut TxContext,
 ) {
     check_registry(registry);
-    let mut i = 0;
-    while (i < pcrs.length()) {
-        assert!(!is_zero(&pcrs[i]), EDebugMode);
-        i = i + 1;
-    };
-    let names = vector[b"pcr0".to_string(), b"pcr1".to_string(), b"pcr2".to_string()];
-    let measurement = new_measurement(b"nitro".to_string(), names, pcrs);
+    let measurement = nitro::measured(pcrs);
     assert!(public_key.is_some() && public_key.borrow().length() == 32, EBadKey);
     assert!(user_data == option::some(registry.cluster.to_bytes()), EWrongUserData);
     check_new(registry, &measurement, expires_ms, timestamp_ms, clock);
@@ -373,7 +332,7 @@ public(package) fun verify<T: drop>(
     signature: &vector<u8>,
     clock: &Clock,
 ) {
-    assert!(near(timestamp_ms, clock.timestamp_ms()), EBadTimestamp);
+    assert!(intent_message::near(timestamp_ms, clock.timestamp_ms()), EBadTimestamp);
     let at = intent as u64;
     while (enclave.latest_ms.length() <= at) {
         enclave.latest_ms.push_back(0);
@@ -402,8 +361,8 @@ public(package) fun check_signed<T: drop>(
 ) {
     check_standing(enclave, registry, clock);
     let statement = Statement { enclave: object::id(enclave), payload };
-    let message = bcs::to_bytes(&IntentMessage { intent, timestamp_ms, payload: statement });
-    assert!(ed25519::ed25519_verify(signature, &enclave.public_key, &message), EBadSignature);
+    let message = intent_message::encode(intent, timestamp_ms, statement);
+    intent_message::check(signature, &enclave.public_key, &message);
 }
 
 /// Aborts unless the enclave belongs to the registry's cluster, has not expired and its measurement is allowed.
@@ -431,30 +390,6 @@ public(package) fun is_allowed(registry: &Registry, measurement: &Measurement, c
 /// The cluster that an enclave serves.
 public fun cluster(enclave: &Enclave): ID {
     enclave.cluster
-}
-
-/// A measurement from its parts.
-public(package) fun new_measurement(
-    platform: String,
-    names: vector<String>,
-    values: vector<vector<u8>>,
-): Measurement {
-    assert!(is_platform(&platform), EUnknownPlatform);
-    let count = names.length();
-    assert!(count >= 1 && count <= MAX_VALUES && count == values.length(), EBadMeasurement);
-    let mut i = 0;
-    while (i < count) {
-        assert!(names[i].length() >= 1 && names[i].length() <= MAX_NAME_BYTES, EBadMeasurement);
-        assert!(i == 0 || is_before(names[i - 1].as_bytes(), names[i].as_bytes()), EBadMeasurement);
-        assert!(values[i].length() >= 1 && values[i].length() <= MAX_VALUE_BYTES, EBadMeasurement);
-        i = i + 1;
-    };
-    Measurement { platform, names, values }
-}
-
-/// Whether a statement of this time may be one of now.
-public(package) fun near(timestamp_ms: u64, now: u64): bool {
-    timestamp_ms <= now + MAX_DRIFT_MS && now <= timestamp_ms + MAX_DRIFT_MS
 }
 
 /// The registry of a new cluster, without measurements and verifiers.
@@ -500,7 +435,7 @@ fun check_new(
     assert!(is_allowed(registry, measurement, clock), EMeasurementNotAllowed);
     let now = clock.timestamp_ms();
     assert!(expires_ms > now && expires_ms <= now + MAX_LIFETIME_MS, EExpired);
-    assert!(near(timestamp_ms, now), EBadTimestamp);
+    assert!(intent_message::near(timestamp_ms, now), EBadTimestamp);
 }
 
 fun share_enclave(
@@ -530,67 +465,6 @@ fun share_enclave(
         registered_ms: enclave.registered_ms,
     });
     transfer::share_object(enclave);
-}
-
-fun check_quorum(
-    registry: &Registry,
-    message: &vector<u8>,
-    verifiers: &vector<vector<u8>>,
-    signatures: &vector<vector<u8>>,
-) {
-    let count = verifiers.length();
-    assert!(count == signatures.length() && count >= registry.threshold, ETooFewSignatures);
-    let mut i = 0;
-    while (i < count) {
-        let verifier = &verifiers[i];
-        assert!(registry.verifiers.contains(verifier), ETooFewSignatures);
-        // A verifier counts once.
-        let (_, first) = verifiers.index_of(verifier);
-        assert!(first == i, ETooFewSignatures);
-        assert!(ed25519::ed25519_verify(&signatures[i], verifier, message), EBadSignature);
-        i = i + 1;
-    };
-}
-
-fun is_platform(platform: &String): bool {
-    let name = *platform.as_bytes();
-    name == b"sev-snp" || name == b"tdx" || name == b"sgx" || name == b"nitro"
-        || name == b"trustzone" || name == b"tpm" || name == b"cca" || is_simulated(platform)
-}
-
-fun is_simulated(platform: &String): bool {
-    *platform.as_bytes() == b"simulated"
-}
-
-/// Whether `a` comes before `b` in the order of bytes.
-fun is_before(a: &vector<u8>, b: &vector<u8>): bool {
-    let mut i = 0;
-    while (i < a.length() && i < b.length()) {
-        if (a[i] != b[i]) return a[i] < b[i];
-        i = i + 1;
-    };
-    a.length() < b.length()
-}
-
-/// The register of this index; empty when the document has none.
-fun pcr(document: &NitroAttestationDocument, index: u8): vector<u8> {
-    let pcrs = document.pcrs();
-    let mut i = 0;
-    while (i < pcrs.length()) {
-        if (pcrs[i].index() == index) return *pcrs[i].value();
-        i = i + 1;
-    };
-    vector[]
-}
-
-/// Whether there is no other byte than zero.
-fun is_zero(bytes: &vector<u8>): bool {
-    let mut i = 0;
-    while (i < bytes.length()) {
-        if (bytes[i] != 0) return false;
-        i = i + 1;
-    };
-    true
 }
 
 #[test_only]

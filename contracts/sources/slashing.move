@@ -8,10 +8,11 @@
 module k3s_daas::slashing;
 
 use k3s_daas::economics;
-use k3s_daas::enclave::{Self, Enclave, Measurement, Registry};
+use k3s_daas::enclave::{Enclave, Registry};
 use k3s_daas::governance::{Self, AdminCap, Governance};
 use k3s_daas::insurance::Insurance;
 use k3s_daas::k8s_gateway::Cluster;
+use k3s_daas::measurement::{Self, Measurement};
 use k3s_daas::staking::Stake;
 use std::bcs;
 use std::string::String;
@@ -271,7 +272,7 @@ public fun propose_measurement(
     clock: &Clock,
     ctx: &mut TxContext,
 ) {
-    let measurement = enclave::new_measurement(platform, names, values);
+    let measurement = measurement::new(platform, names, values);
     assert!(!registry.is_allowed(&measurement, clock), EMeasurementAllowed);
     let evidence = Evidence {
         cluster: stake.cluster(),

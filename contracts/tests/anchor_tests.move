@@ -2,7 +2,7 @@
 module k3s_daas::anchor_tests;
 
 use k3s_daas::anchor::{Self, Anchor};
-use k3s_daas::enclave;
+use k3s_daas::intent_message;
 use k3s_daas::scene;
 use k3s_daas::signed;
 use k3s_daas::world::{Self, World};
@@ -53,7 +53,7 @@ fun an_old_key_does_not_come_back() {
     world.end();
 }
 
-#[test, expected_failure(abort_code = enclave::EBadSignature)]
+#[test, expected_failure(abort_code = intent_message::EBadSignature)]
 fun a_point_is_what_the_enclave_signed() {
     let mut world = scene::trusted();
     world = record(world, 5, LOG, b"blob", 1, signed::point());

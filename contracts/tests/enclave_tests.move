@@ -5,7 +5,10 @@
 module k3s_daas::enclave_tests;
 
 use k3s_daas::enclave;
+use k3s_daas::intent_message;
 use k3s_daas::k8s_gateway;
+use k3s_daas::measurement;
+use k3s_daas::nitro;
 use k3s_daas::world::{Self, World};
 
 const HOUR_MS: u64 = 3_600_000;
@@ -86,7 +89,7 @@ fun a_statement_is_made_now() {
     world.end();
 }
 
-#[test, expected_failure(abort_code = enclave::EBadSignature)]
+#[test, expected_failure(abort_code = intent_message::EBadSignature)]
 fun a_statement_is_signed_as_it_is() {
     let mut world = registered();
     let mut enclave = world.take_enclave();
@@ -95,7 +98,7 @@ fun a_statement_is_signed_as_it_is() {
     world.end();
 }
 
-#[test, expected_failure(abort_code = enclave::EBadSignature)]
+#[test, expected_failure(abort_code = intent_message::EBadSignature)]
 fun a_statement_is_for_one_registration() {
     let mut world = registered();
     register(&mut world, vector[VERIFIER, OTHER_VERIFIER], vector[CLAIMED, CLAIMED_TOO]);
@@ -165,21 +168,21 @@ fun a_registration_expires() {
     world.end();
 }
 
-#[test, expected_failure(abort_code = enclave::ETooFewSignatures)]
+#[test, expected_failure(abort_code = intent_message::ETooFewSignatures)]
 fun one_of_two_verifiers_is_too_few() {
     let mut world = trusting(2);
     register(&mut world, vector[VERIFIER], vector[CLAIMED]);
     world.end();
 }
 
-#[test, expected_failure(abort_code = enclave::ETooFewSignatures)]
+#[test, expected_failure(abort_code = intent_message::ETooFewSignatures)]
 fun a_verifier_counts_once() {
     let mut world = trusting(2);
     register(&mut world, vector[VERIFIER, VERIFIER], vector[CLAIMED, CLAIMED]);
     world.end();
 }
 
-#[test, expected_failure(abort_code = enclave::ETooFewSignatures)]
+#[test, expected_failure(abort_code = intent_message::ETooFewSignatures)]
 fun a_stranger_verifies_nothing() {
     let mut world = trusting(1);
     world.set_verifiers(vector[OTHER_VERIFIER], 1);
@@ -187,7 +190,7 @@ fun a_stranger_verifies_nothing() {
     world.end();
 }
 
-#[test, expected_failure(abort_code = enclave::EBadSignature)]
+#[test, expected_failure(abort_code = intent_message::EBadSignature)]
 fun a_verifier_signs_itself() {
     let mut world = trusting(1);
     register(&mut world, vector[VERIFIER], vector[CLAIMED_TOO]);
@@ -240,7 +243,7 @@ fun a_simulated_measurement_is_not_allowed_everywhere() {
     world.end();
 }
 
-#[test, expected_failure(abort_code = enclave::EUnknownPlatform)]
+#[test, expected_failure(abort_code = measurement::EUnknownPlatform)]
 fun a_platform_has_its_exact_name() {
     let mut world = world::begin(true);
     world.allow(b"Simulated", vector[b"code"], vector[b"1"]);
@@ -266,22 +269,22 @@ fun names_ascend() {
     allow_values(vector[b"a", b"ab", b"b"], vector[b"1", b"2", b"3"]);
 }
 
-#[test, expected_failure(abort_code = enclave::EBadMeasurement)]
+#[test, expected_failure(abort_code = measurement::EBadMeasurement)]
 fun a_measurement_measures_something() {
     allow_values(vector[], vector[]);
 }
 
-#[test, expected_failure(abort_code = enclave::EBadMeasurement)]
+#[test, expected_failure(abort_code = measurement::EBadMeasurement)]
 fun names_do_not_descend() {
     allow_values(vector[b"b", b"a"], vector[b"1", b"2"]);
 }
 
-#[test, expected_failure(abort_code = enclave::EBadMeasurement)]
+#[test, expected_failure(abort_code = measurement::EBadMeasurement)]
 fun a_name_comes_once() {
     allow_values(vector[b"a", b"a"], vector[b"1", b"2"]);
 }
 
-#[test, expected_failure(abort_code = enclave::EBadMeasurement)]
+#[test, expected_failure(abort_code = measurement::EBadMeasurement)]
 fun every_name_has_a_value() {
     allow_values(vector[b"a", b"b"], vector[b"1"]);
 }
@@ -463,7 +466,7 @@ fun a_nitro_enclave_is_registered_by_its_document() {
     world.end();
 }
 
-#[test, expected_failure(abort_code = enclave::EDebugMode)]
+#[test, expected_failure(abort_code = nitro::EDebugMode)]
 fun a_nitro_enclave_in_debug_mode_is_refused() {
     let mut world = trusting_nitro();
     let user_data = cluster_bytes(&world);

@@ -3,6 +3,7 @@
 module k3s_daas::rewards_tests;
 
 use k3s_daas::enclave;
+use k3s_daas::intent_message;
 use k3s_daas::rewards::{Self, Epoch, Pool, Shard};
 use k3s_daas::scene;
 use k3s_daas::signed;
@@ -321,7 +322,7 @@ fun an_epochs_root_has_32_bytes() {
     world.end();
 }
 
-#[test, expected_failure(abort_code = enclave::EBadSignature)]
+#[test, expected_failure(abort_code = intent_message::EBadSignature)]
 fun shares_are_what_the_enclave_signed() {
     let mut world = funded();
     let start = world::start_ms();

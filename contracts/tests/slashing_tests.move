@@ -5,6 +5,7 @@ module k3s_daas::slashing_tests;
 
 use k3s_daas::enclave;
 use k3s_daas::insurance::Insurance;
+use k3s_daas::intent_message;
 use k3s_daas::k8s_gateway;
 use k3s_daas::scene;
 use k3s_daas::signed;
@@ -447,7 +448,7 @@ fun agreed_uptime_is_enough() {
     propose(scene::staked(), DOWNTIME, 0, DAY_MS, DAY_MS / 20 * 19, 1, signed::downtime()).end();
 }
 
-#[test, expected_failure(abort_code = enclave::EBadSignature)]
+#[test, expected_failure(abort_code = intent_message::EBadSignature)]
 fun a_little_less_is_not() {
     propose(scene::staked(), DOWNTIME, 0, DAY_MS, DAY_MS / 20 * 19 - 1, 1, signed::downtime()).end();
 }

@@ -11,6 +11,9 @@ use crate::{Created, Draft, Error, Parties, Receipt};
 pub(crate) const SOURCES: &[(&str, &str)] = &[
     ("economics", include_str!("../../../contracts/sources/economics.move")),
     ("governance", include_str!("../../../contracts/sources/governance.move")),
+    ("intent_message", include_str!("../../../contracts/sources/intent_message.move")),
+    ("measurement", include_str!("../../../contracts/sources/measurement.move")),
+    ("nitro", include_str!("../../../contracts/sources/nitro.move")),
     ("enclave", include_str!("../../../contracts/sources/enclave.move")),
     ("anchor", include_str!("../../../contracts/sources/anchor.move")),
     ("insurance", include_str!("../../../contracts/sources/insurance.move")),
@@ -23,9 +26,12 @@ pub(crate) const SOURCES: &[(&str, &str)] = &[
     ("upgrade", include_str!("../../../contracts/sources/upgrade.move")),
 ];
 
-const MODULES: [&[u8]; 12] = [
+const MODULES: [&[u8]; 15] = [
     include_bytes!("../../../contracts/build/economics.mv"),
     include_bytes!("../../../contracts/build/governance.mv"),
+    include_bytes!("../../../contracts/build/intent_message.mv"),
+    include_bytes!("../../../contracts/build/measurement.mv"),
+    include_bytes!("../../../contracts/build/nitro.mv"),
     include_bytes!("../../../contracts/build/enclave.mv"),
     include_bytes!("../../../contracts/build/anchor.mv"),
     include_bytes!("../../../contracts/build/insurance.mv"),
@@ -66,7 +72,7 @@ pub struct Published {
 /// The contracts that this program was built with.
 ///
 /// ```
-/// assert_eq!(chain::package::bundled().modules.len(), 12);
+/// assert_eq!(chain::package::bundled().modules.len(), 15);
 /// ```
 pub fn bundled() -> Package {
     Package { modules: MODULES.map(<[u8]>::to_vec).to_vec(), dependencies: framework() }

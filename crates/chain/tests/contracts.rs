@@ -143,14 +143,14 @@ async fn an_enclave_says_where_the_cluster_is() {
     assert_eq!(refusal(error), "enclave::EMeasurementNotAllowed");
     world.run(operator, &calls.allow_measurement(cluster.registry, admin, &measurement(7))).await;
     let error = client.execute(operator, &by(&both[..1])).await.unwrap_err();
-    assert_eq!(refusal(error), "enclave::ETooFewSignatures");
+    assert_eq!(refusal(error), "intent_message::ETooFewSignatures");
     let error = client.execute(operator, &by(&[both[0], both[0]])).await.unwrap_err();
-    assert_eq!(refusal(error), "enclave::ETooFewSignatures");
+    assert_eq!(refusal(error), "intent_message::ETooFewSignatures");
     let mut forged = claims().sign_all(&both, now_ms()).unwrap();
     forged.claims.expires_ms += 1;
     let error =
         client.execute(operator, &calls.register_enclave(cluster.registry, &forged)).await.unwrap_err();
-    assert_eq!(refusal(error), "enclave::EBadSignature");
+    assert_eq!(refusal(error), "intent_message::EBadSignature");
     let (_, events) = world.run(operator, &by(&both)).await;
     let [Event::EnclaveRegistered(enclave)] = &events[..] else { panic!("{events:?}") };
     assert_eq!(enclave.public_key, enclave_key.public_key());

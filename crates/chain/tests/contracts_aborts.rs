@@ -27,7 +27,7 @@ const DAY_MS: u64 = 86_400_000;
 const CLOCK: Address = Address::from_static("0x6");
 
 /// They need a document that AWS has signed for us; the Move unit tests reach them.
-const NEED_A_DOCUMENT: [&str; 2] = ["enclave::EDebugMode", "enclave::EWrongUserData"];
+const NEED_A_DOCUMENT: [&str; 2] = ["nitro::EDebugMode", "enclave::EWrongUserData"];
 
 /// A world with a second cluster, which trusts no simulated enclave, and the codes that were reached.
 struct Probe {
@@ -287,9 +287,9 @@ async fn enclave(p: &Probe) {
         measured("simulated", &["a"], 65),
         Measurement { values: vec![], ..good.clone() },
     ] {
-        p.refused(operator, &allow(&bad), "enclave::EBadMeasurement").await;
+        p.refused(operator, &allow(&bad), "measurement::EBadMeasurement").await;
     }
-    p.refused(operator, &allow(&measured("Simulated", &["a"], 1)), "enclave::EUnknownPlatform").await;
+    p.refused(operator, &allow(&measured("Simulated", &["a"], 1)), "measurement::EUnknownPlatform").await;
     let elsewhere = calls.allow_measurement(p.other.registry, p.other_admin, &good);
     p.refused(operator, &elsewhere, "enclave::ESimulated").await;
     let retire = calls.retire_measurement(cluster.registry, admin, &good);
@@ -315,11 +315,11 @@ async fn enclave(p: &Probe) {
         p.refused(operator, &register(&sign(claims(), at)), "enclave::EBadTimestamp").await;
     }
     let unsigned = VerifiedClaims { claims: claims(), timestamp_ms: p.now(), signatures: vec![] };
-    p.refused(operator, &register(&unsigned), "enclave::ETooFewSignatures").await;
+    p.refused(operator, &register(&unsigned), "intent_message::ETooFewSignatures").await;
     let stranger = claims().sign_all(&[&key], p.now()).unwrap();
-    p.refused(operator, &register(&stranger), "enclave::ETooFewSignatures").await;
+    p.refused(operator, &register(&stranger), "intent_message::ETooFewSignatures").await;
     let forged = VerifiedClaims { timestamp_ms: p.now() + 1, ..sign(claims(), p.now()) };
-    p.refused(operator, &register(&forged), "enclave::EBadSignature").await;
+    p.refused(operator, &register(&forged), "intent_message::EBadSignature").await;
     let elsewhere = calls.register_enclave(p.other.registry, &sign(claims(), p.now()));
     p.refused(operator, &elsewhere, "enclave::ESimulated").await;
 
@@ -344,7 +344,7 @@ async fn enclave(p: &Probe) {
     let at = p.now();
     let signature = key.sign(&here.message(twins[0], at).unwrap());
     let replayed = set(cluster.registry, twins[1], &here, at, &signature);
-    p.refused(operator, &replayed, "enclave::EBadSignature").await;
+    p.refused(operator, &replayed, "intent_message::EBadSignature").await;
     p.world.run(operator, &set(cluster.registry, twins[0], &here, at, &signature)).await;
     let again = set(cluster.registry, twins[0], &here, at, &signature);
     p.refused(operator, &again, "enclave::EBadTimestamp").await;

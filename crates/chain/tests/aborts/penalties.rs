@@ -48,7 +48,7 @@ pub(crate) async fn slashing(p: &Probe) {
     };
     p.refused(&anybody, &propose(ran(&s.measurement)), "slashing::EMeasurementAllowed").await;
     let forged = chain::EnclaveStatement { signature: vec![0; 64], ..s.stated(s.tampering(1)) };
-    p.refused(&anybody, &calls.propose_penalty(s.court(), &forged), "enclave::EBadSignature").await;
+    p.refused(&anybody, &calls.propose_penalty(s.court(), &forged), "intent_message::EBadSignature").await;
     let foreign = Court { governance: p.other_admin.governance, ..s.court() };
     let draft = calls.propose_penalty(foreign, &s.stated(s.tampering(1)));
     p.refused(&anybody, &draft, "slashing::EWrongCluster").await;
