@@ -31,6 +31,9 @@ pub struct Config {
     /// How long an epoch lasts; `None` lets the first one last until
     /// [`Devnet::advance_epoch`](crate::Devnet::advance_epoch).
     pub epoch: Option<Duration>,
+    /// Certificate (DER) of a root that is no root of AWS's: Nitro documents under it are taken too, which on Sui nobody
+    /// takes. `None`, the default, takes AWS's alone.
+    pub simulated_nitro_root: Option<Vec<u8>>,
     /// MIST the faucet hands out per request that names no amount.
     pub faucet_mist: u64,
 }
@@ -48,6 +51,7 @@ impl Config {
             keep_checkpoints: None,
             compact_above: 4 << 20,
             epoch: None,
+            simulated_nitro_root: None,
             faucet_mist: 10_000_000_000,
         }
     }

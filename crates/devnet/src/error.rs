@@ -18,6 +18,9 @@ pub enum DevnetError {
     /// The journal is readable, but what it says does not add up.
     #[error("the chain's journal is not consistent: {0}")]
     Inconsistent(String),
+    /// The simulated root of Nitro documents is none.
+    #[error("the simulated Nitro root is no X.509 certificate in DER")]
+    NitroRoot,
     /// A new chain could not be made.
     #[error("cannot make the first checkpoint: {0}")]
     Genesis(String),

@@ -34,6 +34,7 @@ pub mod ledger;
 pub mod node;
 mod ptb;
 mod rpc;
+mod simulated_nitro;
 mod time;
 pub mod vm;
 
@@ -43,3 +44,4 @@ pub use error::{DevnetError, JournalError};
 pub use faucet::{FaucetError, MAX_PAYMENT_MIST, Payment};
 pub use introspect::framework_packages;
 pub use rpc::{CHAIN_NAME, SERVER};
+pub use simulated_nitro::{SimulatedDocument, SimulatedNitro, SimulatedNitroError};

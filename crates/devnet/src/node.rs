@@ -10,6 +10,7 @@ use std::time::Duration;
 use parking_lot::{RwLock, RwLockReadGuard};
 use sui_sdk_types::Address;
 use tokio::sync::{mpsc, oneshot, watch};
+use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use crate::config::Config;
 use crate::error::{DevnetError, JournalError};
@@ -82,7 +83,16 @@ impl Node {
     /// When the framework or the journal cannot be used.
     pub fn start(config: &Config) -> Result<Arc<Self>, DevnetError> {
         let framework = framework::load(&config.framework)?;
-        let vm = Vm::new();
+        let vm = match &config.simulated_nitro_root {
+            Some(root) => {
+                if !matches!(X509Certificate::from_der(root), Ok(([], _))) {
+                    return Err(DevnetError::NitroRoot);
+                }
+                tracing::warn!("SIMULATED Nitro: documents under a root that is not AWS's are taken");
+                Vm::new().with_simulated_nitro_root(root)
+            }
+            None => Vm::new(),
+        };
         let mut ledger = Ledger::default();
         let mut seed = None;
         let mut journal = match &config.dir {

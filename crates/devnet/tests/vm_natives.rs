@@ -245,6 +245,41 @@ fn a_real_nitro_document_verifies_at_its_time_only() {
     }
 }
 
+#[test]
+fn a_simulated_root_is_taken_where_it_was_asked_for() {
+    let nitro = devnet::SimulatedNitro::generate().unwrap();
+    let document = nitro.document(&devnet::SimulatedDocument {
+        timestamp_ms: NITRO_TIME_MS,
+        code: [[1; 48], [2; 48], [3; 48]],
+        public_key: Some(vec![9; 32]),
+        user_data: Some(vec![8; 32]),
+    });
+    let document = document.unwrap();
+    let load = |vm: &Vm, document: &[u8]| -> Result<Nitro, VmError> {
+        let memory = with_framework();
+        let clock = bcs::to_bytes(&sui_sdk_types::Address::from_static("0x6")).unwrap();
+        let clock = [clock, NITRO_TIME_MS.to_le_bytes().to_vec()].concat();
+        let path = "sui::nitro_attestation::load_nitro_attestation";
+        let loaded = one(&mut session(vm, &memory), path, &[bytes(document), clock])?;
+        Ok(bcs::from_bytes(&loaded).unwrap())
+    };
+    let refused =
+        |vm: &Vm, document: &[u8]| matches!(load(vm, document), Err(VmError::Abort { code: 1 | 2, .. }));
+    let vm = Vm::new().with_simulated_nitro_root(nitro.root());
+    let loaded = load(&vm, &document).unwrap();
+    assert_eq!((loaded.module_id.as_str(), loaded.pcrs[2].1.as_slice()), ("SIMULATED", &[3; 48][..]));
+    assert_eq!((loaded.public_key, loaded.user_data), (Some(vec![9; 32]), Some(vec![8; 32])));
+    assert!(load(&vm, NITRO_DOCUMENT).is_ok(), "AWS's root stays");
+    for at in (0..document.len()).step_by(61) {
+        let mut changed = document.clone();
+        changed[at] ^= 1;
+        assert!(refused(&vm, &changed), "byte {at}");
+    }
+    assert!(refused(&Vm::new(), &document));
+    let another = devnet::SimulatedNitro::generate().unwrap();
+    assert!(refused(&Vm::new().with_simulated_nitro_root(another.root()), &document));
+}
+
 /// Gas of one call, in thousandths of a unit.
 fn gas(path: &str, args: &[Vec<u8>]) -> u64 {
     let (vm, memory) = (Vm::new(), with_framework());

@@ -1,13 +1,10 @@
 //! `economics` and what `governance`, `enclave` and `k8s_gateway` keep terms with; `usage`; `upgrade`.
 
-use chain::{Calls, Economics, Error, Event, Governance, Migrating, Point, Tier};
+use chain::{Calls, Economics, Event, Governance, Migrating, Point, Tier};
 
 use super::scene::Scene;
 use crate::support::{SUI, wallet};
 use crate::{DAY_MS, HOUR_MS, Probe};
-
-/// A document of a real AWS Nitro enclave, made in January 2025; see crates/devnet/tests/nitro.
-const NITRO_DOCUMENT: &[u8] = include_bytes!("../../../devnet/tests/nitro/attestation.cose");
 
 pub(crate) async fn economics(p: &Probe) {
     let (calls, admin, operator) = (&p.world.calls, p.world.admin, &p.world.operator);
@@ -136,19 +133,6 @@ pub(crate) async fn trust(p: &Probe) {
 
 /// A document is the framework's to verify: that of a real enclave has expired, one that was changed is no
 /// document at all.
-pub(crate) async fn nitro(p: &Probe) {
-    let (calls, operator) = (&p.world.calls, &p.world.operator);
-    for (document, code) in [(NITRO_DOCUMENT, 2), (&NITRO_DOCUMENT[1..], 1)] {
-        let draft = calls.register_nitro(p.world.cluster.registry, document, p.now() + HOUR_MS);
-        match p.world.client.execute(operator, &draft).await {
-            Err(Error::Refused(refusal)) => {
-                assert_eq!((refusal.module.as_str(), refusal.code), ("nitro_attestation", code));
-            }
-            other => panic!("a document is not verified: {other:?}"),
-        }
-    }
-}
-
 pub(crate) async fn usage(p: &Probe) {
     let (calls, cluster, admin) = (&p.world.calls, &p.world.cluster, p.world.admin);
     let governance = admin.governance;

@@ -13,7 +13,7 @@ use tonic::codegen::BoxStream;
 use tonic::{Request, Response, Status};
 
 use super::page::Room;
-use super::{Api, CHAIN_NAME, SERVER, fields, parse, render, scan, timestamp};
+use super::{Api, CHAIN_NAME, SERVER, SIMULATED_NITRO, fields, parse, render, scan, timestamp};
 use crate::ledger::{Ledger, ObjectSource, PROTOCOL_VERSION, StoredObject, gas};
 
 const MAX_BATCH: usize = 1_000;
@@ -37,7 +37,8 @@ impl LedgerService for Api {
             info.timestamp = Some(timestamp(ledger.timestamp_ms()));
             info.lowest_available_checkpoint = Some(ledger.history().lowest());
             info.lowest_available_checkpoint_objects = Some(ledger.history().lowest());
-            info.server = Some(SERVER.to_owned());
+            let simulated = if self.node.vm().simulates_nitro() { SIMULATED_NITRO } else { "" };
+            info.server = Some(format!("{SERVER}{simulated}"));
         }
         Ok(self.respond(info))
     }

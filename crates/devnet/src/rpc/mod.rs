@@ -44,6 +44,8 @@ pub const CHAIN_NAME: &str = "devnet-embedded";
 /// The server's version string.
 pub const SERVER: &str =
     concat!("k3s-daas-devnet/", env!("CARGO_PKG_VERSION"), " (development chain, not a validator)");
+/// What a chain adds to it that takes simulated Nitro documents.
+const SIMULATED_NITRO: &str = " (SIMULATED Nitro root)";
 
 /// Serves requests.
 #[derive(Clone)]

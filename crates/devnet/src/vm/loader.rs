@@ -18,7 +18,7 @@ const MAX_TAG_DEPTH: usize = 32;
 
 /// The modules that one session sees.
 pub(crate) struct Loader<'a> {
-    vm: &'a Vm,
+    pub(crate) vm: &'a Vm,
     pub(crate) backing: &'a dyn Backing,
     /// Packages published in this session, by storage identifier.
     fresh: HashMap<Address, Fresh>,

@@ -42,6 +42,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use parking_lot::RwLock;
+use sha2::{Digest as _, Sha256};
 use sui_sdk_types::{Address, Identifier, StructTag};
 
 pub use error::{Location, Primitive, Resource, VmError};
@@ -144,12 +145,26 @@ pub trait Backing {
 pub struct Vm {
     /// By storage identifier of the package, then by name.
     modules: RwLock<HashMap<Address, HashMap<Identifier, Arc<Module>>>>,
+    /// SHA-256 of a root of Nitro documents besides AWS's.
+    simulated_nitro_root: Option<[u8; 32]>,
 }
 
 impl Vm {
     /// An interpreter that has loaded nothing yet.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// The same, which also takes Nitro documents under a root that is not AWS's: its certificate, DER.
+    #[must_use]
+    pub fn with_simulated_nitro_root(mut self, root: &[u8]) -> Self {
+        self.simulated_nitro_root = Some(Sha256::digest(root).into());
+        self
+    }
+
+    /// Whether it takes Nitro documents that no enclave of AWS's has made.
+    pub fn simulates_nitro(&self) -> bool {
+        self.simulated_nitro_root.is_some()
     }
 
     fn cached(&self, package: Address, name: &Identifier) -> Option<Arc<Module>> {

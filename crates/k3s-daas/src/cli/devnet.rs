@@ -17,6 +17,9 @@ pub(crate) struct Devnet {
     /// End the epoch after this many seconds; without it the first epoch never ends
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) epoch: Option<u64>,
+    /// Take Nitro documents under this root too, which is not AWS's: a certificate, DER. For trying out only
+    #[arg(long, value_name = "FILE")]
+    pub(crate) simulated_nitro_root: Option<PathBuf>,
     /// Bytecode of the Sui framework as made by `make setup`
     #[arg(long, env = "K3S_DAAS_FRAMEWORK", value_name = "FILE")]
     pub(crate) framework: Option<PathBuf>,

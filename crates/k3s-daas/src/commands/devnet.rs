@@ -21,6 +21,10 @@ pub(crate) async fn run(context: &Context, args: Devnet) -> Result<()> {
     }
     config.keep_checkpoints = args.keep_checkpoints;
     config.epoch = args.epoch.map(std::time::Duration::from_secs);
+    if let Some(path) = &args.simulated_nitro_root {
+        config.simulated_nitro_root = Some(crate::input::read(path)?);
+        say("SIMULATED Nitro: documents under the root of this file are taken as if AWS had signed them");
+    }
     let chain = devnet::Devnet::start(config).await.context("starting the development chain")?;
     say(format_args!("DEVELOPMENT CHAIN, not a validator: {} at {}", chain.chain_id(), chain.url()));
     super::asked_to_stop().await;

@@ -33,7 +33,8 @@ pub(super) fn load(machine: &mut Machine<'_>, _: &[Type]) -> Step<()> {
         Fault::Abort(PARSE_ERROR)
     })?;
     machine.meter.deduct(GAS_TO_VERIFY + GAS_PER_ISSUER * document.issuers.len() as u64)?;
-    certificates::verify(&document, now_ms / 1000).map_err(|problem| {
+    let simulated = machine.loader.vm.simulated_nitro_root;
+    certificates::verify(&document, now_ms / 1000, simulated).map_err(|problem| {
         tracing::debug!(problem, "a Nitro document does not verify");
         Fault::Abort(VERIFY_ERROR)
     })?;
