@@ -70,6 +70,8 @@ contracts-check: ## Prove that the committed Move bytecode is what the sources c
 test: build contracts-check ## Every test, on real parts
 	$(call say,unit and integration tests)
 	@cargo test --workspace --locked --no-fail-fast
+	$(call say,add-ons in bin/kubernetes)
+	@kubernetes/test.sh
 	@$(MAKE) test-third-party
 	@$(MAKE) test-clients
 
