@@ -1,5 +1,5 @@
-// Command kubernetes is upstream Kubernetes in one binary: the first argument, or the name it is called
-// by, says which of its programs it is.
+// Command kubernetes is upstream Kubernetes and what K3s adds to it in one binary: the first argument, or the name
+// it is called by, says which of its programs it is.
 package main
 
 import (
@@ -27,10 +27,15 @@ import (
 	proxy "k8s.io/kubernetes/cmd/kube-proxy/app"
 	scheduler "k8s.io/kubernetes/cmd/kube-scheduler/app"
 	kubelet "k8s.io/kubernetes/cmd/kubelet/app"
+
+	"github.com/k3s-daas/k3s-daas/kubernetes/dns"
+	"github.com/k3s-daas/k3s-daas/kubernetes/metrics"
+	"github.com/k3s-daas/k3s-daas/kubernetes/podnetwork"
 )
 
 var programs = []string{
-	"kube-apiserver", "kube-controller-manager", "kube-proxy", "kube-scheduler", "kubectl", "kubelet",
+	"addon-controllers", "coredns", "flannel", "kube-apiserver", "kube-controller-manager", "kube-proxy", "kube-scheduler",
+	"kubectl", "kubelet", "metrics-server",
 }
 
 // How soon a renewed client certificate is used. Upstream looks every five minutes, but a certificate that is
@@ -48,6 +53,12 @@ func main() {
 		os.Args = append([]string{name}, os.Args[2:]...)
 	}
 	switch name {
+	case "addon-controllers":
+		run(newAddonControllers())
+	case "coredns":
+		run(dns.NewCommand())
+	case "flannel":
+		run(podnetwork.NewCommand())
 	case "kube-apiserver":
 		run(newAPIServer())
 	case "kube-controller-manager":
@@ -60,6 +71,8 @@ func main() {
 		run(kubelet.NewKubeletCommand(context.Background()))
 	case "kubectl":
 		runKubectl()
+	case "metrics-server":
+		run(metrics.NewCommand())
 	default:
 		usage(fmt.Sprintf("there is no program %q in this binary", name))
 	}

@@ -1,0 +1,53 @@
+// Package dns is CoreDNS with the plugins that a node's cluster DNS needs.
+package dns
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/coredns/caddy"
+	_ "github.com/coredns/coredns/core/dnsserver" // the server type "dns"
+	_ "github.com/coredns/coredns/plugin/bind"
+	_ "github.com/coredns/coredns/plugin/cache"
+	_ "github.com/coredns/coredns/plugin/errors"
+	_ "github.com/coredns/coredns/plugin/forward"
+	_ "github.com/coredns/coredns/plugin/hosts"
+	_ "github.com/coredns/coredns/plugin/kubernetes"
+	_ "github.com/coredns/coredns/plugin/loadbalance"
+	_ "github.com/coredns/coredns/plugin/metrics"
+	_ "github.com/coredns/coredns/plugin/ready"
+	_ "github.com/coredns/coredns/plugin/rewrite"
+	_ "github.com/coredns/coredns/plugin/template"
+	"github.com/spf13/cobra"
+)
+
+// NewCommand runs CoreDNS until it is told to stop. CoreDNS' own main is not used: it puts its flags among those
+// of every other program in the binary.
+func NewCommand() *cobra.Command {
+	var conf string
+	command := &cobra.Command{
+		Use:          "coredns",
+		Short:        "The cluster's DNS server",
+		SilenceUsage: true,
+		Args:         cobra.NoArgs,
+		RunE:         func(*cobra.Command, []string) error { return run(conf) },
+	}
+	command.Flags().StringVar(&conf, "conf", "Corefile", "Corefile to serve")
+	return command
+}
+
+func run(conf string) error {
+	contents, err := os.ReadFile(conf)
+	if err != nil {
+		return fmt.Errorf("reading the Corefile: %w", err)
+	}
+	caddy.Quiet = true
+	caddy.TrapSignals()
+	input := caddy.CaddyfileInput{Filepath: conf, Contents: contents, ServerTypeName: "dns"}
+	instance, err := caddy.Start(input)
+	if err != nil {
+		return fmt.Errorf("starting CoreDNS: %w", err)
+	}
+	instance.Wait()
+	return nil
+}
