@@ -66,8 +66,13 @@ contracts-check: ## Prove that the committed Move bytecode is what the sources c
 	@node contracts/tools/build.mjs --check
 	@node contracts/tools/coverage.mjs
 
+.PHONY: walrus-check
+walrus-check: ## Prove that the blob ids which our tests know are those of Walrus's own encoder
+	$(call say,walrus: blob ids beside Walrus's own encoder)
+	@cd crates/walrus/tests/oracle && { [ -d node_modules ] || npm ci --no-audit --no-fund --loglevel=error; } && node oracle.mjs --check
+
 .PHONY: test
-test: build contracts-check ## Every test, on real parts
+test: build contracts-check walrus-check ## Every test, on real parts
 	$(call say,unit and integration tests)
 	@cargo test --workspace --locked --no-fail-fast
 	$(call say,add-ons in bin/kubernetes)

@@ -23,6 +23,7 @@ mod tx;
 mod up;
 mod verify;
 mod wallet;
+mod walrus_dev;
 mod worker;
 
 use std::path::PathBuf;
@@ -54,6 +55,7 @@ pub(crate) use tx::Tx;
 pub(crate) use up::Up;
 pub(crate) use verify::{Sources, Verify};
 pub(crate) use wallet::{Wallet, WalletLink};
+pub(crate) use walrus_dev::WalrusDev;
 pub(crate) use worker::Worker;
 
 /// Kubernetes on machines that nobody has to trust blindly.
@@ -122,6 +124,8 @@ pub(crate) enum Command {
     Check,
     /// Run the embedded Sui development chain alone
     Devnet(Devnet),
+    /// Run a simulated Walrus from a directory, for development
+    WalrusDev(WalrusDev),
     /// Run the sealed etcd store alone
     Store(Store),
     /// Check snapshots that etcdctl saved, and make stores from them

@@ -28,6 +28,7 @@ pub(crate) mod token;
 mod up;
 mod verify;
 mod wallet;
+mod walrus_dev;
 mod worker;
 
 pub(crate) use simulate::assumptions;
@@ -66,6 +67,7 @@ pub(crate) async fn run(cli: Cli) -> Result<()> {
         Command::Status => status::run(&context).await,
         Command::Check => check::run(&context).await,
         Command::Devnet(args) => devnet::run(&context, args).await,
+        Command::WalrusDev(args) => walrus_dev::run(&context, args).await,
         Command::Store(args) => store::run(&context, args).await,
         Command::Snapshot(command) => snapshot::run(&context, command).await,
         Command::RotateStoreKey(args) => snapshot::rotate(&context, args).await,
