@@ -57,6 +57,10 @@ impl Evidence {
         self.parts.insert(name.to_owned(), bytes);
     }
 
+    pub(crate) fn remove_part(&mut self, name: &str) {
+        self.parts.remove(name);
+    }
+
     /// As CBOR.
     pub fn encode(&self) -> Vec<u8> {
         let parts = self.parts.iter().map(|(name, bytes)| (name.clone(), ByteBuf::from(bytes.clone())));

@@ -74,7 +74,10 @@ pub use measure::{measure_bytes, measure_file, measure_files};
 pub use platform::{KeyPolicy, Measurements, Platform, PlatformKind};
 pub use policy::Policy;
 pub use public_key::PublicKey;
-pub use ra_tls::{Attested, AttestedPeer, CMW_OID, Clock, RaTlsError, attested_extension, issue_attested};
+pub use ra_tls::{
+    Attested, AttestedPeer, CERTIFICATE_LEAD_SECONDS, CMW_OID, Clock, RaTlsError, attested_extension,
+    certificate_evidence, issue_attested,
+};
 pub use refusal::{Refusal, Refusals};
 pub use report_data::report_data;
 pub use simulated::SimulatedPlatform;

@@ -149,7 +149,7 @@ fn old_evidence_is_refused() {
     assert!(refused.contains("has expired"), "{refused}");
     let early = issue_attested(&master, &names(), NOW + HOUR, HOUR).unwrap();
     let refused = refusal(&master, vec![early.certificate], early.key);
-    assert!(refused.contains("in the future"), "{refused}");
+    assert!(refused.contains("made in the future"), "{refused}");
 }
 
 #[test]
@@ -160,14 +160,15 @@ fn evidence_for_another_key_is_refused_even_under_a_trusted_authority() {
     // The man in the middle has an authority that everybody trusts, and copies the master's evidence.
     let mine = rcgen::KeyPair::generate().unwrap();
     let mut params = rcgen::CertificateParams::new(names()).unwrap();
-    params.not_before = time::OffsetDateTime::from_unix_timestamp((NOW / 1_000) as i64).unwrap();
+    let from = NOW / 1_000 - tee::CERTIFICATE_LEAD_SECONDS;
+    params.not_before = time::OffsetDateTime::from_unix_timestamp(from as i64).unwrap();
     params.custom_extensions = vec![attested_extension(&master, &spki, NOW).unwrap()];
     let (authority, authority_key) = authority();
     let issuer = rcgen::Issuer::from_params(&authority, &authority_key);
     let leaf = params.signed_by(&mine, &issuer).unwrap();
     let key: PrivateKeyDer<'static> = PrivatePkcs8KeyDer::from(mine.serialize_der()).into();
     let refused = refusal(&master, vec![leaf.der().clone()], key);
-    assert!(refused.contains("report data"), "{refused}");
+    assert!(refused.contains("was made for another key"), "{refused}");
 }
 
 #[test]
@@ -203,6 +204,42 @@ fn an_authority_can_be_demanded_besides() {
         .unwrap();
     let both = peer_at(&master, NOW).and(ordinary);
     meet(client(both, None), server(vec![attested.certificate], attested.key)).unwrap_err();
+}
+
+/// A TPM whose evidence is as large as its log.
+struct Verbose(std::collections::BTreeMap<String, Vec<u8>>);
+
+impl Platform for Verbose {
+    fn kind(&self) -> PlatformKind {
+        PlatformKind::Tpm
+    }
+
+    fn measurement(&self) -> tee::Measurements {
+        tee::Measurements::new()
+    }
+
+    fn attest(&self, _: &[u8; 64], _: u64) -> Result<tee::Evidence, tee::TeeError> {
+        Ok(tee::Evidence::new(PlatformKind::Tpm, self.0.clone()))
+    }
+
+    fn sealing_key(&self, _: tee::KeyPolicy) -> Result<tee::SealingKey, tee::TeeError> {
+        Err(tee::TeeError::NoLocalSealing { kind: PlatformKind::Tpm })
+    }
+}
+
+#[test]
+fn evidence_fits_a_handshake_or_is_not_put_into_a_certificate() {
+    let part = |name: &str, bytes: usize| (name.to_owned(), vec![1; bytes]);
+    let carried = |parts: Vec<(String, Vec<u8>)>| {
+        let issued = issue_attested(&Verbose(parts.into_iter().collect()), &names(), NOW, HOUR)?;
+        tee::certificate_evidence(&issued.certificate)
+    };
+    let whole = carried(vec![part("quote", 100), part("eventlog", 40 << 10)]).unwrap();
+    assert!(whole.part("eventlog").is_some());
+    let cut = carried(vec![part("quote", 100), part("eventlog", 60 << 10)]).unwrap();
+    assert!(cut.part("eventlog").is_none() && cut.part("quote").is_some());
+    let refused = carried(vec![part("quote", 60 << 10)]).unwrap_err().to_string();
+    assert!(refused.contains("a certificate carries at most 49152"), "{refused}");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose,
-    PublicKeyData,
+    BasicConstraints, CertificateParams, CustomExtension, DistinguishedName, DnType, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose, PublicKeyData,
 };
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
@@ -48,11 +48,13 @@ impl Authority {
         public_key: &impl PublicKeyData,
         profile: &Profile<'_>,
         now_ms: u64,
+        extension: Option<CustomExtension>,
     ) -> Result<String, PkiError> {
         let key = KeyPair::from_pem(&self.key).map_err(failed("read a CA key"))?;
         let issuer =
             Issuer::from_ca_cert_pem(&self.certificate, key).map_err(failed("read a CA certificate"))?;
-        let params = profile.params(now_ms)?;
+        let mut params = profile.params(now_ms)?;
+        params.custom_extensions.extend(extension);
         let certificate = params.signed_by(public_key, &issuer).map_err(failed("sign a certificate"))?;
         Ok(certificate.pem())
     }

@@ -1,4 +1,4 @@
-use rcgen::KeyPair;
+use rcgen::{CustomExtension, KeyPair, PublicKeyData};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
@@ -116,6 +116,23 @@ impl ClusterPki {
         }
     }
 
+    /// The same for a server, with an extension that `extension` makes for the new key, given as its
+    /// SubjectPublicKeyInfo (DER).
+    ///
+    /// # Errors
+    /// As [`ClusterPki::issue`], and whatever `extension` says.
+    pub fn issue_server_with<E: From<PkiError>>(
+        &self,
+        profile: &Profile<'_>,
+        now_ms: u64,
+        extension: impl FnOnce(&[u8]) -> Result<CustomExtension, E>,
+    ) -> Result<Identity, E> {
+        let key = KeyPair::generate().map_err(failed("make a key"))?;
+        let extension = extension(&key.subject_public_key_info())?;
+        let certificate = self.server.sign(&key, profile, now_ms, Some(extension))?;
+        Ok(Identity { certificate, key: Zeroizing::new(key.serialize_pem()) })
+    }
+
     /// A new key and a certificate of the request-header CA: who shows it speaks in the name of others.
     pub(crate) fn issue_request_header(
         &self,
@@ -141,13 +158,13 @@ impl ClusterPki {
             Usage::Client => &self.client,
             Usage::Server => &self.kubelet,
         };
-        authority.sign(&key, profile, now_ms)
+        authority.sign(&key, profile, now_ms, None)
     }
 }
 
 fn issue(authority: &Authority, profile: &Profile<'_>, now_ms: u64) -> Result<Identity, PkiError> {
     let key = KeyPair::generate().map_err(failed("make a key"))?;
-    let certificate = authority.sign(&key, profile, now_ms)?;
+    let certificate = authority.sign(&key, profile, now_ms, None)?;
     Ok(Identity { certificate, key: Zeroizing::new(key.serialize_pem()) })
 }
 

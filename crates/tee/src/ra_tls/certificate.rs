@@ -11,8 +11,17 @@ use crate::{EVIDENCE_MEDIA_TYPE, Evidence, MAX_EVIDENCE_BYTES, Platform};
 /// id-pe-cmw.
 pub const CMW_OID: [u64; 9] = [1, 3, 6, 1, 5, 5, 7, 1, 35];
 
+/// Certificates with evidence are valid from this long before it was made, seconds: for plain clients whose clock is behind.
+/// It is part of the format: who verifies takes the time of the evidence from the start of the validity.
+pub const CERTIFICATE_LEAD_SECONDS: u64 = 300;
+
 /// Report data of TLS keys is never mistaken for any other.
 const DOMAIN: &[u8] = b"k3s-daas/ra-tls/v1\0";
+/// The most evidence that a certificate carries: a TLS stack takes 64 KiB of certificates (rustls' limit of a handshake
+/// message), and the chain and its names need some.
+const MAX_CARRIED_BYTES: usize = 48 << 10;
+/// What a TPM's evidence can do without: it names what the registers hold, and is large on some machines.
+const EVENT_LOG: &str = "eventlog";
 const OCTET_STRING: u8 = 0x04;
 
 /// A key and the certificate with the evidence for it.
@@ -23,8 +32,8 @@ pub struct Attested {
     pub key: PrivateKeyDer<'static>,
 }
 
-/// Makes a fresh P-256 key for `names` and a certificate with evidence for it, valid from `now_ms` (milliseconds since the
-/// Unix epoch, cut to seconds) for `lifetime_ms`.
+/// Makes a fresh P-256 key for `names` and a certificate with evidence for it, made at `now_ms` (milliseconds since the
+/// Unix epoch, cut to seconds) and valid for `lifetime_ms`.
 ///
 /// # Errors
 /// When a name is none, or the platform does not attest.
@@ -37,9 +46,9 @@ pub fn issue_attested(
     let key = rcgen::KeyPair::generate().map_err(RaTlsError::Issue)?;
     let mut params = rcgen::CertificateParams::new(names.to_vec()).map_err(RaTlsError::Issue)?;
     params.distinguished_name = rcgen::DistinguishedName::new();
-    let from = now_ms / 1_000;
-    params.not_before = at(from);
-    params.not_after = at(from.saturating_add(lifetime_ms / 1_000));
+    let made = now_ms / 1_000;
+    params.not_before = at(made.saturating_sub(CERTIFICATE_LEAD_SECONDS));
+    params.not_after = at(made.saturating_add(lifetime_ms / 1_000));
     let spki = rcgen::PublicKeyData::subject_public_key_info(&key);
     params.custom_extensions = vec![attested_extension(platform, &spki, now_ms)?];
     let certificate = params.self_signed(&key).map_err(RaTlsError::Issue)?;
@@ -47,30 +56,48 @@ pub fn issue_attested(
     Ok(Attested { certificate: certificate.der().clone(), key })
 }
 
-/// The extension for a certificate of the key `spki` (SubjectPublicKeyInfo, DER) that is valid from `not_before_ms`, for whoever
-/// signs certificates otherwise.
+/// The extension for a certificate of the key `spki` (SubjectPublicKeyInfo, DER) that is made at `now_ms`, for whoever signs
+/// certificates otherwise. The certificate has to be valid from [`CERTIFICATE_LEAD_SECONDS`] before.
 ///
 /// # Errors
-/// When the platform does not attest.
+/// When the platform does not attest, or gives more evidence than a certificate carries (48 KiB; a TPM's event log is left
+/// out for that).
 pub fn attested_extension(
     platform: &dyn Platform,
     spki: &[u8],
-    not_before_ms: u64,
+    now_ms: u64,
 ) -> Result<rcgen::CustomExtension, RaTlsError> {
-    let report_data = report_data(spki, not_before_ms / 1_000);
-    let evidence = platform.attest(&report_data, not_before_ms).map_err(RaTlsError::Attest)?;
-    let wrapped = Value::Array(vec![EVIDENCE_MEDIA_TYPE.into(), evidence.encode().into()]);
+    let report_data = report_data(spki, now_ms / 1_000);
+    let mut evidence = platform.attest(&report_data, now_ms).map_err(RaTlsError::Attest)?;
+    let mut encoded = evidence.encode();
+    if encoded.len() > MAX_CARRIED_BYTES {
+        evidence.remove_part(EVENT_LOG);
+        encoded = evidence.encode();
+    }
+    if encoded.len() > MAX_CARRIED_BYTES {
+        return Err(RaTlsError::TooLarge { bytes: encoded.len(), at_most: MAX_CARRIED_BYTES });
+    }
+    let wrapped = Value::Array(vec![EVIDENCE_MEDIA_TYPE.into(), encoded.into()]);
     let mut cbor = Vec::new();
     ciborium::into_writer(&wrapped, &mut cbor).expect("writing to memory does not fail");
     Ok(rcgen::CustomExtension::from_oid_content(&CMW_OID, octet_string(&cbor)))
+}
+
+/// The evidence that a certificate carries; whether it is genuine and for this certificate is not looked at.
+///
+/// # Errors
+/// That the certificate cannot be read or carries none.
+pub fn certificate_evidence(certificate: &CertificateDer<'_>) -> Result<Evidence, RaTlsError> {
+    carried(certificate).map(|carried| carried.evidence)
 }
 
 /// What a certificate says of its key.
 pub(super) struct Carried {
     pub(super) evidence: Evidence,
     pub(super) report_data: [u8; 64],
-    /// Seconds since the Unix epoch.
-    pub(super) not_before: i64,
+    /// When the evidence was made, seconds since the Unix epoch.
+    pub(super) made: i64,
+    /// When the certificate ends.
     pub(super) not_after: i64,
 }
 
@@ -94,20 +121,20 @@ pub(super) fn carried(certificate: &CertificateDer<'_>) -> Result<Carried, RaTls
         return Err(RaTlsError::Wrapper("its media type is not known here"));
     }
     let validity = parsed.validity();
-    let (not_before, not_after) = (validity.not_before.timestamp(), validity.not_after.timestamp());
-    let seconds = u64::try_from(not_before).map_err(|_| RaTlsError::Validity("it begins before 1970"))?;
+    let made = validity.not_before.timestamp().saturating_add(CERTIFICATE_LEAD_SECONDS as i64);
+    let seconds = u64::try_from(made).map_err(|_| RaTlsError::Validity("it begins before 1970"))?;
     Ok(Carried {
         evidence: Evidence::decode(&evidence).map_err(RaTlsError::Evidence)?,
         report_data: report_data(parsed.public_key().raw, seconds),
-        not_before,
-        not_after,
+        made,
+        not_after: validity.not_after.timestamp(),
     })
 }
 
-fn report_data(spki: &[u8], not_before_seconds: u64) -> [u8; 64] {
+fn report_data(spki: &[u8], made_seconds: u64) -> [u8; 64] {
     let mut context = digest::Context::new(&digest::SHA512);
     context.update(DOMAIN);
-    context.update(&not_before_seconds.to_be_bytes());
+    context.update(&made_seconds.to_be_bytes());
     context.update(spki);
     let mut bytes = [0; 64];
     bytes.copy_from_slice(context.finish().as_ref());

@@ -1,6 +1,6 @@
-//! RA-TLS, a library that no program of ours uses yet: evidence bound to the key of a TLS connection, in the certificate.
+//! RA-TLS: evidence bound to the key of a TLS connection, in the certificate.
 //!
-//! The evidence's report data is a digest over the certificate's public key and the time from which it is valid, so
+//! The evidence's report data is a digest over the certificate's public key and the time at which it was made, so
 //! whoever finishes a handshake with that key *is* the code that the evidence speaks of: relayed evidence, evidence
 //! for another key and old evidence do not fit. The certificate may be signed by anybody; programs that know nothing of
 //! attestation see an ordinary certificate.
@@ -12,6 +12,8 @@ mod certificate;
 mod error;
 mod verifier;
 
-pub use certificate::{Attested, CMW_OID, attested_extension, issue_attested};
+pub use certificate::{
+    Attested, CERTIFICATE_LEAD_SECONDS, CMW_OID, attested_extension, certificate_evidence, issue_attested,
+};
 pub use error::RaTlsError;
 pub use verifier::{AttestedPeer, Clock};

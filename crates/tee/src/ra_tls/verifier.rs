@@ -9,10 +9,37 @@ use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, OtherEr
 
 use super::RaTlsError;
 use super::certificate::carried;
-use crate::{Anchors, Claims, Collateral, Policy, Verifier};
+use crate::{Anchors, Claims, Collateral, Policy, Refusal, Verifier};
 
 /// Milliseconds since the Unix epoch.
 pub type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;
+
+/// Both verifiers' traits ask for the same three things, and the provider has them.
+macro_rules! signatures_by_the_provider {
+    () => {
+        fn verify_tls12_signature(
+            &self,
+            message: &[u8],
+            cert: &CertificateDer<'_>,
+            dss: &DigitallySignedStruct,
+        ) -> Result<HandshakeSignatureValid, rustls::Error> {
+            verify_tls12_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
+        }
+
+        fn verify_tls13_signature(
+            &self,
+            message: &[u8],
+            cert: &CertificateDer<'_>,
+            dss: &DigitallySignedStruct,
+        ) -> Result<HandshakeSignatureValid, rustls::Error> {
+            verify_tls13_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
+        }
+
+        fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+            self.provider.signature_verification_algorithms.supported_schemes()
+        }
+    };
+}
 
 /// Accepts peers whose certificate proves what runs there; the verifier of a rustls client *and* of a rustls server.
 ///
@@ -52,19 +79,20 @@ impl AttestedPeer {
         let now = i64::try_from(now_ms / 1_000).unwrap_or(i64::MAX);
         let skew = i64::try_from(self.policy.max_clock_skew_ms / 1_000).unwrap_or(i64::MAX);
         let age = i64::try_from(self.policy.max_age_ms / 1_000).unwrap_or(i64::MAX);
-        if carried.not_before > now.saturating_add(skew) {
-            return Err(RaTlsError::Validity("it begins in the future"));
+        if carried.made > now.saturating_add(skew) {
+            return Err(RaTlsError::Validity("its evidence was made in the future"));
         }
         if carried.not_after < now {
             return Err(RaTlsError::Validity("it has expired"));
         }
-        if carried.not_before.saturating_add(age) < now {
+        if carried.made.saturating_add(age) < now {
             return Err(RaTlsError::Validity("its evidence is older than the policy allows"));
         }
         let verifier = Verifier { anchors: &self.anchors, collateral: &self.collateral, now_ms };
-        verifier
-            .verify(&carried.evidence, &self.policy, Some(&carried.report_data))
-            .map_err(RaTlsError::Refused)
+        verifier.verify(&carried.evidence, &self.policy, Some(&carried.report_data)).map_err(|refusals| {
+            let unbound = |refusal: &Refusal| matches!(refusal, Refusal::ReportData { .. });
+            if refusals.iter().all(unbound) { RaTlsError::OtherKey } else { RaTlsError::Refused(refusals) }
+        })
     }
 
     fn check(&self, certificate: &CertificateDer<'_>) -> Result<(), rustls::Error> {
@@ -96,27 +124,7 @@ impl ServerCertVerifier for AttestedPeer {
         Ok(ServerCertVerified::assertion())
     }
 
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
-    }
+    signatures_by_the_provider!();
 }
 
 impl ClientCertVerifier for AttestedPeer {
@@ -134,25 +142,5 @@ impl ClientCertVerifier for AttestedPeer {
         Ok(ClientCertVerified::assertion())
     }
 
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
-    }
+    signatures_by_the_provider!();
 }
