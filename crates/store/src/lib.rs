@@ -34,6 +34,7 @@ pub mod disk;
 mod error;
 mod etcd_error;
 mod export;
+mod extract;
 #[cfg(feature = "fault-injection")]
 mod fault;
 #[doc(hidden)]
@@ -47,6 +48,7 @@ pub mod mvcc;
 mod operations;
 pub mod proto;
 mod queue;
+mod rebuild;
 mod restore;
 mod rpc;
 mod seal;
@@ -60,9 +62,11 @@ pub use anchor::{Anchor, AnchorError, AnchorPoint, FileAnchor};
 pub use config::{AutoCompaction, Config};
 pub use error::StoreError;
 pub use etcd_error::EtcdError;
+pub use extract::Extract;
 pub use listen::{ListenError, Listener, TlsFiles};
 pub use log::logged_requests;
 pub use operations::prefix_end;
+pub use rebuild::rebuild;
 pub use restore::{SnapshotStatus, restore, snapshot_status};
 pub use rpc::{Server, serve};
 pub use store::{Store, StoreStatus};
