@@ -53,14 +53,16 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
     let config = Config::new(dir, tee::SealingKey::from_bytes([42; 32]));
     let mut out = io::BufWriter::new(io::stdout().lock());
     for command in store::logged_requests(&config)? {
-        let request = command.op.map(|op| match op {
-            Op::Put(put) => Request::Put(put),
-            Op::DeleteRange(delete) => Request::DeleteRange(delete),
-            Op::Txn(txn) => Request::Txn(txn),
-            Op::Compact(compact) => Request::Compaction(compact),
-            Op::LeaseGrant(grant) => Request::LeaseGrant(grant),
-            Op::LeaseRevoke(revoke) => Request::LeaseRevoke(revoke),
-            Op::Alarm(alarm) => Request::Alarm(alarm),
+        let request = command.op.and_then(|op| match op {
+            Op::Put(put) => Some(Request::Put(put)),
+            Op::DeleteRange(delete) => Some(Request::DeleteRange(delete)),
+            Op::Txn(txn) => Some(Request::Txn(txn)),
+            Op::Compact(compact) => Some(Request::Compaction(compact)),
+            Op::LeaseGrant(grant) => Some(Request::LeaseGrant(grant)),
+            Op::LeaseRevoke(revoke) => Some(Request::LeaseRevoke(revoke)),
+            Op::Alarm(alarm) => Some(Request::Alarm(alarm)),
+            // Ours alone, and no key changes by it.
+            Op::Anchor(_) => None,
         });
         out.write_all(&InternalRaftRequest { request }.encode_length_delimited_to_vec())?;
     }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use bytes::Bytes;
 use http::uri::PathAndQuery;
 use hyper_util::rt::TokioIo;
 use tokio::net::UnixStream;
@@ -10,7 +11,10 @@ use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Status};
 use tonic_prost::ProstCodec;
 
-use crate::proto::{RotateKeyRequest, RotateKeyResponse};
+use crate::proto::{
+    AnchorNowRequest, AnchorNowResponse, ProveRequest, ProveResponse, RotateKeyRequest, RotateKeyResponse,
+};
+use crate::root::Proof;
 
 /// Why a running store did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -38,13 +42,43 @@ pub enum AdminError {
 /// # Errors
 /// The store is not reached, or refuses.
 pub async fn rotate_key(url: &str) -> Result<u32, AdminError> {
+    let answer: RotateKeyResponse = call(url, "RotateKey", RotateKeyRequest {}).await?;
+    Ok(answer.key_epoch)
+}
+
+/// Asks the store that serves at `url` for the proof of a key at a revision, 0 being the latest that is anchored; gives
+/// it with the value, when the key exists. The proof is not checked.
+///
+/// # Errors
+/// The store is not reached, refuses, or its answer is no proof.
+pub async fn prove(url: &str, key: Bytes, revision: i64) -> Result<(Proof, Option<Bytes>), AdminError> {
+    let mut answer: ProveResponse = call(url, "Prove", ProveRequest { key, revision }).await?;
+    let value = answer.leaf.as_ref().map(|_| std::mem::take(&mut answer.value));
+    let proof = Proof::try_from(answer).map_err(|what| AdminError::Refused(what.to_owned()))?;
+    Ok((proof, value))
+}
+
+/// Has the store that serves at `url` anchored now; tells up to which revision it is.
+///
+/// # Errors
+/// The store is not reached, or nobody anchors it, or posting failed.
+pub async fn anchor(url: &str) -> Result<i64, AdminError> {
+    let answer: AnchorNowResponse = call(url, "Anchor", AnchorNowRequest {}).await?;
+    Ok(answer.revision)
+}
+
+async fn call<Q, A>(url: &str, method: &'static str, request: Q) -> Result<A, AdminError>
+where
+    Q: prost::Message + 'static,
+    A: prost::Message + Default + 'static,
+{
     let mut grpc = Grpc::new(connect(url).await?);
     let refused = |status: Status| AdminError::Refused(status.message().to_owned());
     grpc.ready().await.map_err(|error| refused(Status::new(Code::Unavailable, error.to_string())))?;
-    let path = PathAndQuery::from_static("/k3s_daas.store.v1.Admin/RotateKey");
-    let codec = ProstCodec::<RotateKeyRequest, RotateKeyResponse>::default();
-    let answer = grpc.unary(Request::new(RotateKeyRequest {}), path, codec).await.map_err(refused)?;
-    Ok(answer.into_inner().key_epoch)
+    let path = PathAndQuery::try_from(format!("/k3s_daas.store.v1.Admin/{method}"))
+        .map_err(|error| AdminError::Refused(error.to_string()))?;
+    let answer = grpc.unary(Request::new(request), path, ProstCodec::<Q, A>::default()).await;
+    Ok(answer.map_err(refused)?.into_inner())
 }
 
 async fn connect(url: &str) -> Result<Channel, AdminError> {

@@ -94,7 +94,7 @@ fn commit(segments: &mut Segments, buffer: &mut Vec<u8>, batch: &[Submission]) -
 fn apply(shared: &Shared, segments: &Segments, batch: Vec<Submission>) {
     let mut changes = Vec::with_capacity(batch.len());
     let mut answers = Vec::with_capacity(batch.len());
-    let revision = {
+    {
         let mut state = shared.state.write();
         for submission in batch {
             shared.metrics.applying(&submission.command);
@@ -106,9 +106,9 @@ fn apply(shared: &Shared, segments: &Segments, batch: Vec<Submission>) {
             note_lease(shared, &answer, revoked);
             answers.push((submission.answer, answer));
         }
-        state.revision()
-    };
-    *shared.durable.lock() = (segments.position(), revision);
+        // Under the lock of the state: whoever reads it finds the point that belongs to it.
+        *shared.durable.lock() = (segments.position(), state.revision());
+    }
     shared.publish(&changes);
     let mut compacted = false;
     for (sender, answer) in answers {

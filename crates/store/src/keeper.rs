@@ -106,7 +106,11 @@ impl House<'_> {
         if self.shared.state.read().is_scrubbed() {
             return;
         }
+        // Held until history is gone: nobody begins a tree on what is being removed.
+        let Some(mut root) = self.shared.root.try_lock() else { return };
+        root.catch_up(self.shared);
         while !self.shared.state.write().scrub(STRIDE) {}
+        drop(root);
         let state = self.shared.state.read();
         if state.is_scrubbed() {
             self.shared.scrubbed.send_replace(state.compact_revision());

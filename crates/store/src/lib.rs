@@ -28,6 +28,7 @@
 
 mod admin;
 mod anchor;
+mod anchoring;
 mod committer;
 mod config;
 pub mod disk;
@@ -50,6 +51,7 @@ pub mod proto;
 mod queue;
 mod rebuild;
 mod restore;
+pub mod root;
 mod rpc;
 mod seal;
 mod shared;
@@ -57,7 +59,7 @@ mod store;
 pub mod watch;
 mod watch_stream;
 
-pub use admin::{AdminError, rotate_key};
+pub use admin::{AdminError, anchor, prove, rotate_key};
 pub use anchor::{Anchor, AnchorError, AnchorPoint, FileAnchor};
 pub use config::{AutoCompaction, Config};
 pub use error::StoreError;

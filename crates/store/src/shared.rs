@@ -6,17 +6,19 @@ use parking_lot::{Condvar, Mutex, RwLock};
 use tokio::sync::{Notify, watch};
 
 use crate::Config;
+use crate::anchoring::Anchoring;
 use crate::lease_clock::LeaseClock;
 use crate::log::{Directory, Identity, Inventory};
 use crate::metrics::Metrics;
 use crate::mvcc::{Change, State};
 use crate::queue::Queue;
+use crate::root::Following;
 use crate::seal::Position;
 use crate::watch::Hub;
 
 /// What the parts of an open store share.
 ///
-/// Locks are taken in this order: `hub`, `state`, the rest; the committer never holds `state` while it takes `hub`.
+/// Locks are taken in this order: `hub`, `root`, `state`, the rest; the committer never holds `state` while it takes `hub`.
 pub(crate) struct Shared {
     pub(crate) config: Config,
     pub(crate) directory: Arc<Directory>,
@@ -30,6 +32,10 @@ pub(crate) struct Shared {
     pub(crate) disk_full: AtomicBool,
     /// The last durable frame and the revision after it.
     pub(crate) durable: Mutex<(Position, i64)>,
+    /// The state's Merkle tree.
+    pub(crate) root: Mutex<Following>,
+    /// Who posts anchors and who asks for them.
+    pub(crate) anchoring: Anchoring,
     /// Compact revision up to which history is removed.
     pub(crate) scrubbed: watch::Sender<i64>,
     /// Why the store stopped, once it has.

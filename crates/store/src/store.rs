@@ -8,6 +8,7 @@ use prost::Message;
 use tokio::sync::watch;
 
 use crate::anchor::AnchorPoint;
+use crate::anchoring::Anchoring;
 use crate::lease_clock::LeaseClock;
 use crate::log::{Directory, Recovered, recover};
 use crate::metrics::Metrics;
@@ -107,6 +108,8 @@ impl Store {
         let shared = Arc::new(Shared {
             hub: Mutex::new(Hub::new(state.revision(), Limits::default())),
             durable: Mutex::new((segments.position(), state.revision())),
+            root: Mutex::default(),
+            anchoring: Anchoring::default(),
             scrubbed: watch::Sender::new(state.compact_revision()),
             state: RwLock::new(state),
             leases: Mutex::new(leases),

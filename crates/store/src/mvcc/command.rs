@@ -1,3 +1,4 @@
+use super::note::AnchorNote;
 use crate::proto::{
     AlarmRequest, AlarmResponse, CompactionRequest, CompactionResponse, DeleteRangeRequest,
     DeleteRangeResponse, LeaseGrantRequest, LeaseGrantResponse, LeaseRevokeRequest, LeaseRevokeResponse,
@@ -10,7 +11,7 @@ use crate::proto::{
 #[derive(Clone, PartialEq, Eq, Hash, prost::Message)]
 pub struct Command {
     /// What to do. `None` comes only from a newer format and is refused on the way in.
-    #[prost(oneof = "Op", tags = "1, 2, 3, 4, 5, 6, 7")]
+    #[prost(oneof = "Op", tags = "1, 2, 3, 4, 5, 6, 7, 8")]
     pub op: Option<Op>,
 }
 
@@ -38,6 +39,9 @@ pub enum Op {
     /// Raise or disarm an alarm.
     #[prost(message, tag = "7")]
     Alarm(AlarmRequest),
+    /// Note that a point of this log is about to be anchored.
+    #[prost(message, tag = "8")]
+    Anchor(AnchorNote),
 }
 
 impl From<Op> for Command {
@@ -57,4 +61,5 @@ pub enum Reply {
     LeaseGrant(LeaseGrantResponse),
     LeaseRevoke(LeaseRevokeResponse),
     Alarm(AlarmResponse),
+    Anchor,
 }

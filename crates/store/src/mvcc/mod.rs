@@ -7,6 +7,7 @@ mod check;
 mod command;
 mod hash;
 mod history;
+mod note;
 mod range;
 mod record;
 mod restore;
@@ -19,6 +20,7 @@ pub use check::{
 };
 pub use command::{Command, Op, Reply};
 pub use hash::HistoryHash;
+pub use note::AnchorNote;
 pub use range::KeyRange;
 pub use record::Record;
 pub use restore::{Image, ImageCursor, RestoreError};

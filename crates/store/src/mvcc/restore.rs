@@ -8,8 +8,10 @@ use bytes::Bytes;
 
 use super::State;
 use super::history::History;
+use super::note::AnchorNote;
 use super::record::{Record, Shared};
 use super::state::Lease;
+use crate::EtcdError;
 use crate::proto::AlarmMember;
 
 /// All of a state but its records.
@@ -30,6 +32,9 @@ pub struct Image {
     /// Raised alarms.
     #[prost(message, repeated, tag = "5")]
     pub alarms: Vec<AlarmMember>,
+    /// Points that were anchored, or were about to be.
+    #[prost(message, repeated, tag = "6")]
+    pub anchors: Vec<AnchorNote>,
 }
 
 /// A lease in an [`Image`]; its keys follow from the records.
@@ -51,6 +56,13 @@ pub struct ImageCursor {
     done: bool,
 }
 
+impl ImageCursor {
+    /// The revision of the image.
+    pub fn revision(&self) -> i64 {
+        self.revision
+    }
+}
+
 /// Why an image does not make a state: it is authentic but inconsistent, so it was written by different code.
 #[derive(Debug, thiserror::Error)]
 #[error("inconsistent image: {0}")]
@@ -67,8 +79,19 @@ impl State {
             compact_revision: self.compact_revision,
             leases: self.leases().map(|(id, ttl)| ImageLease { id, ttl }).collect(),
             alarms: self.alarms().collect(),
+            anchors: self.anchors.iter().cloned().collect(),
         };
         (image, ImageCursor { revision: self.revision, after: None, done: false })
+    }
+
+    /// As [`State::begin_image`], of the keys as they were at an earlier revision.
+    ///
+    /// # Errors
+    /// The revision is compacted or does not exist yet.
+    pub fn begin_image_at(&mut self, revision: i64) -> Result<ImageCursor, EtcdError> {
+        let revision = self.readable(revision, self.revision)?;
+        self.pins += 1;
+        Ok(ImageCursor { revision, after: None, done: false })
     }
 
     /// The records of the next `max` keys, all versions of a key together; `None` at the end.
@@ -105,6 +128,7 @@ impl State {
             compact_revision: image.compact_revision,
             applied: image.applied,
             alarms: image.alarms.iter().map(|alarm| (alarm.member_id, alarm.alarm)).collect(),
+            anchors: image.anchors.iter().cloned().collect(),
             leases: image
                 .leases
                 .iter()

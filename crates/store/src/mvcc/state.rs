@@ -5,6 +5,7 @@ use bytes::Bytes;
 
 use super::command::{Command, Op, Reply};
 use super::history::History;
+use super::note::AnchorNote;
 use super::range::KeyRange;
 use super::record::{Record, Shared};
 use super::txn::Writer;
@@ -52,6 +53,8 @@ pub struct State {
     /// Commands applied since the store was made.
     pub(super) applied: u64,
     pub(super) weight: u64,
+    /// Points that were anchored, or were about to be, oldest first.
+    pub(super) anchors: VecDeque<AnchorNote>,
     /// While an image is being taken nothing may be removed.
     pub(super) pins: usize,
 }
@@ -68,6 +71,7 @@ impl Default for State {
             scrubbed_revision: NOT_COMPACTED,
             applied: 0,
             weight: 0,
+            anchors: VecDeque::new(),
             pins: 0,
         }
     }
@@ -110,7 +114,7 @@ impl State {
     /// etcd's refusals. A refused command changes nothing.
     pub fn apply(&mut self, command: Command, changes: &mut Vec<Change>) -> Result<Reply, EtcdError> {
         self.applied += 1;
-        if self.is_corrupt() && !matches!(command.op, Some(Op::Alarm(_))) {
+        if self.is_corrupt() && !matches!(command.op, Some(Op::Alarm(_) | Op::Anchor(_))) {
             return Err(EtcdError::Corrupt);
         }
         match command.op {
@@ -141,6 +145,10 @@ impl State {
             Some(Op::LeaseGrant(grant)) => self.grant(&grant).map(Reply::LeaseGrant),
             Some(Op::LeaseRevoke(revoke)) => self.revoke(&revoke, changes).map(Reply::LeaseRevoke),
             Some(Op::Alarm(alarm)) => Ok(Reply::Alarm(self.alarm(&alarm))),
+            Some(Op::Anchor(note)) => {
+                self.note_anchor(note);
+                Ok(Reply::Anchor)
+            }
             None => Err(EtcdError::Unsupported("etcdserver: unknown command")),
         }
     }

@@ -33,3 +33,66 @@ pub struct RotateKeyResponse {
     #[prost(uint32, tag = "1")]
     pub key_epoch: u32,
 }
+
+/// Asks for a proof.
+#[derive(Clone, PartialEq, Eq, Hash, prost::Message)]
+pub struct ProveRequest {
+    /// Of what.
+    #[prost(bytes = "bytes", tag = "1")]
+    pub key: bytes::Bytes,
+    /// At which revision; 0 is the latest that is anchored, or now when none is.
+    #[prost(int64, tag = "2")]
+    pub revision: i64,
+}
+
+/// A [`crate::root::Proof`]; of `leaf` and `other` one at most is there.
+#[derive(Clone, PartialEq, Eq, Hash, prost::Message)]
+pub struct ProveResponse {
+    #[prost(int64, tag = "1")]
+    pub revision: i64,
+    #[prost(uint64, tag = "2")]
+    pub keys: u64,
+    #[prost(bytes = "vec", repeated, tag = "3")]
+    pub siblings: Vec<Vec<u8>>,
+    #[prost(message, optional, tag = "4")]
+    pub leaf: Option<ProvenLeaf>,
+    #[prost(message, optional, tag = "5")]
+    pub other: Option<ProvenEntry>,
+    /// The value, when the key exists.
+    #[prost(bytes = "bytes", tag = "6")]
+    pub value: bytes::Bytes,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, prost::Message)]
+pub struct ProvenLeaf {
+    #[prost(int64, tag = "1")]
+    pub create_revision: i64,
+    #[prost(int64, tag = "2")]
+    pub mod_revision: i64,
+    #[prost(int64, tag = "3")]
+    pub version: i64,
+    #[prost(int64, tag = "4")]
+    pub lease: i64,
+    /// SHA-256.
+    #[prost(bytes = "vec", tag = "5")]
+    pub value: Vec<u8>,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, prost::Message)]
+pub struct ProvenEntry {
+    #[prost(bytes = "vec", tag = "1")]
+    pub key: Vec<u8>,
+    #[prost(bytes = "vec", tag = "2")]
+    pub body: Vec<u8>,
+}
+
+/// Asks for an anchor now.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, prost::Message)]
+pub struct AnchorNowRequest {}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, prost::Message)]
+pub struct AnchorNowResponse {
+    /// Up to where the state is anchored.
+    #[prost(int64, tag = "1")]
+    pub revision: i64,
+}

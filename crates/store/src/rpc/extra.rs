@@ -4,7 +4,8 @@ use tonic::Status;
 use super::dispatch::{Context, HttpRequest, HttpResponse, server_streaming, streaming, unary, unknown};
 use super::reflection;
 use crate::proto::{
-    HealthCheckRequest, HealthCheckResponse, RotateKeyRequest, RotateKeyResponse, ServingStatus,
+    AnchorNowRequest, AnchorNowResponse, HealthCheckRequest, HealthCheckResponse, ProveRequest,
+    ProveResponse, RotateKeyRequest, RotateKeyResponse, ServingStatus,
 };
 use crate::{EtcdError, Store};
 
@@ -34,6 +35,19 @@ pub(super) async fn call(
             })
             .await
         }
+        ("k3s_daas.store.v1.Admin", "Prove") => {
+            unary(request, |q: ProveRequest| async move {
+                let work = move || prove(&store, &q);
+                tokio::task::spawn_blocking(work).await.map_err(|_| EtcdError::Stopped)?
+            })
+            .await
+        }
+        ("k3s_daas.store.v1.Admin", "Anchor") => {
+            unary(request, |_: AnchorNowRequest| async move {
+                Ok(AnchorNowResponse { revision: store.request_anchor().await? })
+            })
+            .await
+        }
         (
             "grpc.reflection.v1.ServerReflection" | "grpc.reflection.v1alpha.ServerReflection",
             "ServerReflectionInfo",
@@ -47,6 +61,16 @@ pub(super) async fn call(
         ("grpc.health.v1.Health" | "k3s_daas.store.v1.Admin", _) => unknown(service, method),
         _ => return None,
     })
+}
+
+fn prove(store: &Store, request: &ProveRequest) -> Result<ProveResponse, EtcdError> {
+    let revision = match (request.revision, store.anchored_revision()) {
+        (0, 0) => store.revision(),
+        (0, anchored) => anchored,
+        (revision, _) => revision,
+    };
+    let (proof, value) = store.prove(&request.key, revision)?;
+    Ok(ProveResponse { value: value.unwrap_or_default(), ..proof.into() })
 }
 
 /// As in etcd there is one service, the server as a whole.

@@ -1,0 +1,188 @@
+//! A piece: a header, then chunks of `length:u32 ‖ ciphertext ‖ tag`. A chunk is zstd of length-delimited messages. The top bit
+//! of a length marks the last chunk; header, length and number are associated data, so that no chunk can be cut, moved or
+//! left out. Chunk 0 is the [`Index`], empty but in a snapshot's last piece; all others are records.
+
+use bytes::{Buf, Bytes};
+use prost::Message;
+use ring::aead::{Aad, LessSafeKey, Nonce};
+use store::mvcc::Record;
+
+use super::record::RecordWire;
+use super::{ColdError, ColdKeys, Index};
+
+const MAGIC: [u8; 8] = *b"K3DCOLD\n";
+const FORMAT: u32 = 1;
+/// Magic, format, kind, salt, key check.
+const HEADER_BYTES: usize = 8 + 4 + 4 + 32 + 16;
+const TAG_BYTES: usize = 16;
+const LAST: u32 = 1 << 31;
+/// A chunk is closed when it has this many bytes before compression.
+const CHUNK_BYTES: usize = 1 << 20;
+/// No chunk is longer before compression: one record more than [`CHUNK_BYTES`], or an index.
+const MAX_CHUNK_BYTES: usize = 64 << 20;
+/// zstd's default is 3; 1 is as small on Kubernetes objects within a few percent, and twice as fast.
+const LEVEL: i32 = 1;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Part = 0,
+    End = 1,
+}
+
+/// Writes a piece in memory. Chunk 0 is sealed last, when the index is known, and exactly once.
+pub(super) struct PieceWriter {
+    header: [u8; HEADER_BYTES],
+    key: LessSafeKey,
+    /// Chunks from 1 on.
+    sealed: Vec<u8>,
+    number: u64,
+    chunk: Vec<u8>,
+}
+
+impl PieceWriter {
+    pub(super) fn new(keys: &ColdKeys) -> Self {
+        let salt: [u8; 32] = rand::random();
+        let (key, check) = keys.sealing(&salt);
+        let mut header = [0; HEADER_BYTES];
+        header[..8].copy_from_slice(&MAGIC);
+        header[8..12].copy_from_slice(&FORMAT.to_le_bytes());
+        header[16..48].copy_from_slice(&salt);
+        header[48..].copy_from_slice(&check);
+        Self { header, key, sealed: Vec::new(), number: 1, chunk: Vec::new() }
+    }
+
+    /// Bytes so far, about.
+    pub(super) fn len(&self) -> usize {
+        self.sealed.len() + self.chunk.len()
+    }
+
+    pub(super) fn record(&mut self, record: &Record) {
+        RecordWire::from(record).encode_length_delimited(&mut self.chunk).expect("a vector grows");
+        if self.chunk.len() >= CHUNK_BYTES {
+            self.flush();
+        }
+    }
+
+    /// The piece, as a snapshot's last with its index.
+    pub(super) fn finish(mut self, index: Option<&Index>) -> Bytes {
+        let kind = if index.is_some() { Kind::End } else { Kind::Part };
+        self.header[12..16].copy_from_slice(&(kind as u32).to_le_bytes());
+        // Chunks are bound to a header that says nothing of the kind; chunk 0 is bound to all of it.
+        if !self.chunk.is_empty() {
+            self.flush();
+        }
+        let last = self.number - 1;
+        let mut first = index.map(Message::encode_to_vec).unwrap_or_default();
+        let mut piece = self.header.to_vec();
+        first.splice(0..0, last.to_le_bytes());
+        let aad = [&self.header[..], &0_u64.to_le_bytes()].concat();
+        let sealed = self.seal(&first, 0, LAST, aad);
+        piece.extend_from_slice(&sealed);
+        piece.extend_from_slice(&self.sealed);
+        piece.into()
+    }
+
+    fn flush(&mut self) {
+        let number = self.number;
+        let chunk = std::mem::take(&mut self.chunk);
+        let sealed = self.seal(&chunk, number, 0, number.to_le_bytes().to_vec());
+        self.sealed.extend_from_slice(&sealed);
+        self.chunk = chunk;
+        self.chunk.clear();
+        self.number += 1;
+    }
+
+    fn seal(&self, plain: &[u8], number: u64, mark: u32, aad: Vec<u8>) -> Vec<u8> {
+        let mut text = zstd::bulk::compress(plain, LEVEL).expect("memory is compressed into memory");
+        let length = (text.len() as u32) | mark;
+        let aad = Aad::from([&length.to_le_bytes()[..], &aad].concat());
+        self.key.seal_in_place_append_tag(nonce(number), aad, &mut text).expect("a chunk is far below AES-GCM's limit");
+        [&length.to_le_bytes()[..], &text].concat()
+    }
+}
+
+/// Reads a piece chunk by chunk.
+pub(super) struct PieceReader {
+    name: String,
+    key: LessSafeKey,
+    bytes: Bytes,
+    offset: u64,
+    /// Chunks that were read, and how many there are.
+    number: u64,
+    last: u64,
+    chunk: Bytes,
+}
+
+impl PieceReader {
+    /// Reads the header and the index, if it is a snapshot's last piece.
+    pub(super) fn open(name: &str, mut bytes: Bytes, keys: &ColdKeys) -> Result<(Option<Index>, Self), ColdError> {
+        if bytes.len() < HEADER_BYTES || bytes[..8] != MAGIC {
+            return Err(ColdError::NotAPiece(name.to_owned()));
+        }
+        let header = bytes.split_to(HEADER_BYTES);
+        let word = |at: usize| u32::from_le_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
+        if word(8) > FORMAT {
+            return Err(ColdError::Newer { name: name.to_owned(), found: word(8), known: FORMAT });
+        }
+        let mut salt = [0; 32];
+        salt.copy_from_slice(&header[16..48]);
+        let key = keys.opening(&salt, &header[48..]).ok_or_else(|| ColdError::WrongKey(name.to_owned()))?;
+        let name = name.to_owned();
+        let mut reader =
+            Self { name, key, bytes, offset: HEADER_BYTES as u64, number: 0, last: 0, chunk: Bytes::new() };
+        let mut first = reader.next_chunk(LAST, &[&header[..], &0_u64.to_le_bytes()].concat())?;
+        reader.last = first.try_get_u64_le().map_err(|_| reader.tampered())?;
+        let index = match word(12) {
+            0 if first.is_empty() => None,
+            1 => Some(Index::decode(first).map_err(|_| reader.tampered())?),
+            _ => return Err(reader.tampered()),
+        };
+        Ok((index, reader))
+    }
+
+    /// The next record; `None` at the end.
+    pub(super) fn record(&mut self) -> Result<Option<Record>, ColdError> {
+        while self.chunk.is_empty() {
+            if self.number > self.last {
+                return if self.bytes.is_empty() { Ok(None) } else { Err(self.tampered()) };
+            }
+            let number = self.number;
+            self.chunk = self.next_chunk(0, &number.to_le_bytes())?;
+        }
+        let wire = RecordWire::decode_length_delimited(&mut self.chunk).map_err(|_| self.tampered())?;
+        Ok(Some(wire.into()))
+    }
+
+    fn next_chunk(&mut self, mark: u32, aad: &[u8]) -> Result<Bytes, ColdError> {
+        let marked = self.bytes.try_get_u32_le().map_err(|_| self.tampered())?;
+        let length = (marked & !LAST) as usize;
+        if marked & LAST != mark || length.saturating_add(TAG_BYTES) > self.bytes.len() {
+            return Err(self.tampered());
+        }
+        let mut sealed = self.bytes.split_to(length + TAG_BYTES).to_vec();
+        let aad = Aad::from([&marked.to_le_bytes()[..], aad].concat());
+        let text = self.key.open_in_place(nonce(self.number), aad, &mut sealed).map_err(|_| {
+            ColdError::Tampered { name: self.name.clone(), offset: self.offset }
+        })?;
+        let plain = zstd::bulk::decompress(text, plain_bytes(text)).map_err(|_| self.tampered())?;
+        self.offset += (4 + length + TAG_BYTES) as u64;
+        self.number += 1;
+        Ok(plain.into())
+    }
+
+    fn tampered(&self) -> ColdError {
+        ColdError::Tampered { name: self.name.clone(), offset: self.offset }
+    }
+}
+
+/// What a chunk has before compression: what its own header says, within bounds.
+fn plain_bytes(text: &[u8]) -> usize {
+    let said = zstd::zstd_safe::get_frame_content_size(text).ok().flatten().unwrap_or(0);
+    usize::try_from(said).unwrap_or(usize::MAX).min(MAX_CHUNK_BYTES)
+}
+
+fn nonce(number: u64) -> Nonce {
+    let mut bytes = [0; 12];
+    bytes[..8].copy_from_slice(&number.to_le_bytes());
+    Nonce::assume_unique_for_key(bytes)
+}

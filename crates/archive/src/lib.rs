@@ -1,0 +1,2 @@
+//! The warm and the cold tier.
+#![forbid(unsafe_code)]

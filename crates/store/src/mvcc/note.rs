@@ -1,0 +1,41 @@
+use super::State;
+
+/// Notes that are kept at most. Each point that may be on chain is among them, unless this many were noted after it
+/// without one being confirmed.
+const MAX_NOTES: usize = 1024;
+
+/// That a point of this log was about to be anchored. It is in the log before the point is anywhere else, so a store
+/// that lacks the note of an anchored point is not the one that was anchored, however far it is.
+#[derive(Clone, PartialEq, Eq, Hash, prost::Message)]
+pub struct AnchorNote {
+    /// The cluster, as it is named on chain; 32 bytes.
+    #[prost(bytes = "vec", tag = "1")]
+    pub cluster: Vec<u8>,
+    /// Revision of the point.
+    #[prost(int64, tag = "2")]
+    pub revision: i64,
+    /// Root of the state at it.
+    #[prost(bytes = "vec", tag = "3")]
+    pub state_root: Vec<u8>,
+    /// Hash over the log up to it.
+    #[prost(bytes = "vec", tag = "4")]
+    pub log_hash: Vec<u8>,
+    /// The revision that was anchored for certain when this was noted; notes of earlier ones can go.
+    #[prost(int64, tag = "5")]
+    pub confirmed: i64,
+}
+
+impl State {
+    /// Points that were anchored, or were about to be, oldest first.
+    pub fn anchors(&self) -> impl DoubleEndedIterator<Item = &AnchorNote> {
+        self.anchors.iter()
+    }
+
+    pub(super) fn note_anchor(&mut self, note: AnchorNote) {
+        self.anchors.retain(|known| known.revision >= note.confirmed);
+        self.anchors.push_back(note);
+        if self.anchors.len() > MAX_NOTES {
+            self.anchors.pop_front();
+        }
+    }
+}
