@@ -12,11 +12,17 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	genericapiserver "k8s.io/apiserver/pkg/server"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/metrics-server/cmd/metrics-server/app/options"
 )
 
-const dialLimit = 10 * time.Second
+const (
+	dialLimit = 10 * time.Second
+	lookAgain = 500 * time.Millisecond
+)
 
 // NewCommand is metrics-server with one more flag.
 func NewCommand() *cobra.Command {
@@ -28,7 +34,7 @@ func NewCommand() *cobra.Command {
 		SilenceUsage: true,
 		Args:         cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			return run(settings, egress, genericapiserver.SetupSignalHandler())
+			return run(genericapiserver.SetupSignalContext(), settings, egress)
 		},
 	}
 	for _, set := range settings.Flags().FlagSets {
@@ -38,9 +44,12 @@ func NewCommand() *cobra.Command {
 	return command
 }
 
-func run(settings *options.Options, egress string, stop <-chan struct{}) error {
+func run(ctx context.Context, settings *options.Options, egress string) error {
 	if problems := settings.Validate(); len(problems) > 0 {
 		return problems[0]
+	}
+	if err := wait(ctx, settings.Kubeconfig); err != nil {
+		return err
 	}
 	config, err := settings.ServerConfig()
 	if err != nil {
@@ -55,7 +64,31 @@ func run(settings *options.Options, egress string, stop <-chan struct{}) error {
 	if err != nil {
 		return err
 	}
-	return server.RunUntil(stop)
+	return server.RunUntil(ctx.Done())
+}
+
+// wait returns once kube-apiserver has published by what certificates its proxied requests are known, and this user
+// may read it: without that metrics-server would end at once.
+func wait(ctx context.Context, kubeconfig string) error {
+	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
+	if err != nil {
+		return fmt.Errorf("reading %s: %w", kubeconfig, err)
+	}
+	client, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		return err
+	}
+	for {
+		known, err := client.CoreV1().ConfigMaps("kube-system").Get(ctx, "extension-apiserver-authentication", metav1.GetOptions{})
+		if err == nil && known.Data["requestheader-client-ca-file"] != "" {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(lookAgain):
+		}
+	}
 }
 
 // through asks the proxy for a connection to address (RFC 9110, CONNECT).

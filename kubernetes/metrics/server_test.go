@@ -59,7 +59,7 @@ func TestAKubeletIsReachedThroughTheProxy(t *testing.T) {
 }
 
 func TestAProxyThatRefusesIsAnError(t *testing.T) {
-	for _, reply := range []string{"HTTP/1.1 503 no such node\r\n\r\n", "HTTP/1.1 200 OK\r\n\r\ntoo early", "nonsense"} {
+	for _, reply := range []string{"HTTP/1.1 503 no such node\r\n\r\n", "HTTP/1.1 200 OK\r\n\r\ntoo early", "nonsense\r\n\r\n"} {
 		socket, _ := proxy(t, reply)
 		if _, err := through(context.Background(), socket, "10.0.0.9:10250"); err == nil {
 			t.Errorf("%q was taken", reply)

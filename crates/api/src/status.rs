@@ -20,6 +20,15 @@ pub struct MasterStatus {
     pub tee: TeeStatus,
     /// The store's latest revision.
     pub store_revision: i64,
+    /// How pods of different nodes reach each other: `wireguard`, `vxlan`, `host-gw` or `none`.
+    #[serde(default)]
+    pub pod_network: String,
+    /// Whether that is encrypted.
+    #[serde(default)]
+    pub pod_network_encrypted: bool,
+    /// Add-ons that are on.
+    #[serde(default)]
+    pub addons: Vec<String>,
     /// Number of nodes that are ready.
     pub nodes_ready: u32,
     /// Number of nodes with a live token.

@@ -83,6 +83,7 @@ pub fn worker(state_dir: &Path) -> Vec<Finding> {
     let remedy = "install the Debian package containernetworking-plugins, or run `make setup`";
     findings.push(Finding::of("cni plugins", bridge.exists(), bridge.display().to_string(), remedy));
     findings.push(packet_filter());
+    findings.push(wireguard());
     findings.push(bridges());
     findings.push(overlay());
     findings.push(disk(state_dir));
@@ -105,6 +106,29 @@ fn packet_filter() -> Finding {
         }
         Err(error) => Finding::of(name, false, error.to_string(), remedy),
     }
+}
+
+/// Whether pods of different nodes can talk without others reading it.
+fn wireguard() -> Finding {
+    let name = "wireguard";
+    // A module that is not loaded yet is in modules.dep or built in; a link of this kind loads it.
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let modules = Path::new("/lib/modules").join(release.trim());
+    let listed = ["modules.builtin", "modules.dep"].iter().any(|file| {
+        std::fs::read_to_string(modules.join(file)).is_ok_and(|text| text.contains("/wireguard.ko"))
+    });
+    if listed || Path::new("/sys/module/wireguard").exists() {
+        return Finding::of(name, true, "in the kernel: pod traffic between nodes is encrypted", "");
+    }
+    if Path::new("/dev/net/tun").exists() {
+        let detail = "not in this kernel: pod traffic between nodes is encrypted in flannel's own process, which is slower";
+        let remedy = "use a kernel with CONFIG_WIREGUARD (5.6 or newer)";
+        return Finding::new(name, Verdict::Warning, detail, remedy);
+    }
+    let detail = "neither in this kernel nor by /dev/net/tun: no encrypted pod network";
+    let remedy = "load it with `modprobe wireguard` or `modprobe tun` (as root), or, where nobody listens between the \
+                  nodes, set [cluster] flannel_backend = \"vxlan\"";
+    Finding::new(name, Verdict::Bad, detail, remedy)
 }
 
 /// Whether traffic between pods of one machine passes the packet filter. If not, a service whose pod is on the same

@@ -15,6 +15,7 @@
 //! assert!(!pki.to_bytes().unwrap().is_empty());
 //! ```
 
+pub mod batteries;
 pub mod check;
 pub mod control_plane;
 pub mod node;
@@ -22,5 +23,6 @@ pub mod pki;
 pub mod supervise;
 pub mod tls;
 
+pub use batteries::{Battery, Disabled};
 pub use control_plane::{ControlPlane, ControlPlaneConfig};
 pub use node::{Node, NodeConfig};

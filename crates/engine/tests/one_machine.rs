@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use engine::control_plane::{Kubeconfig, User};
-use engine::node::NodeCredentials;
+use engine::node::{FlannelBackend, NodeCredentials, ProxyMode};
 use engine::pki::{ClusterPki, Identity, Profile};
-use engine::{ControlPlane, ControlPlaneConfig, Node, NodeConfig};
+use engine::{ControlPlane, ControlPlaneConfig, Disabled, Node, NodeConfig};
 use store::{Config, Listener, Store};
 use tokio::process::Command;
 
@@ -61,6 +61,16 @@ async fn a_pod_runs_on_our_store() {
     std::fs::write(&admin, text.render()).unwrap();
     let kubectl = Kubectl { binary: binary.clone(), kubeconfig: admin };
 
+    // What the master gives nodes for flannel and CoreDNS.
+    for (role, verbs, resource, subject) in [
+        ("flannel", "get,list,watch", "nodes", "--group=system:nodes"),
+        ("dns", "list,watch", "namespaces", "--user=system:kube-proxy"),
+    ] {
+        let (verbs, resource) = (format!("--verb={verbs}"), format!("--resource={resource}"));
+        kubectl.ok(&["create", "clusterrole", role, &verbs, &resource]).await;
+        let role_flag = format!("--clusterrole={role}");
+        kubectl.ok(&["create", "clusterrolebinding", role, &role_flag, subject]).await;
+    }
     let node_config = node_config(dir.path(), binary, control_plane.url(), &pki);
     let from = now_ms();
     let node = Node::start(node_config.clone(), &credentials(&pki, from, 3600)).await.unwrap();
@@ -168,10 +178,12 @@ fn node_config(dir: &Path, binary: PathBuf, apiserver: &str, pki: &ClusterPki) -
         healthz_port: 26248,
         proxy_healthz_port: 26256,
         proxy_metrics_port: 26249,
-        pod_cidr: "10.42.0.0/24".to_owned(),
         cluster_cidr: "10.42.0.0/16".to_owned(),
         cluster_dns: IpAddr::from([10, 43, 0, 10]),
         cluster_domain: "cluster.local".to_owned(),
+        backend: FlannelBackend::Wireguard,
+        proxy_mode: ProxyMode::Iptables,
+        disabled: Disabled::default(),
     }
 }
 

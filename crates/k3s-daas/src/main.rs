@@ -9,6 +9,7 @@ mod deployment;
 mod economics_check;
 mod failure;
 mod input;
+mod invitation;
 mod links;
 mod output;
 mod parts;

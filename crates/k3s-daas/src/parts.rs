@@ -18,6 +18,8 @@ pub(crate) fn master(context: &Context, deployment: &Deployment) -> Result<maste
     let mut base = master::Config {
         state_dir: state.path("master"),
         kubernetes_binary: beside("kubernetes"),
+        storage_root: state.path("storage"),
+        network: context.settings.section("cluster", table(&master::ClusterNetwork::default())?)?,
         ..master::Config::default()
     };
     base.tee.allow_simulated = context.settings.simulated_tee_allowed();

@@ -12,12 +12,12 @@ use crate::failure::{Failure, Result};
 const MAX_FILE: u64 = 1024 * 1024;
 const PREFIX: &str = "K3S_DAAS_";
 /// Variables that are flags, not configuration.
-const FLAGS: [&str; 6] = ["STATE_DIR", "CONFIG", "CHAIN", "LOG", "FRAMEWORK", "STATE"];
-const SECTIONS: [&str; 6] = ["chain", "devnet", "master", "worker", "node", "mock_mode"];
+const FLAGS: [&str; 7] = ["STATE_DIR", "CONFIG", "CHAIN", "LOG", "FRAMEWORK", "STATE", "TOKEN_FILE"];
+const SECTIONS: [&str; 7] = ["chain", "devnet", "cluster", "master", "worker", "node", "mock_mode"];
 const DEVNET: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 9000);
 
-/// The configuration: flags before environment before file. Sections: `[chain]`, `[devnet]`, `[master]`,
-/// `[worker]`, `[node]`.
+/// The configuration: flags before environment before file. Sections: `[chain]`, `[devnet]`, `[cluster]`,
+/// `[master]`, `[worker]`, `[node]`.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     table: Table,
@@ -61,6 +61,17 @@ impl Settings {
     pub(crate) fn remote_chain(&self) -> Option<String> {
         let configured = || Some(self.table.get("chain")?.get("url")?.as_str()?.to_owned());
         self.chain.clone().or_else(configured)
+    }
+
+    /// `--disable`, in place of what the configuration says.
+    pub(crate) fn disable(&mut self, names: &[String]) -> Result<()> {
+        if names.is_empty() {
+            return Ok(());
+        }
+        let cluster = self.table.entry("cluster").or_insert_with(|| Value::Table(Table::new()));
+        let cluster = cluster.as_table_mut().ok_or_else(|| Failure::usage("[cluster] is no section"))?;
+        cluster.insert("disable".to_owned(), Value::from(names.to_vec()));
+        Ok(())
     }
 
     /// Where the embedded chain listens.

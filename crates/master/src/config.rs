@@ -1,6 +1,8 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
+use engine::Disabled;
+use engine::node::{FlannelBackend, ProxyMode};
 use serde::{Deserialize, Serialize};
 use tee::{KeyPolicy, PlatformKind};
 
@@ -28,6 +30,8 @@ pub struct Config {
     pub tls_san: Vec<String>,
     /// The multi-call Kubernetes binary.
     pub kubernetes_binary: PathBuf,
+    /// Directory on every node for volumes of the storage class `local-path`.
+    pub storage_root: PathBuf,
     /// Sui.
     pub chain: ChainConfig,
     /// Trusted execution.
@@ -58,6 +62,7 @@ impl Default for Config {
             apiserver_url: "https://127.0.0.1:6443".to_owned(),
             tls_san: Vec::new(),
             kubernetes_binary: PathBuf::from("bin/kubernetes"),
+            storage_root: PathBuf::from("/var/lib/k3s-daas/storage"),
             chain: ChainConfig::default(),
             tee: TeeConfig::default(),
             network: ClusterNetwork::default(),
@@ -163,6 +168,12 @@ pub struct ClusterNetwork {
     pub cluster_dns: IpAddr,
     /// Domain of services.
     pub cluster_domain: String,
+    /// How pods reach those of other nodes.
+    pub flannel_backend: FlannelBackend,
+    /// How kube-proxy makes services.
+    pub kube_proxy_mode: ProxyMode,
+    /// What is switched off, by the names that K3s gives: `coredns`, `servicelb`, `local-storage`, `metrics-server`.
+    pub disable: Disabled,
 }
 
 impl Default for ClusterNetwork {
@@ -172,6 +183,9 @@ impl Default for ClusterNetwork {
             service_cidr: "10.43.0.0/16".to_owned(),
             cluster_dns: IpAddr::V4(Ipv4Addr::new(10, 43, 0, 10)),
             cluster_domain: "cluster.local".to_owned(),
+            flannel_backend: FlannelBackend::default(),
+            kube_proxy_mode: ProxyMode::default(),
+            disable: Disabled::default(),
         }
     }
 }

@@ -175,6 +175,8 @@ impl Master {
 
     /// Waits until users and nodes can be served: the chain is read, the apiserver is ready, and Kubernetes
     /// agrees with the chain.
+            disabled: config.network.disable.clone(),
+            storage_root: config.storage_root.clone(),
     ///
     /// # Errors
     /// [`MasterError::NotReady`] with what is missing after `limit`.

@@ -196,3 +196,6 @@ const STATES: [(NodeState, &str); 6] = [
     (NodeState::Down, "down"),
     (NodeState::Removed, "removed"),
 ];
+            pod_network: self.facts.network.flannel_backend.as_str().to_owned(),
+            pod_network_encrypted: self.facts.network.flannel_backend.is_encrypted(),
+            addons: self.facts.network.disable.left().into_iter().map(str::to_owned).collect(),

@@ -1,5 +1,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 
+use engine::Disabled;
+use engine::node::{FlannelBackend, ProxyMode};
 use serde::Deserialize;
 
 /// The cluster's settings for nodes, from the join protocol's `config`.
@@ -12,6 +14,15 @@ pub struct ClusterSettings {
     pub cluster_dns: IpAddr,
     /// Range of all pod addresses, CIDR.
     pub cluster_cidr: String,
+    /// How pods reach those of other nodes.
+    #[serde(default)]
+    pub flannel_backend: FlannelBackend,
+    /// How kube-proxy makes services.
+    #[serde(default)]
+    pub kube_proxy_mode: ProxyMode,
+    /// What the cluster has switched off.
+    #[serde(default)]
+    pub disable: Disabled,
 }
 
 impl ClusterSettings {
@@ -32,12 +43,6 @@ impl ClusterSettings {
             return Err("clusterCidr is not an IPv4 range like 10.42.0.0/16".to_owned());
         }
         Ok(settings)
-    }
-
-    /// The first /24 of the range of pod addresses: what kube-controller-manager gives to the first node.
-    pub fn first_node_cidr(&self) -> Option<String> {
-        let (address, length) = network(&self.cluster_cidr)?;
-        Some(format!("{address}/{}", length.max(24)))
     }
 }
 
@@ -67,8 +72,7 @@ mod tests {
     fn reads_what_a_node_needs_and_refuses_the_rest_by_name() {
         let read = settings("cluster.local", "10.42.0.0/16").unwrap();
         assert_eq!(read.cluster_dns.to_string(), "10.43.0.10");
-        assert_eq!(read.first_node_cidr().unwrap(), "10.42.0.0/24");
-        assert_eq!(settings("c", "10.1.2.128/25").unwrap().first_node_cidr().unwrap(), "10.1.2.128/25");
+        assert_eq!((read.flannel_backend, read.disable.left().len()), (FlannelBackend::Wireguard, 4));
         assert!(settings("Evil\"", "10.42.0.0/16").unwrap_err().contains("clusterDomain"));
         for cidr in ["", "10.42.0.0", "10.42.0.1/16", "10.42.0.0/33", "fd00::/8"] {
             assert!(settings("c", cidr).unwrap_err().contains("clusterCidr"), "{cidr}");

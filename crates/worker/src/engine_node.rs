@@ -3,10 +3,10 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use engine::NodeConfig;
-use engine::node::{Node, NodeCredentials, NodeError, remove_everything};
+use engine::node::{FlannelBackend, Node, NodeCredentials, NodeError, ProxyMode, remove_everything};
 use engine::pki::Identity;
 use engine::supervise::ChildState;
+use engine::{Disabled, NodeConfig};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Mutex, RwLock};
 
@@ -38,10 +38,6 @@ pub struct EngineNodeConfig {
     /// Port of kube-proxy's metrics, on loopback.
     #[serde(default = "default_proxy_metrics_port")]
     pub proxy_metrics_port: u16,
-    /// Range of this node's pod addresses, CIDR; by default the first /24 of the cluster's, which is what the
-    /// first node of a cluster gets.
-    #[serde(default)]
-    pub pod_cidr: Option<String>,
 }
 
 fn default_kubelet_port() -> u16 {
@@ -81,10 +77,6 @@ impl EngineNode {
     fn node_config(&self, bundle: &NodeBundle) -> Result<NodeConfig, NodeAgentError> {
         let settings = &bundle.settings;
         let apiserver = bundle.apiservers.first().ok_or_else(|| said("the gateway named no apiserver"))?;
-        let pod_cidr = match &self.config.pod_cidr {
-            Some(cidr) => cidr.clone(),
-            None => settings.first_node_cidr().ok_or_else(|| said("no range of pod addresses"))?,
-        };
         Ok(NodeConfig {
             name: bundle.node_name.clone(),
             binary: self.config.binary.clone(),
@@ -97,10 +89,12 @@ impl EngineNode {
             healthz_port: self.config.healthz_port,
             proxy_healthz_port: self.config.proxy_healthz_port,
             proxy_metrics_port: self.config.proxy_metrics_port,
-            pod_cidr,
             cluster_cidr: settings.cluster_cidr.clone(),
             cluster_dns: settings.cluster_dns,
             cluster_domain: settings.cluster_domain.clone(),
+            backend: settings.flannel_backend,
+            proxy_mode: settings.kube_proxy_mode,
+            disabled: settings.disable.clone(),
         })
     }
 
@@ -118,10 +112,12 @@ impl EngineNode {
             healthz_port: self.config.healthz_port,
             proxy_healthz_port: self.config.proxy_healthz_port,
             proxy_metrics_port: self.config.proxy_metrics_port,
-            pod_cidr: String::new(),
             cluster_cidr: String::new(),
             cluster_dns: self.config.address,
             cluster_domain: String::new(),
+            backend: FlannelBackend::default(),
+            proxy_mode: ProxyMode::default(),
+            disabled: Disabled::default(),
         }
     }
 
@@ -200,7 +196,8 @@ fn same_cluster(running: &NodeConfig, wanted: &NodeConfig) -> bool {
             config.name.clone(),
             config.apiserver.clone(),
             (config.server_ca.clone(), config.client_ca.clone()),
-            (config.pod_cidr.clone(), config.cluster_cidr.clone()),
+            config.cluster_cidr.clone(),
+            (config.backend, config.proxy_mode, config.disabled.clone()),
             (config.cluster_dns, config.cluster_domain.clone()),
         )
     };
@@ -250,11 +247,14 @@ mod tests {
                 cluster_domain: "cluster.local".into(),
                 cluster_dns: IpAddr::from([10, 43, 0, 10]),
                 cluster_cidr: "10.42.0.0/16".into(),
+                flannel_backend: FlannelBackend::Vxlan,
+                kube_proxy_mode: ProxyMode::Nftables,
+                disable: Disabled::default(),
             },
         }
     }
 
-    fn node(state_dir: PathBuf, pod_cidr: Option<&str>) -> EngineNode {
+    fn node(state_dir: PathBuf) -> EngineNode {
         EngineNode::new(EngineNodeConfig {
             binary: state_dir.join("no-such-binary"),
             state_dir,
@@ -263,35 +263,30 @@ mod tests {
             healthz_port: default_healthz_port(),
             proxy_healthz_port: 10256,
             proxy_metrics_port: 10249,
-            pod_cidr: pod_cidr.map(str::to_owned),
         })
     }
 
     #[test]
     fn a_node_is_made_of_what_the_cluster_and_this_machine_say() {
-        let config = node("s".into(), None).node_config(&bundle()).unwrap();
+        let config = node("s".into()).node_config(&bundle()).unwrap();
         assert_eq!((config.name.as_str(), config.apiserver.as_str()), ("n1", "https://10.0.0.1:6443"));
-        assert_eq!(
-            (config.pod_cidr.as_str(), config.cluster_cidr.as_str()),
-            ("10.42.0.0/24", "10.42.0.0/16")
-        );
+        assert_eq!(config.cluster_cidr, "10.42.0.0/16");
+        assert_eq!((config.backend, config.proxy_mode), (FlannelBackend::Vxlan, ProxyMode::Nftables));
         assert_eq!((config.server_ca.as_str(), config.client_ca.as_str()), ("server CA", "client CA"));
         assert_eq!((config.address, config.kubelet_port), (IpAddr::from([10, 0, 0, 9]), 10250));
-        let chosen = node("s".into(), Some("10.42.7.0/24")).node_config(&bundle()).unwrap();
-        assert_eq!(chosen.pod_cidr, "10.42.7.0/24");
         let credentials = credentials(&bundle());
         assert_eq!(credentials.kubelet_server.certificate, "server certificate");
         assert_eq!(*credentials.proxy_client.key, "proxy key");
         assert_eq!(*credentials.kubelet_client.key, "client key");
 
         let nowhere = NodeBundle { apiservers: vec![], ..bundle() };
-        let error = node("s".into(), None).node_config(&nowhere).unwrap_err();
+        let error = node("s".into()).node_config(&nowhere).unwrap_err();
         assert_eq!(error.to_string(), "the gateway named no apiserver");
     }
 
     #[test]
     fn only_new_certificates_leave_the_node_running() {
-        let node = node("s".into(), None);
+        let node = node("s".into());
         let running = node.node_config(&bundle()).unwrap();
         let mut renewed = bundle();
         renewed.client_kubelet.certificate_pem = "another".into();
@@ -309,7 +304,7 @@ mod tests {
     #[tokio::test]
     async fn a_node_that_never_ran_is_not_ready_and_stops_without_touching_anything() {
         let dir = tempfile::tempdir().unwrap();
-        let node = node(dir.path().join("never"), None);
+        let node = node(dir.path().join("never"));
         let status = node.status().await;
         assert_eq!(
             (status.ready, status.reason.as_deref()),

@@ -2,7 +2,11 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use super::error::ControlPlaneError;
+use crate::batteries::Disabled;
 use crate::pki::Identity;
+
+/// Port of metrics-server, on loopback.
+pub const METRICS_PORT: u16 = 10449;
 
 /// What the control plane runs with.
 #[derive(Clone, Debug)]
@@ -27,7 +31,20 @@ pub struct ControlPlaneConfig {
     pub cluster_domain: String,
     /// Who is asked about tokens and nodes; none for a cluster without a gateway.
     pub webhooks: Option<Webhooks>,
+    /// What is switched off of the add-ons that run beside the control plane.
+    pub disabled: Disabled,
+    /// Directory on every node for volumes of the class `local-path`.
+    pub storage_root: PathBuf,
+    /// Ports of nodes that no service of type LoadBalancer gets.
+    pub reserved_ports: Vec<u16>,
+    /// Port of metrics-server, on loopback.
+    pub metrics_port: u16,
+    /// Unix socket of the HTTP CONNECT proxy by which metrics-server reaches kubelets; none where all are in reach.
+    pub kubelet_egress: Option<PathBuf>,
 }
+
+/// Ports that nodes need for themselves: SSH, kube-apiserver, gateway, kubelet, kube-proxy, flannel's back ends.
+const RESERVED_PORTS: [u16; 8] = [22, 6443, 9345, 10250, 10249, 10256, 8472, 51820];
 
 /// Where kube-apiserver asks who a bearer is, and whether a node may go on.
 #[derive(Clone, Debug)]
@@ -56,6 +73,11 @@ impl ControlPlaneConfig {
             cluster_cidr: "10.42.0.0/16".to_owned(),
             cluster_domain: "cluster.local".to_owned(),
             webhooks: None,
+            disabled: Disabled::default(),
+            storage_root: PathBuf::from("/var/lib/k3s-daas/storage"),
+            reserved_ports: RESERVED_PORTS.to_vec(),
+            metrics_port: METRICS_PORT,
+            kubelet_egress: None,
         }
     }
 

@@ -2,6 +2,7 @@
 //! endpoint.
 
 mod access;
+mod addons;
 mod config;
 mod error;
 mod kubeconfig;
@@ -10,11 +11,14 @@ mod ready;
 
 use std::time::Duration;
 
+use tokio::task::JoinSet;
+
 use crate::pki::{ClusterPki, Identity, PkiError, Profile};
 use crate::supervise::{Child, ChildStatus, leftovers, stop_all};
 
 pub use access::TOKEN_GROUP_PREFIX;
-pub use config::{ControlPlaneConfig, Webhooks};
+pub use addons::{CONTROLLERS_USER, METRICS_SERVER_NAME, METRICS_USER};
+pub use config::{ControlPlaneConfig, METRICS_PORT, Webhooks};
 pub use error::ControlPlaneError;
 pub use kubeconfig::{Kubeconfig, User};
 pub use programs::SERVICE_ACCOUNT_ISSUER;
@@ -31,6 +35,8 @@ pub struct ControlPlane {
     apiserver: Child,
     controller_manager: Child,
     scheduler: Child,
+    /// What runs beside them for users.
+    addons: Vec<Child>,
     admin: Identity,
     url: String,
     ca: String,
@@ -57,6 +63,7 @@ impl ControlPlane {
             apiserver: Child::start(programs::apiserver(config, pki, now_ms)?),
             controller_manager: Child::start(programs::controller_manager(config, pki, now_ms)?),
             scheduler: Child::start(programs::scheduler(config, pki, now_ms)?),
+            addons: addons::programs(config, pki, now_ms)?.into_iter().map(Child::start).collect(),
             admin,
             url: config.local_url(),
             ca: pki.ca_pem().to_owned(),
@@ -91,12 +98,16 @@ impl ControlPlane {
 
     /// Each process as it is now.
     pub fn status(&self) -> Vec<ChildStatus> {
-        vec![self.apiserver.status(), self.controller_manager.status(), self.scheduler.status()]
+        let all = [&self.apiserver, &self.controller_manager, &self.scheduler];
+        all.into_iter().chain(&self.addons).map(Child::status).collect()
     }
 
     /// Stops the processes, those that depend on the apiserver first.
     pub async fn shutdown(self) {
+        let mut stopping: JoinSet<()> =
+            self.addons.into_iter().map(|child| async move { child.stop(GRACE).await }).collect();
         tokio::join!(self.scheduler.stop(GRACE), self.controller_manager.stop(GRACE));
+        while stopping.join_next().await.is_some() {}
         self.apiserver.stop(GRACE).await;
     }
 }

@@ -156,7 +156,7 @@ pub(crate) fn scheduler(
     ]))
 }
 
-fn with_kubeconfig(
+pub(super) fn with_kubeconfig(
     config: &ControlPlaneConfig,
     pki: &ClusterPki,
     now_ms: u64,
@@ -177,7 +177,11 @@ fn program(config: &ControlPlaneConfig, name: &str) -> Program {
 }
 
 /// Writes what is not secret; gives its path.
-fn file(config: &ControlPlaneConfig, name: &str, content: &str) -> Result<String, ControlPlaneError> {
+pub(super) fn file(
+    config: &ControlPlaneConfig,
+    name: &str,
+    content: &str,
+) -> Result<String, ControlPlaneError> {
     let path: PathBuf = config.state_dir.join(name);
     std::fs::write(&path, content).map_err(|source| ControlPlaneError::Io { path: path.clone(), source })?;
     Ok(path.to_string_lossy().into_owned())

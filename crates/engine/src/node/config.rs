@@ -1,9 +1,13 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 
+use serde::{Deserialize, Serialize};
+
+use super::flannel::FlannelBackend;
+use crate::batteries::Disabled;
 use crate::pki::Identity;
 
-/// The one bridge that pods of this machine are connected to.
+/// The bridge that pods of this machine, or of its network namespace, are connected to.
 pub const BRIDGE: &str = "k3s-daas0";
 
 /// What a node runs with.
@@ -31,14 +35,38 @@ pub struct NodeConfig {
     pub proxy_healthz_port: u16,
     /// Port of kube-proxy's metrics, on loopback.
     pub proxy_metrics_port: u16,
-    /// Range of this node's pod addresses, CIDR.
-    pub pod_cidr: String,
     /// Range of all pod addresses, CIDR.
     pub cluster_cidr: String,
     /// Address of the cluster's DNS service.
     pub cluster_dns: IpAddr,
     /// Domain of the cluster's services.
     pub cluster_domain: String,
+    /// How pods reach those of other nodes.
+    pub backend: FlannelBackend,
+    /// How kube-proxy makes services.
+    pub proxy_mode: ProxyMode,
+    /// What is switched off.
+    pub disabled: Disabled,
+}
+
+/// How kube-proxy makes services.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ProxyMode {
+    /// By iptables.
+    #[default]
+    Iptables,
+    /// By nftables, faster with many services; kernel 5.13 and nft 1.0.1 or newer.
+    Nftables,
+}
+
+impl ProxyMode {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Iptables => "iptables",
+            Self::Nftables => "nftables",
+        }
+    }
 }
 
 /// Certificates of a node, PEM.

@@ -5,10 +5,11 @@ use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use super::cgroups::{self, Cgroups};
-use super::config::{BRIDGE, NodeConfig, NodeCredentials};
+use super::config::{NodeConfig, NodeCredentials};
+use super::dns;
 use super::error::{NodeError, io};
 use super::image::PAUSE_IMAGE;
-use super::network::{CNI_BINARIES, NETWORK, addresses};
+use super::network::CNI_BINARIES;
 use crate::control_plane::{Kubeconfig, User};
 
 /// Certificates with their keys.
@@ -44,7 +45,8 @@ pub(crate) fn write(
         std::fs::write(&path, content).map_err(io(&path))
     };
     write("containerd.toml", &containerd(config))?;
-    write("cni/10-k3s-daas.conflist", &network(config).to_string())?;
+    write("flannel.json", &config.backend.net_conf(&config.cluster_cidr).to_string())?;
+    write("Corefile", &dns::corefile(config, Path::new(resolv_conf())))?;
     write("client-ca.crt", &config.client_ca)?;
     write("kubelet.json", &kubelet(config, cgroups).to_string())?;
     write("kube-proxy.json", &proxy(config).to_string())?;
@@ -72,7 +74,7 @@ pub(crate) fn write_credentials(config: &NodeConfig, credentials: &NodeCredentia
     Ok(())
 }
 
-fn replace(path: &Path, content: &str) -> Result<(), NodeError> {
+pub(crate) fn replace(path: &Path, content: &str) -> Result<(), NodeError> {
     use std::io::Write;
     let temporary = path.with_extension("tmp");
     let mut file = std::fs::OpenOptions::new()
@@ -130,29 +132,6 @@ fn may_change_oom_score() -> bool {
         .is_some_and(|mask| mask & (1 << 24) != 0)
 }
 
-fn network(config: &NodeConfig) -> Value {
-    json!({
-        "cniVersion": "0.4.0",
-        "name": NETWORK,
-        "plugins": [
-            {
-                "type": "bridge",
-                "bridge": BRIDGE,
-                "isGateway": true,
-                "hairpinMode": true,
-                "ipMasq": false,
-                "ipam": {
-                    "type": "host-local",
-                    "ranges": [[{ "subnet": config.pod_cidr }]],
-                    "routes": [{ "dst": "0.0.0.0/0" }],
-                    "dataDir": addresses(config),
-                },
-            },
-            { "type": "portmap", "capabilities": { "portMappings": true }, "snat": true },
-        ],
-    })
-}
-
 fn kubelet(config: &NodeConfig, cgroups: &Cgroups) -> Value {
     let files = config.files();
     let socket = format!("unix://{}", config.containerd_socket().display());
@@ -208,7 +187,7 @@ fn proxy(config: &NodeConfig) -> Value {
         "clientConnection": { "kubeconfig": config.files().join("kube-proxy.kubeconfig") },
         "hostnameOverride": config.name,
         "clusterCIDR": config.cluster_cidr,
-        "mode": "iptables",
+        "mode": config.proxy_mode.as_str(),
         "healthzBindAddress": format!("127.0.0.1:{}", config.proxy_healthz_port),
         "metricsBindAddress": format!("127.0.0.1:{}", config.proxy_metrics_port),
         // The machine's limits are not ours to change.

@@ -1,11 +1,13 @@
-//! The node's processes: containerd, kubelet and kube-proxy, in directories of their own.
+//! The node's processes, in directories of their own: containerd, kubelet, kube-proxy, flannel, CoreDNS.
 
 mod address;
 mod cgroups;
 mod cleanup;
 mod config;
+mod dns;
 mod error;
 mod files;
+mod flannel;
 mod image;
 mod network;
 mod programs;
@@ -13,12 +15,16 @@ mod runtime;
 
 use std::time::Duration;
 
+use tokio::task::{JoinHandle, JoinSet};
+
+use crate::batteries::Battery;
 use crate::supervise::{Child, ChildStatus, leftovers, stop_all};
 
 pub use address::host_address;
 pub use cleanup::remove_everything;
-pub use config::{BRIDGE, NodeConfig, NodeCredentials};
+pub use config::{BRIDGE, NodeConfig, NodeCredentials, ProxyMode};
 pub use error::NodeError;
+pub use flannel::FlannelBackend;
 pub use image::{BUSYBOX_IMAGE, PAUSE_IMAGE};
 
 pub(crate) use programs::find;
@@ -40,11 +46,14 @@ pub struct Node {
     config: NodeConfig,
     containerd: Child,
     kubelet: Child,
-    proxy: Child,
+    /// kube-proxy, flannel and CoreDNS, as far as they are on.
+    network: Vec<Child>,
+    /// Gives containerd the network that flannel has made.
+    following: Option<Following>,
 }
 
 impl Node {
-    /// Starts containerd, gives it the built-in images, then starts kubelet and kube-proxy.
+    /// Starts containerd, gives it the built-in images, then starts what Kubernetes and its network need.
     ///
     /// # Errors
     /// [`NodeError`] says what is missing on this machine and how to get it.
@@ -63,8 +72,18 @@ impl Node {
         image::import(&config).await?;
         network::masquerade(&config).await?;
         let kubelet = Child::start(programs::kubelet(&config));
-        let proxy = Child::start(programs::proxy(&config));
-        Ok(Self { config, containerd, kubelet, proxy })
+        let mut network = vec![Child::start(programs::proxy(&config))];
+        let mut following = None;
+        if config.backend != FlannelBackend::None {
+            flannel::forget(&config)?;
+            network.push(Child::start(flannel::program(&config)));
+            following = Some(Following(tokio::spawn(flannel::follow(config.clone()))));
+        }
+        if config.disabled.leaves(Battery::Coredns) {
+            dns::prepare(&config).await?;
+            network.push(Child::start(dns::program(&config)));
+        }
+        Ok(Self { config, containerd, kubelet, network, following })
     }
 
     /// Puts renewed certificates in place. Kubelet and kube-proxy take them within seconds; nothing is started
@@ -78,7 +97,7 @@ impl Node {
 
     /// Each process as it is now.
     pub fn status(&self) -> Vec<ChildStatus> {
-        vec![self.containerd.status(), self.kubelet.status(), self.proxy.status()]
+        [&self.containerd, &self.kubelet].into_iter().chain(&self.network).map(Child::status).collect()
     }
 
     /// Asks the kubelet whether it is well.
@@ -99,7 +118,11 @@ impl Node {
 
     /// Stops the processes; the pods stay.
     pub async fn shutdown(self) {
-        tokio::join!(self.proxy.stop(GRACE), self.kubelet.stop(GRACE));
+        drop(self.following);
+        let mut stopping: JoinSet<()> =
+            self.network.into_iter().map(|child| async move { child.stop(GRACE).await }).collect();
+        self.kubelet.stop(GRACE).await;
+        while stopping.join_next().await.is_some() {}
         self.containerd.stop(GRACE).await;
     }
 
@@ -111,5 +134,14 @@ impl Node {
         let config = self.config.clone();
         self.shutdown().await;
         remove_everything(&config).await
+    }
+}
+
+/// A task that ends with its owner.
+struct Following(JoinHandle<()>);
+
+impl Drop for Following {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }

@@ -11,6 +11,7 @@ use super::config::{BRIDGE, NodeConfig};
 use super::error::{NodeError, io};
 use super::programs::find;
 use super::runtime::{finish, run};
+use super::{dns, flannel};
 
 /// Where Debian keeps the CNI plugins.
 pub(crate) const CNI_BINARIES: &str = "/usr/lib/cni";
@@ -18,26 +19,28 @@ pub(crate) const CNI_BINARIES: &str = "/usr/lib/cni";
 pub(crate) const NETWORK: &str = "k3s-daas";
 /// Where containerd's CNI library writes down which pod got what.
 const CNI_CACHE: &str = "/var/lib/cni/results";
+/// What pods' traffic goes through: the bridge, and what flannel's back ends make.
+const LINKS: [&str; 3] = [BRIDGE, "flannel.1", "flannel-wg"];
 /// Marks our packet filter rule; without spaces, so that iptables prints it as it is.
 const COMMENT: &str = "k3s-daas-pods-to-the-outside";
 
 /// Lets pods reach what is outside of the cluster: one rule, taken back by [`remove`].
 pub(crate) async fn masquerade(config: &NodeConfig) -> Result<(), NodeError> {
     forget_masquerade().await?;
-    let rule =
-        ["-A", "POSTROUTING", "-s", &config.pod_cidr, "!", "-d", &config.cluster_cidr, "-m", "comment"];
+    let pods = &config.cluster_cidr;
+    let rule = ["-A", "POSTROUTING", "-s", pods, "!", "-d", pods, "-m", "comment"];
     iptables(rule.into_iter().chain(["--comment", COMMENT, "-j", "MASQUERADE"])).await.map(|_| ())
 }
 
 /// Takes back all that the pods' network left: port mappings, addresses, the bridge, packet filter rules.
 pub(crate) async fn remove(config: &NodeConfig) -> Result<(), NodeError> {
     forget_pods(config).await?;
-    if Path::new("/sys/class/net").join(BRIDGE).exists() {
-        let ip = find("ip").ok_or(NodeError::Missing { name: "ip", package: "iproute2" })?;
-        let mut command = Command::new(ip);
-        command.args(["link", "delete", BRIDGE]);
-        run(command).await?;
+    for link in LINKS {
+        remove_link(link).await?;
     }
+    dns::remove().await?;
+    let conflist = flannel::conflist(config);
+    gone(std::fs::remove_file(&conflist)).map_err(io(conflist))?;
     if find("iptables").is_none() {
         return Ok(());
     }
@@ -48,6 +51,26 @@ pub(crate) async fn remove(config: &NodeConfig) -> Result<(), NodeError> {
         run(command).await?;
     }
     Ok(())
+}
+
+/// Removes a link of ours, if it is there.
+pub(crate) async fn remove_link(name: &str) -> Result<(), NodeError> {
+    // Not by /sys/class/net: that shows the network namespace in which /sys was mounted.
+    if has_link(name) { ip(&["link", "delete", name]).await.map(|_| ()) } else { Ok(()) }
+}
+
+/// Runs iproute2.
+pub(crate) async fn ip(args: &[&str]) -> Result<String, NodeError> {
+    let binary = find("ip").ok_or(NodeError::Missing { name: "ip", package: "iproute2" })?;
+    let mut command = Command::new(binary);
+    command.args(args);
+    run(command).await
+}
+
+/// Whether this network namespace has a link of this name (proc(5), net/dev).
+fn has_link(name: &str) -> bool {
+    let table = std::fs::read_to_string("/proc/self/net/dev").unwrap_or_default();
+    table.lines().filter_map(|line| line.split_once(':')).any(|(link, _)| link.trim() == name)
 }
 
 /// Where the address plugin keeps one file for each address in use, the pod sandbox's id in its first line.

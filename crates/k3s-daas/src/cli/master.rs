@@ -5,4 +5,7 @@ pub(crate) struct Master {
     /// Make keys if needed, print the identity that has to be registered on chain, and exit
     #[arg(long)]
     pub(crate) print_identity: bool,
+    /// Leave one of these out: coredns, servicelb, local-storage, metrics-server
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub(crate) disable: Vec<String>,
 }

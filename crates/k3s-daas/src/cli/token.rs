@@ -1,3 +1,5 @@
+use std::path::PathBuf;
+
 use clap::{Args, Subcommand};
 
 #[derive(Debug, Subcommand)]
@@ -15,6 +17,20 @@ pub(crate) enum Token {
         /// Print it as K3S_TOKEN: K10<ca hash>::seal:<proof>
         #[arg(long)]
         k3s: bool,
+    },
+    /// Print all that another machine needs to join, as one line: `worker --token-file` there takes it
+    Export {
+        /// The node's token, whose key then is in the line: a secret. Without it, only where the cluster is
+        name: Option<String>,
+        /// Write it to this file, for this user only, instead of stdout
+        #[arg(long, value_name = "FILE")]
+        write: Option<PathBuf>,
+    },
+    /// Take in what `token export` printed on another machine
+    Import {
+        /// The file, or - for stdin
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
     },
     /// Extend the token on chain
     Renew(TokenChange),

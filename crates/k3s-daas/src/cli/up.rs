@@ -17,4 +17,7 @@ pub(crate) struct Up {
     /// Give up waiting for the Ready node after this many seconds
     #[arg(long, default_value_t = 180, value_name = "SECONDS")]
     pub(crate) timeout: u64,
+    /// Leave one of these out: coredns, servicelb, local-storage, metrics-server
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub(crate) disable: Vec<String>,
 }

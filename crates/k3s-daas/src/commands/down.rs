@@ -88,10 +88,12 @@ fn node(context: &Context) -> NodeConfig {
         healthz_port: 0,
         proxy_healthz_port: 0,
         proxy_metrics_port: 0,
-        pod_cidr: "10.42.0.0/24".to_owned(),
         cluster_cidr: network.cluster_cidr,
         cluster_dns: nowhere,
         cluster_domain: network.cluster_domain,
+        backend: network.flannel_backend,
+        proxy_mode: network.kube_proxy_mode,
+        disabled: network.disable,
     }
 }
 
@@ -105,6 +107,7 @@ fn purge(context: &Context) -> Result<()> {
         "master",
         "worker",
         "node",
+        "storage",
         "wallets",
         "tokens",
         "pending",

@@ -34,7 +34,7 @@ mod worker;
 pub(crate) use simulate::assumptions;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::cli::{Cli, Command, Global};
+use crate::cli::{Cli, Command, Global, Master, Up};
 use crate::failure::Result;
 use crate::settings::Settings;
 use crate::state_dir::StateDir;
@@ -59,7 +59,13 @@ pub(crate) async fn run(cli: Cli) -> Result<()> {
         return completion::run(shell);
     }
     let state = StateDir::resolve(global.state_dir.as_deref())?;
-    let settings = Settings::load(&global)?;
+    let mut settings = Settings::load(&global)?;
+    match &command {
+        Command::Up(Up { disable, .. }) | Command::Master(Master { disable, .. }) => {
+            settings.disable(disable)?;
+        }
+        _ => {}
+    }
     let context = Context { global, state, settings };
     match command {
         Command::Up(args) => up::run(&context, args).await,

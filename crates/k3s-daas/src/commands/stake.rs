@@ -66,9 +66,10 @@ pub(crate) async fn stake(context: &Context, args: cli::Stake) -> Result<()> {
         format!("{} {}", token.name, token.stake_id.map(|id| id.to_string()).unwrap_or_default())
     })?;
     say(match &token.node_name {
-        Some(_) => {
-            format!("next: K3S_TOKEN=$(k3s-daas token mint {} --k3s) on the machine that joins", token.name)
-        }
+        Some(_) => format!(
+            "next: k3s-daas worker --token {0} here, or k3s-daas token export {0} for another machine",
+            token.name
+        ),
         None => format!("next: k3s-daas kubeconfig --token {} > {}.kubeconfig", token.name, token.name),
     });
     Ok(())

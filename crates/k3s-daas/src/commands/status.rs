@@ -72,6 +72,15 @@ fn text(status: &Value) -> String {
             format!("{}, store revision {}", show(&master["kubernetesVersion"]), master["storeRevision"]),
         );
     }
+    if let Some(network) = master["podNetwork"].as_str() {
+        let how = match master["podNetworkEncrypted"].as_bool() {
+            Some(true) => "encrypted",
+            _ => "NOT ENCRYPTED between nodes",
+        };
+        line("pod network", format!("{network}, {how}"));
+        let on = master["addons"].as_array().map(Vec::as_slice).unwrap_or_default();
+        line("add-ons", on.iter().map(show).collect::<Vec<_>>().join(", "));
+    }
     let rows = |value: &Value, keys: &[&str]| -> Vec<Vec<String>> {
         let all = value.as_array().map(Vec::as_slice).unwrap_or_default();
         all.iter().map(|row| keys.iter().map(|key| show(&row[key])).collect()).collect()

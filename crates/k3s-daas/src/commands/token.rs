@@ -1,13 +1,19 @@
+use std::io::Read;
+use std::path::Path;
+
 use chain::{Address, Event, Receipt};
 use serde_json::json;
+use zeroize::Zeroizing;
 
 use super::act::rehearse;
 use super::{Context, now_ms};
 use crate::cli;
 use crate::deployment::Deployment;
 use crate::failure::{Context as _, Failure, Result};
+use crate::invitation::{Invitation, MAX_TEXT};
 use crate::output::{print, say, table};
 use crate::session::Session;
+use crate::state_dir::write_file;
 use crate::tokens::{Token, new_key, save_key};
 
 /// `k3s-daas token …`
@@ -15,6 +21,8 @@ pub(crate) async fn run(context: &Context, command: cli::Token) -> Result<()> {
     match command {
         cli::Token::Mint { name, ttl, k3s } => mint(context, &name, ttl, k3s).await,
         cli::Token::List => list(context).await,
+        cli::Token::Export { name, write } => export(context, name.as_deref(), write.as_deref()),
+        cli::Token::Import { file } => import(context, &file),
         cli::Token::Renew(args) => change(context, &args, Change::Renew).await,
         cli::Token::Rotate(args) => change(context, &args, Change::Rotate).await,
         cli::Token::Revoke(args) => change(context, &args, Change::Revoke).await,
@@ -34,6 +42,49 @@ async fn mint(context: &Context, name: &str, ttl: u64, k3s: bool) -> Result<()> 
         proof.to_string()
     };
     print(context.global.output, &json!({ "token": text }), |_| text.clone())
+}
+
+fn export(context: &Context, name: Option<&str>, write: Option<&Path>) -> Result<()> {
+    let chain_url = context.settings.chain_url(&Deployment::load(&context.state)?);
+    if ["127.0.0.1", "localhost", "[::1]"].iter().any(|host| chain_url.contains(host)) {
+        say(format_args!("the chain is {chain_url}, which no other machine reaches: give --chain URL"));
+    }
+    let text = Invitation::of(&context.state, chain_url, name)?.to_text()?;
+    match write {
+        None => print(context.global.output, &json!({ "invitation": *text }), |_| text.to_string())?,
+        Some(path) => {
+            let line = Zeroizing::new(format!("{}\n", *text));
+            write_file(path, line.as_bytes()).context(format_args!("writing {}", path.display()))?;
+        }
+    }
+    say(match name {
+        Some(_) => "whoever has this line is that node: carry it safely; there: k3s-daas worker --token-file FILE",
+        None => "this line is no secret; there: k3s-daas token import FILE, then k3s-daas stake --tier node",
+    });
+    Ok(())
+}
+
+fn import(context: &Context, file: &Path) -> Result<()> {
+    let name = take_in(context, file)?;
+    print(context.global.output, &json!({ "name": name }), |_| name.clone().unwrap_or_default())?;
+    say(match &name {
+        Some(name) => format!("next: k3s-daas worker --token {name}"),
+        None => "next: k3s-daas wallet new NAME, then k3s-daas stake --tier node --node-name NAME".to_owned(),
+    });
+    Ok(())
+}
+
+/// Takes in the invitation in `file`; the name of its token.
+pub(crate) fn take_in(context: &Context, file: &Path) -> Result<Option<String>> {
+    let limit = u64::try_from(MAX_TEXT).unwrap_or(u64::MAX) + 2;
+    let mut text = Zeroizing::new(String::new());
+    let read = if file == Path::new("-") {
+        std::io::stdin().take(limit).read_to_string(&mut text)
+    } else {
+        std::fs::File::open(file).and_then(|file| file.take(limit).read_to_string(&mut text))
+    };
+    read.context(format_args!("reading {}", file.display()))?;
+    Invitation::parse(&text)?.accept(&context.state)
 }
 
 async fn list(context: &Context) -> Result<()> {

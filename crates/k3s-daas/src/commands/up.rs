@@ -72,7 +72,7 @@ async fn bring_up(context: &Context, args: &Up, parts: &mut Parts) -> Result<()>
     let url = chain(context, parts).await?;
     let session = on_chain::prepare(context, &url).await?;
     on_chain::administrator(context, &session).await?;
-    master(context, parts).await?;
+    master(context, args, parts).await?;
     let session = Session::open(context).await?;
     let mut words = Vec::new();
     if !args.no_worker {
@@ -139,9 +139,11 @@ async fn chain(context: &Context, parts: &mut Parts) -> Result<String> {
     }
 }
 
-async fn master(context: &Context, parts: &mut Parts) -> Result<()> {
+async fn master(context: &Context, args: &Up, parts: &mut Parts) -> Result<()> {
     let step = Step::start("the master");
-    parts.start(context, "master", &[])?;
+    let disable = args.disable.join(",");
+    let flags: &[&str] = if disable.is_empty() { &[] } else { &["--disable", &disable] };
+    parts.start(context, "master", flags)?;
     save(context, parts, Phase::Starting)?;
     let limit = Duration::from_secs(90);
     let started = Instant::now();

@@ -12,7 +12,12 @@ use crate::wallets::Wallets;
 
 /// `k3s-daas worker`: runs until it is asked to stop.
 pub(crate) async fn run(context: &Context, args: cli::Worker) -> Result<()> {
-    let token = Token::load(&context.state, &args.token)?;
+    let name = match &args.token_file {
+        None => args.token,
+        Some(file) => super::token::take_in(context, file)?
+            .ok_or_else(|| Failure::usage("this invitation is for no node: export it with the node's name"))?,
+    };
+    let token = Token::load(&context.state, &name)?;
     let deployment = Deployment::load(&context.state)?;
     let config = crate::parts::worker(context, &token)?;
     let node = EngineNode::new(crate::parts::node(context)?);

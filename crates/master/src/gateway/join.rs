@@ -90,6 +90,7 @@ pub(super) async fn config(
         "ClusterIPRange": ip_net(&network.cluster_cidr),
         "ServiceIPRange": ip_net(&network.service_cidr),
         "KubernetesVersion": facts.kubernetes_version,
+        "FlannelBackend": network.flannel_backend.as_str(),
         "ClusterID": facts.cluster_id,
         "k3sDaas": {
             "clusterDomain": network.cluster_domain,
@@ -97,6 +98,9 @@ pub(super) async fn config(
             "clusterCidr": network.cluster_cidr,
             "serviceCidr": network.service_cidr,
         },
+            "flannelBackend": network.flannel_backend,
+            "kubeProxyMode": network.kube_proxy_mode,
+            "disable": network.disable,
     })))
 }
 

@@ -6,7 +6,7 @@ use serde_json::json;
 use super::client::Kubernetes;
 use super::objects::managed_labels;
 
-const FIELD_MANAGER: &str = "k3s-daas";
+pub(super) const FIELD_MANAGER: &str = "k3s-daas";
 /// The user whose certificate a K3s agent gets for its own controllers.
 const K3S_CONTROLLER: &str = "system:k3s-controller";
 

@@ -170,7 +170,7 @@ impl Kubernetes {
 }
 
 /// What is not there need not be changed or deleted.
-fn gone<T>(result: Result<T, Error>) -> Result<(), Error> {
+pub(super) fn gone<T>(result: Result<T, Error>) -> Result<(), Error> {
     unless(404, result)
 }
 

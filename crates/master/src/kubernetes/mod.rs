@@ -1,6 +1,7 @@
 //! Kubernetes as the master drives it: what is there, one change at a time, and what has to be there from
 //! the start. The decisions are [`crate::membership::plan`]'s.
 
+mod addons;
 mod bootstrap;
 mod client;
 mod objects;

@@ -93,7 +93,9 @@ impl Reconciler {
         if !self.kubernetes.is_ready().await {
             return Err("kube-apiserver is not ready".to_owned());
         }
-        self.kubernetes.bootstrap().await.map_err(|error| error.to_string())
+        self.kubernetes.bootstrap().await.map_err(|error| error.to_string())?;
+        let (network, ca) = (&self.shared.facts.network, self.shared.pki.ca_pem());
+        self.kubernetes.addons(network, ca).await.map_err(|error| error.to_string())
     }
 
     /// One comparison and what follows from it. A failed change does not hold up those that do not need it.
