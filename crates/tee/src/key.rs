@@ -18,6 +18,10 @@ impl SealingKey {
         Self(Zeroizing::new(bytes))
     }
 
+    pub(crate) fn bytes(&self) -> &Zeroizing<[u8; 32]> {
+        &self.0
+    }
+
     /// Derives the key for `purpose` (what the key is for, fixed in code) in `context` (which one of
     /// them: a segment id, a file name) by HKDF-SHA256, RFC 5869.
     ///

@@ -33,6 +33,7 @@ mod attest;
 mod claims;
 mod collateral;
 mod collateral_plan;
+pub mod custody;
 mod detect;
 mod durable;
 mod enclave_key;
@@ -64,13 +65,14 @@ pub use collateral_plan::{
     AMD_KDS, CollateralRequest, CollateralResponse, INTEL_PCS, Maker, assemble_collateral,
     collateral_requests,
 };
+pub use custody::ClusterSecret;
 pub use detect::{Detected, Skipped, detect, open};
 pub use enclave_key::{EnclaveKey, intent_message};
 pub use error::TeeError;
 pub use evidence::{EVIDENCE_MEDIA_TYPE, Evidence, MAX_EVIDENCE_BYTES};
 pub use key::{Key, SealingKey};
 pub use material::{Material, is_self_signed, read_material};
-pub use measure::{measure_bytes, measure_file, measure_files};
+pub use measure::{measure_bytes, measure_file, measure_files, measured_as_one};
 pub use platform::{KeyPolicy, Measurements, Platform, PlatformKind};
 pub use policy::Policy;
 pub use public_key::PublicKey;

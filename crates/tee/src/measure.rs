@@ -39,8 +39,10 @@ pub fn measure_files(files: &[(&str, &Path)]) -> Result<Measurements, TeeError> 
     files.iter().map(|(name, path)| Ok(((*name).to_owned(), measure_file(path)?.to_vec()))).collect()
 }
 
-/// All digests as one byte string: the code's alone when there is no other, else every name and digest with its length.
-pub(crate) fn measured_as_one(measured: &Measurements) -> Vec<u8> {
+/// All digests as one byte string: the code's alone when there is no other, else every name and digest with its length. What a TPM's
+/// register is extended with, and what [`crate::TpmPlatform::open`] takes.
+#[must_use]
+pub fn measured_as_one(measured: &Measurements) -> Vec<u8> {
     if let (Some(code), 1) = (measured.get(CODE), measured.len()) {
         return code.clone();
     }
