@@ -6,7 +6,8 @@
 //! ```
 //! let beat: api::Heartbeat = serde_json::from_str(
 //!     r#"{"nodeName":"n1","timestampMs":1,"ready":true,"metrics":{"cpuCores":2,"cpuUsedMillis":100,
-//!         "memoryBytes":1024,"memoryUsedBytes":10,"diskBytes":4096,"diskUsedBytes":1,"pods":0}}"#,
+//!         "memoryBytes":1024,"memoryUsedBytes":10,"diskBytes":4096,"diskUsedBytes":1,"pods":0},
+//!         "instance":{"id":"000102030405060708090a0b0c0d0e0f","startedMs":1}}"#,
 //! ).unwrap();
 //! assert_eq!(beat.node_name, "n1");
 //! ```
@@ -15,11 +16,13 @@
 mod attestation;
 mod error;
 mod node;
+mod rewards;
 mod status;
 mod worker;
 
 pub use attestation::{AttestationQuery, AttestationReply};
 pub use error::ErrorBody;
-pub use node::{Heartbeat, HeartbeatReply, NodeList, NodeMetrics, NodeState, NodeSummary};
+pub use node::{Heartbeat, HeartbeatReply, Instance, NodeList, NodeMetrics, NodeState, NodeSummary};
+pub use rewards::{RewardEpochs, RewardProof, ShardOfEpoch};
 pub use status::{ChainStatus, MasterStatus, TeeStatus};
 pub use worker::{GatewayLink, LinkStatus, NodeAgentStatus, WorkerStatus};

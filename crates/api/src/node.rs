@@ -1,4 +1,5 @@
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 /// Body of `POST /api/v1/nodes/heartbeat`, authenticated by a seal proof as bearer token.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -15,6 +16,37 @@ pub struct Heartbeat {
     pub reason: Option<String>,
     /// What the machine looks like now.
     pub metrics: NodeMetrics,
+    /// Which process of the worker sends it.
+    pub instance: Instance,
+    /// The holder key's ed25519 signature over the node statement of this heartbeat, 128 hexadecimal digits:
+    /// intent 6 of the contracts, with [`Heartbeat::subject`], [`Heartbeat::digest`], and the timestamp as
+    /// sequence number too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signature: Option<String>,
+}
+
+impl Heartbeat {
+    /// What the statement is about: this worker process. One process says one thing at a time.
+    pub fn subject(&self) -> Vec<u8> {
+        format!("k3s-daas/heartbeat/{}", self.instance.id).into_bytes()
+    }
+
+    /// SHA-256 of the heartbeat as JSON, in the order of the fields here, without the signature.
+    pub fn digest(&self) -> [u8; 32] {
+        let unsigned = Self { signature: None, ..self.clone() };
+        // Strings and numbers always have a JSON form.
+        Sha256::digest(serde_json::to_vec(&unsigned).unwrap_or_default()).into()
+    }
+}
+
+/// One process of a worker. Of two that speak for one node, the one that was started later is the right one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Instance {
+    /// 16 random bytes, 32 hexadecimal digits.
+    pub id: String,
+    /// The worker's clock when it was started.
+    pub started_ms: u64,
 }
 
 /// Use of one machine.
@@ -67,6 +99,15 @@ pub struct NodeSummary {
     pub token_id: String,
     /// Where it is in its life.
     pub state: NodeState,
+    /// Since when it is in this state, by the master's clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since_ms: Option<u64>,
+    /// What is wrong, when something is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// End of the maintenance that the staker announced, while it lasts or is to come.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub maintenance_until_ms: Option<u64>,
     /// Last heartbeat by the master's clock; absent before the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_heartbeat_ms: Option<u64>,
@@ -76,19 +117,47 @@ pub struct NodeSummary {
 }
 
 /// Where a node is in its life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum NodeState {
     /// Has a live token, never joined.
     Pending,
-    /// Has certificates, no heartbeat yet.
+    /// Has certificates, was never ready.
     Joining,
-    /// Heartbeats arrive and say ready.
+    /// Heartbeats say ready, and Kubernetes does not deny it.
     Ready,
-    /// Heartbeats arrive and say not ready.
-    NotReady,
-    /// Heartbeats stopped.
+    /// They do not any more.
+    Suspect,
+    /// For so long that its pods are moved.
     Down,
+    /// For so long that everything on it is given up.
+    Evicted,
     /// Token or stake is gone; certificates are refused.
     Removed,
+}
+
+impl NodeState {
+    /// All of them, in the order of a life.
+    pub const ALL: [NodeState; 7] = [
+        NodeState::Pending,
+        NodeState::Joining,
+        NodeState::Ready,
+        NodeState::Suspect,
+        NodeState::Down,
+        NodeState::Evicted,
+        NodeState::Removed,
+    ];
+
+    /// As in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            NodeState::Pending => "pending",
+            NodeState::Joining => "joining",
+            NodeState::Ready => "ready",
+            NodeState::Suspect => "suspect",
+            NodeState::Down => "down",
+            NodeState::Evicted => "evicted",
+            NodeState::Removed => "removed",
+        }
+    }
 }

@@ -71,6 +71,16 @@ pub fn message<T: EnclavePayload>(
     IntentMessage { intent: T::INTENT, timestamp_ms, payload: (enclave, statement) }.to_bytes()
 }
 
+impl NodeStatement {
+    /// The bytes that the token's holder signs.
+    ///
+    /// # Errors
+    /// [`Error::Build`] when the statement has no BCS form.
+    pub fn message(&self, timestamp_ms: u64) -> Result<Vec<u8>, Error> {
+        IntentMessage { intent: INTENT_NODE, timestamp_ms, payload: self }.to_bytes()
+    }
+}
+
 /// A node's statement with the signature of the staker's key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SignedNodeStatement {
@@ -93,7 +103,7 @@ impl SignedNodeStatement {
         timestamp_ms: u64,
         key: &Keypair,
     ) -> Result<SignedNodeStatement, Error> {
-        let message = IntentMessage { intent: INTENT_NODE, timestamp_ms, payload: &statement }.to_bytes()?;
+        let message = statement.message(timestamp_ms)?;
         Ok(SignedNodeStatement { timestamp_ms, statement, signature: key.sign(&message).to_vec() })
     }
 }

@@ -233,10 +233,7 @@ impl Config {
         if self.certificate_lifetime_ms < 60_000 {
             return bad("certificate_lifetime_ms is less than a minute (60000)".to_owned());
         }
-        if self.health.interval_ms == 0 || self.health.down_after_ms <= self.health.interval_ms {
-            return bad("health.down_after_ms has to be more than health.interval_ms, and that more than 0"
-                .to_owned());
-        }
+        self.health.check().map_err(MasterError::Config)?;
         if self.reconcile_interval_ms == 0 || self.gateway.max_connections == 0 {
             return bad("reconcile_interval_ms and gateway.max_connections have to be more than 0".to_owned());
         }
@@ -279,6 +276,10 @@ mod tests {
         assert!(refused(|c| c.network.cluster_cidr = "10.42.0.0/33".into()).contains("network.cluster_cidr"));
         assert!(refused(|c| c.certificate_lifetime_ms = 999).contains("certificate_lifetime_ms"));
         assert!(refused(|c| c.health.down_after_ms = 5_000).contains("health.down_after_ms"));
+        assert!(refused(|c| c.health.suspect_after_ms = 5_000).contains("health.suspect_after_ms"));
+        assert!(refused(|c| c.health.interval_ms = 0).contains("health.interval_ms"));
+        assert!(refused(|c| c.health.evict_after_ms = u64::MAX).contains("health.evict_after_ms"));
+        assert!(refused(|c| c.health.max_clock_skew_ms = 3_600_000).contains("health.max_clock_skew_ms"));
         assert!(refused(|c| c.reconcile_interval_ms = 0).contains("reconcile_interval_ms"));
     }
 }

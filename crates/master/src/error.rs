@@ -44,6 +44,9 @@ pub enum MasterError {
     /// The gateway's TLS.
     #[error("gateway TLS: {0}")]
     Tls(String),
+    /// The platform gave no evidence for the gateway's TLS key.
+    #[error("the gateway's attested certificate: {0}")]
+    Attestation(#[source] tee::RaTlsError),
     /// The sealed store.
     #[error("store: {0}")]
     Store(#[from] store::StoreError),

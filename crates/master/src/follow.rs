@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::facts;
+use crate::outbox::Addressee;
 use crate::shared::Shared;
 
 /// Pause after the chain could not be read.
@@ -31,6 +32,8 @@ pub(crate) struct Follow {
     pub(crate) cluster: Address,
     pub(crate) since_checkpoint: u64,
     pub(crate) standing: watch::Sender<Option<Standing>>,
+    /// Whom the master's statements are for, while it is in standing.
+    pub(crate) addressee: watch::Sender<Option<Addressee>>,
 }
 
 impl Follow {
@@ -201,6 +204,17 @@ impl Follow {
             }
             _ => None,
         };
+        let addressee = match (&standing, &state.money.economics) {
+            (Some(Standing { cluster, enclave }), Some(economics)) => {
+                Some(Addressee { cluster: cluster.clone(), enclave: *enclave, economics: economics.clone() })
+            }
+            _ => None,
+        };
+        self.addressee.send_if_modified(|known| {
+            let news = *known != addressee;
+            *known = addressee;
+            news
+        });
         self.standing.send_if_modified(|known| {
             let news = *known != standing;
             *known = standing;

@@ -27,7 +27,10 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod accounts;
+mod attesting;
 mod board;
+mod bookkeeper;
 mod bucket;
 mod config;
 mod enclave;
@@ -41,6 +44,7 @@ mod kubernetes;
 mod master;
 pub mod membership;
 mod metrics;
+mod outbox;
 mod place;
 mod shared;
 mod tls;

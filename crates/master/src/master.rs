@@ -1,9 +1,10 @@
+use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use api::MasterStatus;
-use chain::{Client, Keystore, Place};
+use chain::{Calls, Client, Keystore, Place};
 use engine::control_plane::{ControlPlane, ControlPlaneConfig, WEBHOOK_CLIENT, Webhooks};
 use engine::pki::Profile;
 use store::{Listener, Server, Store};
@@ -13,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::board::Board;
+use crate::bookkeeper::Bookkeeper;
 use crate::config::Config;
 use crate::enclave::{Enclave, private_dir};
 use crate::error::MasterError;
@@ -20,9 +22,10 @@ use crate::facts;
 use crate::follow::Follow;
 use crate::gateway::Gateway;
 use crate::kubernetes::{Kubernetes, Reconciler};
+use crate::outbox::{Drawer, Outbox, Post, Witness};
 use crate::place::PlaceKeeper;
 use crate::shared::{Facts, Shared, system_clock};
-use crate::tls;
+use crate::tls::GatewayTls;
 
 /// The Kubernetes that `bin/kubernetes` is.
 const KUBERNETES_VERSION: &str = "v1.36.3";
@@ -70,6 +73,7 @@ impl Master {
         );
 
         let facts = Facts {
+            cluster: facts::address(cluster),
             cluster_id: cluster.to_string(),
             ca_hash: enclave.ca_hash,
             public_key: enclave.key.public_key(),
@@ -91,15 +95,22 @@ impl Master {
         let tasks = TaskTracker::new();
 
         let names = certificate_names(&config)?;
-        let tls = tls::server_config(&enclave.pki, &names, now_ms)?;
+        let (pki, platform, for_tls) = (enclave.pki.clone(), enclave.platform.clone(), names.clone());
+        let tls = blocking(&config, move |_| GatewayTls::new(pki, platform, &for_tls, now_ms)).await?;
         let listen = |source| MasterError::Listen { address: config.listen, source };
-        let gateway =
-            Gateway::bind(config.listen, tls, config.gateway, shared.clone()).await.map_err(listen)?;
+        let gateway = Gateway::bind(config.listen, tls.server_config()?, config.gateway, shared.clone())
+            .await
+            .map_err(listen)?;
         let gateway_address = gateway.local_addr().map_err(listen)?;
         tracing::info!(address = %gateway_address, "gateway listens");
         tasks.spawn(gateway.serve(servers.child_token()));
+        tasks.spawn(tls.keep_fresh(clock.clone(), servers.child_token()));
 
+        let ledger = Drawer::open(&config.state_dir.join("ledger"), &enclave.sealing)?;
+        Bookkeeper::restore(&shared, &ledger)?;
+        shared.ledger.get_or_init(|| ledger.clone());
         let (standing, standing_seen) = watch::channel(None);
+        let (addressee, addressee_seen) = watch::channel(None);
         let follow = Follow {
             shared: shared.clone(),
             client: client.clone(),
@@ -107,14 +118,29 @@ impl Master {
             cluster: facts::address(cluster),
             since_checkpoint: config.chain.since_checkpoint,
             standing,
+            addressee,
         };
         tasks.spawn(follow.run(loops.child_token()));
+        let mut outbox = None;
         if let Some(path) = &config.chain.gas_keystore {
+            let (wallet, key) = (gas_wallet(path, config.chain.gas_address)?, Arc::new(enclave.key));
+            outbox = Some(Outbox {
+                post: Post {
+                    client: client.clone(),
+                    wallet: Arc::new(wallet.clone()),
+                    drawer: ledger.clone(),
+                    witness: count_steps(shared.clone()),
+                },
+                key: key.clone(),
+                calls: Calls::new(facts::address(package)),
+                gateway_url: config.gateway_url.clone(),
+                pauses: HashMap::new(),
+            });
             let keeper = PlaceKeeper {
                 client,
                 package: facts::address(package),
-                wallet: gas_wallet(path, config.chain.gas_address)?,
-                key: Arc::new(enclave.key),
+                wallet,
+                key,
                 place: Place {
                     cluster: facts::address(cluster),
                     gateway: config.gateway_url.clone(),
@@ -126,6 +152,9 @@ impl Master {
             };
             tasks.spawn(keeper.run(loops.child_token()));
         }
+        let bookkeeper =
+            Bookkeeper { shared: shared.clone(), drawer: ledger, outbox, addressee: addressee_seen };
+        tasks.spawn(bookkeeper.run(loops.child_token()));
 
         let store = open_store(&config, enclave.sealing).await?;
         let socket = config.state_dir.join("store.sock");
@@ -146,6 +175,8 @@ impl Master {
             service_cidr: config.network.service_cidr.clone(),
             cluster_cidr: config.network.cluster_cidr.clone(),
             cluster_domain: config.network.cluster_domain.clone(),
+            disabled: config.network.disable.clone(),
+            storage_root: config.storage_root.clone(),
             webhooks: Some(Webhooks {
                 token_review: format!("https://{webhooks}/webhook/token-review"),
                 authorize: format!("https://{webhooks}/webhook/authorize"),
@@ -175,8 +206,6 @@ impl Master {
 
     /// Waits until users and nodes can be served: the chain is read, the apiserver is ready, and Kubernetes
     /// agrees with the chain.
-            disabled: config.network.disable.clone(),
-            storage_root: config.storage_root.clone(),
     ///
     /// # Errors
     /// [`MasterError::NotReady`] with what is missing after `limit`.
@@ -261,6 +290,12 @@ async fn tick(shared: Arc<Shared>, store: Store, kubernetes: Kubernetes, stop: C
             () = sleep(TICK) => {}
         }
     }
+}
+
+fn count_steps(shared: Arc<Shared>) -> Witness {
+    Arc::new(move |step| {
+        shared.metrics.outbox_steps.get_or_create(&[("step", step.as_str())]).inc();
+    })
 }
 
 async fn open_store(config: &Config, sealing: tee::SealingKey) -> Result<Store, MasterError> {

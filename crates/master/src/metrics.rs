@@ -7,6 +7,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
+use crate::health::BeatError;
 use crate::membership::Refusal;
 
 /// One label with its value.
@@ -35,6 +36,9 @@ pub(crate) struct Metrics {
     pub(crate) chain_reachable: Gauge,
     pub(crate) chain_silence: Gauge<i64, AtomicI64>,
     pub(crate) chain_lag: Gauge<i64, AtomicI64>,
+    pub(crate) letters: Family<[(&'static str, &'static str); 2], Counter>,
+    pub(crate) letters_waiting: Gauge,
+    pub(crate) outbox_steps: Family<Label, Counter>,
     pub(crate) actions: Family<[(&'static str, &'static str); 2], Counter>,
 }
 
@@ -61,9 +65,18 @@ impl Metrics {
             chain_reachable: Gauge::default(),
             chain_silence: Gauge::default(),
             chain_lag: Gauge::default(),
+            letters: Family::default(),
+            letters_waiting: Gauge::default(),
+            outbox_steps: Family::default(),
             actions: Family::default(),
         };
         metrics.register();
+        for reason in BeatError::REASONS.into_iter().chain(["accepted"]) {
+            metrics.heartbeats.get_or_create(&[("result", reason)]).inc_by(0);
+        }
+        for step in crate::outbox::Step::ALL {
+            metrics.outbox_steps.get_or_create(&[("step", step.as_str())]).inc_by(0);
+        }
         for reason in Refusal::REASONS {
             metrics.refusals.get_or_create(&[("reason", reason)]).inc_by(0);
         }
@@ -115,6 +128,13 @@ impl Metrics {
             Unit::Other("milliseconds".to_owned()),
             self.chain_lag.clone(),
         );
+        r.register(
+            "letters",
+            "What the master had to say on chain, by kind and result of each try",
+            self.letters.clone(),
+        );
+        r.register("letters_waiting", "What it still has to say", self.letters_waiting.clone());
+        r.register("outbox_steps", "Steps of saying it, by step", self.outbox_steps.clone());
         r.register(
             "kubernetes_actions",
             "Changes made in Kubernetes, by action and result",

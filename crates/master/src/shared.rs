@@ -1,5 +1,6 @@
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use api::{MasterStatus, NodeList, NodeState, NodeSummary, TeeStatus};
@@ -9,12 +10,14 @@ use tee::Platform;
 use tokio::sync::Notify;
 
 use crate::Id;
+use crate::attesting::Attester;
 use crate::board::Board;
 use crate::bucket::Bucket;
 use crate::config::ClusterNetwork;
-use crate::health::{Health, HealthLimits};
-use crate::membership::{Limits, Membership, Refusal};
+use crate::health::{Health, HealthLimits, Saved};
+use crate::membership::{Attestation, Limits, Membership, Refusal, Wanted};
 use crate::metrics::Metrics;
+use crate::outbox::Drawer;
 
 /// Milliseconds since the Unix epoch; the one place where the master asks for the time.
 pub(crate) type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;
@@ -30,6 +33,7 @@ pub(crate) fn system_clock() -> Clock {
 /// What the gateway is told once and for all.
 #[derive(Clone, Debug)]
 pub(crate) struct Facts {
+    pub(crate) cluster: chain::Address,
     pub(crate) cluster_id: String,
     pub(crate) ca_hash: [u8; 32],
     pub(crate) public_key: [u8; 32],
@@ -50,16 +54,24 @@ pub(crate) struct Shared {
     pub(crate) board: Board,
     pub(crate) pki: Arc<ClusterPki>,
     pub(crate) platform: Arc<dyn Platform>,
-    pub(crate) attestations: Mutex<Bucket>,
+    pub(crate) attester: Attester,
     /// Lines about credentials that anybody can make up, so that strangers cannot fill the log.
     pub(crate) stranger_lines: Mutex<Bucket>,
+    /// Lines about what nodes with a live token do wrong, so that none of them fills the log either.
+    pub(crate) node_lines: Mutex<Bucket>,
+    /// What the master keeps on disk beside the store; set once at its start.
+    pub(crate) ledger: OnceLock<Drawer>,
+    /// Public reads of what is kept there.
+    pub(crate) ledger_reads: Mutex<Bucket>,
+    /// What was verified of nodes' own platforms, by name.
+    pub(crate) attestations_of_nodes: Mutex<BTreeMap<String, Attestation>>,
     /// Rung whenever Kubernetes may have to follow the membership.
     pub(crate) changed: Notify,
 }
 
-/// Evidence per second, and at once. A simulated platform signs in microseconds; hardware takes milliseconds.
-const ATTESTATIONS_PER_SECOND: u64 = 20;
-const ATTESTATION_BURST: u64 = 100;
+/// Reads of epochs and records per second, and at once: a large epoch takes some ten milliseconds.
+const LEDGER_READS_PER_SECOND: u64 = 10;
+const LEDGER_READS_BURST: u64 = 50;
 /// Log lines per second, and at once, about strangers.
 const STRANGER_LINES_PER_SECOND: u64 = 5;
 const STRANGER_LINES_BURST: u64 = 100;
@@ -78,8 +90,12 @@ impl Shared {
             membership: RwLock::new(Membership::new(facts.ca_hash, limits)),
             health: Mutex::new(Health::new(health)),
             metrics: Metrics::new(),
-            attestations: Mutex::new(Bucket::new(ATTESTATIONS_PER_SECOND, ATTESTATION_BURST)),
+            attester: Attester::new(platform.clone(), clock.clone()),
             stranger_lines: Mutex::new(Bucket::new(STRANGER_LINES_PER_SECOND, STRANGER_LINES_BURST)),
+            node_lines: Mutex::new(Bucket::new(STRANGER_LINES_PER_SECOND, STRANGER_LINES_BURST)),
+            ledger: OnceLock::new(),
+            ledger_reads: Mutex::new(Bucket::new(LEDGER_READS_PER_SECOND, LEDGER_READS_BURST)),
+            attestations_of_nodes: Mutex::default(),
             changed: Notify::new(),
             facts,
             clock,
@@ -87,6 +103,13 @@ impl Shared {
             pki,
             platform,
         }
+    }
+
+    /// Goes on with the health of an earlier master.
+    pub(crate) fn restore_health(&self, saved: Saved) {
+        let mut health = self.health.lock();
+        let limits = health.limits();
+        *health = Health::restore(limits, saved, self.now_ms());
     }
 
     /// Counts a refusal and writes its one line: the reason and the token's id, never the token. What takes
@@ -101,6 +124,20 @@ impl Shared {
         }
     }
 
+    /// Counts what a node with a live token did wrong, and writes its line, but only so often.
+    pub(crate) fn note_node(
+        &self,
+        reason: &'static str,
+        route: &str,
+        peer: Option<SocketAddr>,
+        problem: &str,
+    ) {
+        self.metrics.bad_requests.get_or_create(&[("reason", reason)]).inc();
+        if self.node_lines.lock().take(self.now_ms()) {
+            tracing::info!(reason, route, ?peer, "refused: {problem}");
+        }
+    }
+
     pub(crate) fn now_ms(&self) -> u64 {
         (self.clock)()
     }
@@ -109,25 +146,42 @@ impl Shared {
     pub(crate) fn tick(&self) {
         let now_ms = self.now_ms();
         self.membership.write().tick(now_ms);
-        {
+        let (counts, live) = {
             let membership = self.membership.read();
+            // Before the chain was read, no token is known to be gone.
+            let synced = membership.is_synced();
             let is_live = |name: &str, token| {
-                membership.roster().live_node(name, now_ms).is_some_and(|t| t.id == token)
+                !synced || membership.roster().live_node(name, now_ms).is_some_and(|t| t.id == token)
             };
-            self.health.lock().tick(is_live, now_ms);
-        }
-        let list = self.node_list();
-        for (state, label) in STATES {
-            let count = list.nodes.iter().filter(|node| node.state == state).count();
+            let mut health = self.health.lock();
+            health.tick(is_live, now_ms);
+            (health.counts(), membership.roster().live_nodes(now_ms).count())
+        };
+        let known: usize = NodeState::ALL.iter().filter_map(|state| counts.get(state.as_str())).sum();
+        for state in NodeState::ALL {
+            let mut count = counts.get(state.as_str()).copied().unwrap_or(0);
+            if state == NodeState::Pending {
+                let removed = counts.get(NodeState::Removed.as_str()).copied().unwrap_or(0);
+                count += live.saturating_sub(known - removed);
+            }
             self.metrics
                 .nodes
-                .get_or_create(&[("state", label)])
+                .get_or_create(&[("state", state.as_str())])
                 .set(i64::try_from(count).unwrap_or(i64::MAX));
         }
         let chain = self.board.read().chain;
         self.metrics.chain_reachable.set(i64::from(chain.reachable));
         let silence = now_ms.saturating_sub(chain.last_contact_ms);
         self.metrics.chain_silence.set(i64::try_from(silence).unwrap_or(i64::MAX));
+    }
+
+    /// What Kubernetes shall look like because of the nodes' health.
+    pub(crate) fn wanted(&self) -> Wanted {
+        let now_ms = self.now_ms();
+        let membership = self.membership.read();
+        let expires_ms = |token: Id| membership.roster().token(&token).map(|token| token.expires_ms);
+        let care = self.health.lock().care(expires_ms, now_ms);
+        Wanted { care, attestations: self.attestations_of_nodes.lock().clone() }
     }
 
     /// Every node with a live token, and those removed lately, by name.
@@ -138,10 +192,14 @@ impl Shared {
         let live = membership.roster().live_nodes(now_ms).filter_map(|token| {
             let name = token.node_name.clone()?;
             let beat = health.last_beat(&name, token.id);
+            let detail = health.detail(&name, token.id, now_ms);
             Some(NodeSummary {
                 stake_id: token.stake.to_string(),
                 token_id: token.id.to_string(),
-                state: health.state(&name, token.id, now_ms),
+                state: health.state(&name, token.id),
+                since_ms: detail.as_ref().map(|(since, _)| *since),
+                reason: detail.and_then(|(_, reason)| reason),
+                maintenance_until_ms: health.window(token.stake, now_ms).map(|window| window.to_ms),
                 last_heartbeat_ms: beat.map(|(at, _)| at),
                 metrics: beat.map(|(_, metrics)| metrics),
                 name,
@@ -152,7 +210,10 @@ impl Shared {
             stake_id: membership.roster().token(&token).map(|t| t.stake.to_string()).unwrap_or_default(),
             token_id: token.to_string(),
             state: NodeState::Removed,
-            last_heartbeat_ms: health.last_beat(name, token).map(|(at, _)| at),
+            since_ms: None,
+            reason: None,
+            maintenance_until_ms: None,
+            last_heartbeat_ms: None,
             metrics: None,
         });
         let mut nodes: Vec<_> = live.chain(removed).collect();
@@ -169,6 +230,9 @@ impl Shared {
         let kind = self.platform.kind();
         let measurement = self.platform.measurement();
         MasterStatus {
+            pod_network: self.facts.network.flannel_backend.as_str().to_owned(),
+            pod_network_encrypted: self.facts.network.flannel_backend.is_encrypted(),
+            addons: self.facts.network.disable.left().into_iter().map(str::to_owned).collect(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             kubernetes_version: self.facts.kubernetes_version.clone(),
             cluster_id: self.facts.cluster_id.clone(),
@@ -187,15 +251,3 @@ impl Shared {
         }
     }
 }
-
-const STATES: [(NodeState, &str); 6] = [
-    (NodeState::Pending, "pending"),
-    (NodeState::Joining, "joining"),
-    (NodeState::Ready, "ready"),
-    (NodeState::NotReady, "not_ready"),
-    (NodeState::Down, "down"),
-    (NodeState::Removed, "removed"),
-];
-            pod_network: self.facts.network.flannel_backend.as_str().to_owned(),
-            pod_network_encrypted: self.facts.network.flannel_backend.is_encrypted(),
-            addons: self.facts.network.disable.left().into_iter().map(str::to_owned).collect(),

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::agent::Backoff;
+use crate::gateway::AttestationConfig;
 
 /// What a worker is told. Times are milliseconds.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -25,6 +26,9 @@ pub struct Config {
     /// Whether a master in the simulated TEE, which proves nothing about hardware, is good enough.
     #[serde(default)]
     pub allow_simulated: bool,
+    /// What the master has to prove besides.
+    #[serde(default)]
+    pub attestation: AttestationConfig,
     /// Time between two reads of the chain.
     #[serde(default = "default_chain_poll_ms")]
     pub chain_poll_ms: u64,

@@ -3,8 +3,8 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use ed25519_dalek::SigningKey;
 use ed25519_dalek::pkcs8::{DecodePrivateKey, EncodePrivateKey, spki::der::pem::LineEnding};
+use ed25519_dalek::{Signer, SigningKey};
 use ring::rand::{SecureRandom, SystemRandom};
 use seal_token::{Claims, Proof};
 use zeroize::Zeroizing;
@@ -94,6 +94,11 @@ impl HolderKey {
     /// The public half, as registered on chain.
     pub fn public_key(&self) -> [u8; 32] {
         self.0.verifying_key().to_bytes()
+    }
+
+    /// Signs what the node states; see [`chain::NodeStatement::message`].
+    pub fn sign(&self, message: &[u8]) -> [u8; 64] {
+        self.0.sign(message).to_bytes()
     }
 
     /// A proof that is valid from a little before `now_ms` and for `window_ms` in all; no two are alike.

@@ -36,6 +36,7 @@ mod node_password;
 mod on_chain;
 mod server;
 mod shell;
+mod statements;
 mod status;
 mod worker;
 
@@ -45,6 +46,7 @@ pub use cluster_settings::ClusterSettings;
 pub use config::{Config, ObjectId};
 pub use engine_node::{EngineNode, EngineNodeConfig};
 pub use error::WorkerError;
+pub use gateway::AttestationConfig;
 pub use holder_key::{HolderKey, HolderKeyError, ProofScope};
 pub use node_agent::{NodeAgent, NodeAgentError, NodeStatus, StopReason};
 pub use on_chain::OnChain;

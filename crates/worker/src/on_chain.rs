@@ -5,7 +5,7 @@ use chain::{
 };
 
 use crate::ObjectId;
-use crate::agent::{Failure, FailureKind, Target, Token, View};
+use crate::agent::{Failure, FailureKind, MEASUREMENT_RETIRED, Target, Token, View};
 use crate::chain_source::ChainSource;
 
 /// Values of a retired measurement's allowed counterparts that are listed at most.
@@ -125,15 +125,16 @@ fn target(
             "the cluster's enclave is simulated, its registry wants none",
         ));
     }
-    if !registry.allowed.contains(measurement) {
-        return Err(lacking("measurement_retired", &retired(measurement, registry)));
-    }
+    let Some(at) = registry.allowed.iter().position(|allowed| allowed == measurement) else {
+        return Err(lacking(MEASUREMENT_RETIRED, &retired(measurement, registry)));
+    };
     Ok(Target {
         endpoint: cluster.gateway.clone(),
         ca_hash: bytes32(&cluster.ca_hash).ok_or_else(|| malformed("cluster's CA hash"))?,
         enclave_id: enclave.id.into_inner(),
         enclave_key: bytes32(&enclave.public_key).ok_or_else(|| malformed("enclave's key"))?,
         enclave_expires_ms: enclave.expires_ms,
+        code_retires_ms: registry.retires_ms.get(at).copied().unwrap_or(u64::MAX),
         // What verifiers vouched for together with the key, and nothing else.
         allowed: vec![(platform, measurement.to_map())],
     })
@@ -270,6 +271,27 @@ mod tests {
         assert_eq!((target.ca_hash, target.enclave_key, target.enclave_expires_ms), ([2; 32], [8; 32], 99));
         // Another allowed measurement is not this enclave's.
         assert_eq!(target.allowed, [(tee::PlatformKind::Simulated, measurement(7).to_map())]);
+        assert_eq!(target.code_retires_ms, u64::MAX);
+    }
+
+    #[test]
+    fn a_planned_retirement_is_the_end_of_the_target() {
+        let planned = Registry { retires_ms: vec![u64::MAX, 77], ..registry() };
+        let target = target(&cluster(), &planned, Some(&enclave()));
+        assert_eq!(target.as_ref().unwrap().code_retires_ms, 77);
+        let token = Token {
+            stake_id: [1; 32],
+            node_name: "n1".into(),
+            public_key: [2; 32],
+            seal: [3; 32],
+            expires_ms: 1_000,
+            lifetime_ms: 1_000,
+            revoked: false,
+            stake_covers_tier: true,
+        };
+        let view = View { target, token: Some(token) };
+        assert!(view.membership(&[2; 32], 76).is_ok());
+        assert_eq!(view.membership(&[2; 32], 77), Err(crate::agent::Gone::Measurement));
     }
 
     #[test]

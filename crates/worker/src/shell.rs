@@ -13,7 +13,8 @@ use crate::gateway::{Attested, CertificateKind, GatewayError, NodeHeaders, Pinne
 use crate::holder_key::{HolderKey, ProofScope};
 use crate::machine::{self, CpuTicks};
 use crate::node_agent::{NodeAgent, StopReason};
-use crate::{Config, clock};
+use crate::statements::Statements;
+use crate::{Config, clock, gateway};
 
 /// How long the node's processes may take to start.
 const START_TIMEOUT: Duration = Duration::from_secs(120);
@@ -25,6 +26,11 @@ pub(crate) struct Shell {
     pub(crate) node: Arc<dyn NodeAgent>,
     pub(crate) holder: HolderKey,
     pub(crate) node_password: Zeroizing<String>,
+    /// What this worker demands of a master beside what the chain says.
+    pub(crate) trust: gateway::Trust,
+    /// This process of the worker, by which the master tells two agents of one node apart.
+    pub(crate) instance: api::Instance,
+    pub(crate) statements: Mutex<Statements>,
     pub(crate) memory: Mutex<Memory>,
 }
 
@@ -73,6 +79,14 @@ impl Shell {
         }
     }
 
+    /// Ends what is under way at a gateway of another session than `session`: it is trusted no longer.
+    pub(crate) fn keep_only(&self, session: u64) {
+        let over = self.memory.lock().trust.take_if(|(of, _)| *of != session);
+        if let Some((_, Trust::Attested(attested))) = over {
+            attested.close();
+        }
+    }
+
     /// The TEE that attested in the current session.
     pub(crate) fn attested_platform(&self) -> Option<tee::Claims> {
         match &self.memory.lock().trust {
@@ -96,7 +110,7 @@ impl Shell {
                 };
                 let mut nonce = [0; 32];
                 SystemRandom::new().fill(&mut nonce).map_err(|_| failed("random", "no random bytes"))?;
-                let attested = pinned.attest(nonce, self.config.allow_simulated, clock::now_ms()).await?;
+                let attested = pinned.attest(nonce, &self.trust, clock::now_ms()).await?;
                 let claims = attested.claims();
                 tracing::info!(
                     endpoint = target.endpoint,
@@ -169,13 +183,18 @@ impl Shell {
         let token = self.token()?;
         let status = self.node.status().await;
         let metrics = self.measure(status.pods).await?;
-        let beat = api::Heartbeat {
-            node_name: token.node_name.clone(),
-            timestamp_ms: clock::now_ms(),
-            ready: status.ready,
-            reason: status.reason.filter(|_| !status.ready),
-            metrics,
-        };
+        let beat = self.statements.lock().sign(
+            &self.holder,
+            api::Heartbeat {
+                node_name: token.node_name.clone(),
+                timestamp_ms: clock::now_ms(),
+                ready: status.ready,
+                reason: status.reason.filter(|_| !status.ready),
+                metrics,
+                instance: self.instance.clone(),
+                signature: None,
+            },
+        )?;
         let reply = gateway.heartbeat(&self.proof(&token, target)?, &beat).await?;
         self.memory.lock().last_heartbeat_ms = Some(clock::now_ms());
         Ok(Outcome::Beat { interval_ms: reply.interval_ms })

@@ -53,7 +53,10 @@ fn problem(agent: &Agent, node: &NodeStatus, now_ms: u64) -> Option<api::ErrorBo
     let body = |reason: &str, message: String| api::ErrorBody { reason: reason.to_owned(), message };
     let of = |failure: &Failure| body(&failure.reason, failure.message.clone());
     if let Some(gone) = agent.gone(now_ms) {
-        return Some(body(gone.reason(), gone.to_string()));
+        // The chain's own words say which measurement.
+        let lacking = agent.view().and_then(|view| view.target.as_ref().err());
+        let same = lacking.filter(|lacking| lacking.reason == gone.reason()).cloned();
+        return Some(same.unwrap_or_else(|| body(gone.reason(), gone.to_string())));
     }
     if agent.phase(now_ms) == Phase::ReadingChain {
         return agent.chain_failure().map(of);

@@ -2,6 +2,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chain::Address;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -14,6 +15,7 @@ use crate::metrics::Metrics;
 use crate::node_agent::{NodeAgent, NodeStatus, StopReason};
 use crate::server::{self, Shown};
 use crate::shell::{Memory, Shell};
+use crate::statements::{self, Statements};
 use crate::status::snapshot;
 use crate::{Config, WorkerError, clock, node_password};
 
@@ -46,6 +48,7 @@ impl Worker {
         std::fs::create_dir_all(&config.state_dir).map_err(state_dir)?;
         let node_password = node_password::open_or_create(&config.state_dir).map_err(state_dir)?;
         let holder = HolderKey::open(&config.holder_key)?;
+        let trust = config.attestation.trust(config.allow_simulated).map_err(WorkerError::Config)?;
         let address = config.listen;
         let listener =
             TcpListener::bind(address).await.map_err(|source| WorkerError::Listen { address, source })?;
@@ -58,7 +61,18 @@ impl Worker {
             can_renew_token: chain.can_renew_token(),
             seed: clock::now_ms() ^ u64::from(std::process::id()),
         });
-        let shell = Shell { config, chain, node, holder, node_password, memory: Memory::default().into() };
+        let (cluster, token) = (Address::new(config.cluster_id.0), Address::new(config.token_id.0));
+        let shell = Shell {
+            instance: statements::instance()?,
+            statements: Statements::new(cluster, token).into(),
+            config,
+            chain,
+            node,
+            holder,
+            node_password,
+            trust,
+            memory: Memory::default().into(),
+        };
         let first = snapshot(&agent, &shell, &NodeStatus::default(), clock::now_ms());
         let driver = Driver {
             shell: Arc::new(shell),
@@ -129,6 +143,7 @@ impl Driver {
                     (step, result)
                 });
             }
+            self.shell.keep_only(self.agent.session());
             self.publish().await;
             let now_ms = clock::now_ms();
             let wait_ms = self.agent.wake_at_ms(now_ms).saturating_sub(now_ms).min(STATUS_INTERVAL_MS);

@@ -30,7 +30,7 @@ pub(crate) enum RewardsCommand {
     },
     /// Open the shard of a stake for claims
     Open(SharesOf),
-    /// Pay what a stake has earned to its owner
+    /// Pay what a stake has earned to its owner; without --shares the master is asked for the proof
     Claim(SharesOf),
     /// Give back to the pool what was not claimed of a shard in time
     SweepShard {
@@ -52,6 +52,9 @@ pub(crate) struct SharesOf {
     #[arg(value_name = "NAME|0xID")]
     pub(crate) stake: String,
     /// The shares of the epoch as the master publishes them: JSON with number and shares
-    #[arg(long, value_name = "FILE")]
-    pub(crate) shares: PathBuf,
+    #[arg(long, value_name = "FILE", conflicts_with = "epoch")]
+    pub(crate) shares: Option<PathBuf>,
+    /// Number of the epoch; without it the earliest one that is not claimed yet
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) epoch: Option<u64>,
 }

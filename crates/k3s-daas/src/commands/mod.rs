@@ -3,6 +3,7 @@
 mod act;
 mod attest;
 mod check;
+mod claims;
 mod cluster;
 mod completion;
 mod credential;
@@ -26,7 +27,8 @@ mod status;
 mod store;
 pub(crate) mod token;
 mod up;
-mod verify;
+pub(crate) mod verify;
+mod verify_master;
 mod wallet;
 mod walrus_dev;
 mod worker;
@@ -92,7 +94,7 @@ pub(crate) async fn run(cli: Cli) -> Result<()> {
         Command::Grant(command) => grant::run(&context, command).await,
         Command::Enclave(command) => enclave::run(&context, command).await,
         Command::Wallet(command) => wallet::run(&context, command).await,
-        Command::Credential(args) => credential::run(&context, &args),
+        Command::Credential(args) => credential::run(&context, &args).await,
         Command::Kubeconfig(args) => kubeconfig::run(&context, args).await,
         Command::Attest(args) => attest::run(&context, args).await,
         Command::Verify(args) => verify::run(&context, args).await,

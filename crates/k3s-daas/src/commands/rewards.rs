@@ -1,25 +1,15 @@
-use std::path::Path;
-
-use chain::{Address, Cluster, Epoch, RewardTree, Share};
-use serde::Deserialize;
+use chain::{Address, Cluster, Event};
 use serde_json::json;
 
 use super::act::act;
+use super::claims::{self, Claiming};
 use super::stake::time;
 use super::{Context, OPERATOR, STAKER};
-use crate::cli::{Rewards, RewardsCommand as Command, SharesOf};
+use crate::cli::{Rewards, RewardsCommand as Command, Tx};
 use crate::failure::{Failure, Result};
 use crate::input::{id, read_json};
 use crate::output::{print, table};
 use crate::session::Session;
-
-/// What the master publishes of an epoch.
-#[derive(Deserialize)]
-struct Published {
-    /// Number of the epoch.
-    number: u64,
-    shares: Vec<Share>,
-}
 
 /// `k3s-daas rewards …`
 pub(crate) async fn run(context: &Context, args: Rewards) -> Result<()> {
@@ -34,25 +24,22 @@ pub(crate) async fn run(context: &Context, args: Rewards) -> Result<()> {
             (OPERATOR, calls.post_epoch(pool, governance, registry, &stated), "posting the epoch")
         }
         Command::Open(of) => {
-            let (tree, epoch, place, _) = find(context, &session, of).await?;
-            let shard = tree.shard(place).ok_or_else(|| Failure::usage("the shares have no such shard"))?;
-            (STAKER, calls.open_shard(epoch.id, &shard), "opening the shard")
+            let found = claims::find(context, &session, of).await?;
+            (STAKER, calls.open_shard(found.epoch.id, &found.shard), "opening the shard")
         }
         Command::Claim(of) => {
-            let (tree, epoch, place, stake) = find(context, &session, of).await?;
-            let root = tree.shard(place).map(|shard| shard.root).unwrap_or_default();
-            let known = session.read().await?;
-            let shard =
-                known.money.shards.values().find(|shard| shard.epoch == epoch.id && shard.root == root);
-            let shard = shard.ok_or_else(|| {
-                Failure::not_ready(format!(
-                    "the shard of this stake is not open yet: `k3s-daas rewards open {} --shares {}`",
-                    of.stake,
-                    of.shares.display()
-                ))
-            })?;
-            let (_, claim) = tree.claim(stake).ok_or_else(|| no_share(&of.shares))?;
-            (STAKER, calls.claim(shard.id, &claim), "claiming")
+            let found = claims::find(context, &session, of).await?;
+            let shard = match (&found.opened, args.tx.dry_run) {
+                (Some(shard), _) => shard.id,
+                (None, true) => {
+                    let draft = calls.open_shard(found.epoch.id, &found.shard);
+                    return act(context, &session, &args.tx, STAKER, &draft, "opening the shard")
+                        .await
+                        .map(|_| ());
+                }
+                (None, false) => open(context, &session, &args.tx, &found).await?,
+            };
+            (STAKER, calls.claim(shard, &found.claim), "claiming")
         }
         Command::SweepShard { shard } => (STAKER, calls.sweep_shard(id(shard)?, pool), "sweeping the shard"),
         Command::SweepEpoch { epoch } => (STAKER, calls.sweep_epoch(id(epoch)?, pool), "sweeping the epoch"),
@@ -60,34 +47,16 @@ pub(crate) async fn run(context: &Context, args: Rewards) -> Result<()> {
     act(context, &session, &args.tx, wallet, &draft, doing).await.map(|_| ())
 }
 
-/// The tree, its epoch on chain, the stake's shard and the stake.
-async fn find(
-    context: &Context,
-    session: &Session,
-    of: &SharesOf,
-) -> Result<(RewardTree, Epoch, u8, Address)> {
-    let published: Published = read_json(&of.shares)?;
-    let tree = RewardTree::new(session.cluster, published.number, published.shares)
-        .map_err(|error| Failure::usage(format!("{}: {error}", of.shares.display())))?;
-    let stake = super::stake::stake_id(context, &of.stake)?;
-    let (place, _) = tree.claim(stake).ok_or_else(|| no_share(&of.shares))?;
-    let known = session.read().await?;
-    let epoch = known.money.epochs.into_values().find(|epoch| epoch.number == published.number);
-    let epoch = epoch.ok_or_else(|| {
-        Failure::not_ready(format!("epoch {} is not posted, or was swept", published.number))
-    })?;
-    if epoch.root != tree.root() {
-        return Err(Failure::refused(format!(
-            "{} is not what the enclave posted for epoch {}: get the master's shares again",
-            of.shares.display(),
-            epoch.number
-        )));
-    }
-    Ok((tree, epoch, place, stake))
-}
-
-fn no_share(file: &Path) -> Failure {
-    Failure::usage(format!("the stake has no share in {}", file.display()))
+/// Opens the shard, as nobody did before; gives it.
+async fn open(context: &Context, session: &Session, tx: &Tx, found: &Claiming) -> Result<Address> {
+    let draft = session.calls.open_shard(found.epoch.id, &found.shard);
+    let receipt = act(context, session, tx, STAKER, &draft, "opening the shard").await?;
+    let events = receipt.map(|receipt| receipt.events_of(session.calls.package())).unwrap_or_default();
+    let opened = events.into_iter().find_map(|event| match event {
+        Event::ShardOpened(opened) => Some(opened.shard),
+        _ => None,
+    });
+    opened.ok_or_else(|| Failure::failed("the chain did not say which shard was opened"))
 }
 
 async fn show(context: &Context, session: &Session) -> Result<()> {

@@ -99,6 +99,14 @@ fn text(status: &Value) -> String {
 /// Asks the gateway as the administrator.
 async fn ask(context: &Context, path: &str) -> Result<Value> {
     let deployment = Deployment::load(&context.state)?;
+    let token = Token::load(&context.state, super::ADMIN)?;
+    let proof = token.mint(&context.state, deployment.audience()?, super::now_ms(), PROOF_MS)?;
+    fetch(context, path, Some(proof.to_string())).await
+}
+
+/// Asks the master, without a proof for what is public.
+pub(crate) async fn fetch(context: &Context, path: &str, proof: Option<String>) -> Result<Value> {
+    let deployment = Deployment::load(&context.state)?;
     let gateway = deployment.gateway.clone().ok_or_else(|| Failure::not_ready("there is no gateway yet"))?;
     let ca = String::from_utf8(super::kubeconfig::cluster_ca(context).await?).context("reading the CA")?;
     let tls = engine::tls::client(&ca, None).context("using the CA")?;
@@ -108,14 +116,11 @@ async fn ask(context: &Context, path: &str) -> Result<Value> {
         .no_proxy()
         .build()
         .context("making an HTTPS client")?;
-    let token = Token::load(&context.state, super::ADMIN)?;
-    let proof = token.mint(&context.state, deployment.audience()?, super::now_ms(), PROOF_MS)?;
-    let reply = http
-        .get(format!("{gateway}{path}"))
-        .bearer_auth(proof.to_string())
-        .send()
-        .await
-        .context(format_args!("asking {gateway}"))?;
+    let mut request = http.get(format!("{gateway}{path}"));
+    if let Some(proof) = proof {
+        request = request.bearer_auth(proof);
+    }
+    let reply = request.send().await.context(format_args!("asking {gateway}"))?;
     let status = reply.status();
     let body: Value = reply.json().await.context(format_args!("reading the answer of {gateway}"))?;
     if status.is_success() {

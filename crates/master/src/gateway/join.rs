@@ -25,6 +25,7 @@ use super::peer::Peer;
 use super::problem::Problem;
 use super::routes::Desk;
 use crate::config::ClusterNetwork;
+use crate::health::Sender;
 use crate::membership::{NODE_USER_PREFIX, NODES_GROUP, NodeIdentity, Refusal};
 use crate::shared::Shared;
 
@@ -89,18 +90,18 @@ pub(super) async fn config(
         "ClusterDNS": network.cluster_dns,
         "ClusterIPRange": ip_net(&network.cluster_cidr),
         "ServiceIPRange": ip_net(&network.service_cidr),
-        "KubernetesVersion": facts.kubernetes_version,
         "FlannelBackend": network.flannel_backend.as_str(),
+        "KubernetesVersion": facts.kubernetes_version,
         "ClusterID": facts.cluster_id,
         "k3sDaas": {
             "clusterDomain": network.cluster_domain,
             "clusterDns": network.cluster_dns,
             "clusterCidr": network.cluster_cidr,
             "serviceCidr": network.service_cidr,
-        },
             "flannelBackend": network.flannel_backend,
             "kubeProxyMode": network.kube_proxy_mode,
             "disable": network.disable,
+        },
     })))
 }
 
@@ -230,7 +231,8 @@ async fn sign(desk: &Desk, peer: &Peer, headers: &HeaderMap, body: Body, kind: K
     let chain = issue(shared.clone(), kind, node.clone(), addresses, csr, now_ms).await?;
 
     shared.membership.write().joined(&node.name, node.token);
-    shared.health.lock().joined(&node.name, node.token, now_ms);
+    let sender = Sender { name: &node.name, token: node.token, stake: node.stake };
+    shared.health.lock().joined(sender, now_ms);
     shared.metrics.certificates.get_or_create(&[("kind", kind.label())]).inc();
     tracing::info!(node = node.name, token = %node.token, kind = kind.label(), "signed a certificate");
     shared.changed.notify_one();

@@ -8,7 +8,9 @@
 
 mod body;
 mod credential;
+mod heartbeat;
 mod join;
+mod ledger;
 mod limits;
 mod listener;
 mod peer;

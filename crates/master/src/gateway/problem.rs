@@ -38,6 +38,8 @@ pub(super) enum Problem {
     #[error("only the cluster's apiserver may call this, with its client certificate")]
     NotTheApiserver,
     #[error("{0}")]
+    NotKept(&'static str),
+    #[error("{0}")]
     NotOffered(&'static str),
     #[error("too many requests; try again in a second")]
     TooMany,
@@ -60,8 +62,7 @@ impl Problem {
     pub(super) fn reason(&self) -> &'static str {
         match self {
             Self::Refused { refusal, .. } => refusal.reason(),
-            Self::Beat(BeatError::ClockSkew { .. }) => "clock_skew",
-            Self::Beat(BeatError::Stale) => "stale_heartbeat",
+            Self::Beat(error) => error.reason(),
             Self::BodyTooLarge { .. } => "body_too_large",
             Self::BodyTimeout => "body_timeout",
             Self::BodyBroken => "body_broken",
@@ -73,6 +74,7 @@ impl Problem {
             Self::UnknownPath => "unknown_path",
             Self::Method => "method_not_allowed",
             Self::NotTheApiserver => "not_the_apiserver",
+            Self::NotKept(_) => "not_kept",
             Self::NotOffered(_) => "not_implemented",
             Self::TooMany => "too_many_requests",
             Self::Internal(_) => "internal",
@@ -82,7 +84,10 @@ impl Problem {
     pub(super) fn status(&self) -> StatusCode {
         match self {
             Self::Refused { refusal, .. } => refusal_status(refusal),
-            Self::Beat(BeatError::Stale) => StatusCode::CONFLICT,
+            Self::Beat(BeatError::Stale | BeatError::Fenced | BeatError::Contradiction) => {
+                StatusCode::CONFLICT
+            }
+            Self::Beat(BeatError::Flooding) => StatusCode::TOO_MANY_REQUESTS,
             Self::Beat(_)
             | Self::BodyBroken
             | Self::BadJson { .. }
@@ -92,7 +97,7 @@ impl Problem {
             Self::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::ContentType { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::UnknownPath => StatusCode::NOT_FOUND,
+            Self::UnknownPath | Self::NotKept(_) => StatusCode::NOT_FOUND,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::NotTheApiserver => StatusCode::FORBIDDEN,
             Self::NotOffered(_) => StatusCode::NOT_IMPLEMENTED,

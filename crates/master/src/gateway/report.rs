@@ -31,6 +31,7 @@ pub(super) async fn report(State(shared): State<Arc<Shared>>, request: Request, 
         let status = response.status().as_u16();
         match &problem {
             Problem::Refused { refusal, token } => shared.refuse(refusal, *token, &route, peer),
+            Problem::Beat(_) => shared.note_node(reason, &route, peer, &problem.to_string()),
             Problem::Internal(_) => tracing::error!(reason, status, route, ?peer, "{problem}"),
             // What strangers can send at will is not worth a line each.
             _ => {

@@ -6,7 +6,7 @@ use axum::routing::{get, post};
 
 use super::limits::GatewayLimits;
 use super::problem::Problem;
-use super::{join, probes, report, rest, webhook};
+use super::{heartbeat, join, ledger, probes, report, rest, webhook};
 use crate::shared::Shared;
 
 /// What every handler gets.
@@ -31,7 +31,11 @@ pub(super) fn router(shared: Arc<Shared>, limits: GatewayLimits) -> Router {
         .route("/v1-k3s/client-k3s-controller.crt", post(join::client_k3s_controller))
         .route("/v1-k3s/connect", get(join::connect))
         .route("/api/v1/nodes", get(rest::nodes))
-        .route("/api/v1/nodes/heartbeat", post(rest::heartbeat))
+        .route("/api/v1/nodes/heartbeat", post(heartbeat::heartbeat))
+        .route("/api/v1/rewards", get(ledger::epochs))
+        .route("/api/v1/rewards/{epoch}", get(ledger::shares))
+        .route("/api/v1/rewards/{epoch}/{stake}", get(ledger::claim))
+        .route("/api/v1/evidence/{digest}", get(ledger::evidence))
         .route("/api/v1/attestation", get(rest::attestation))
         .route("/api/v1/status", get(rest::status))
         .route("/webhook/token-review", post(webhook::token_review))

@@ -23,8 +23,9 @@ use crate::config::ClusterNetwork;
 use crate::health::HealthLimits;
 use crate::membership::{Fact, Limits, Refusal, Requirements, Stake, Tier, Token};
 use crate::shared::{Facts, Shared};
-use crate::tls;
+use crate::tls::GatewayTls;
 
+mod beats;
 mod inputs;
 mod joining;
 mod reviews;
@@ -93,6 +94,7 @@ impl House {
         let pki = Arc::new(ClusterPki::generate(real).unwrap());
         let platform = SimulatedPlatform::open(dir.path(), &tee::measure_bytes(b"code")).unwrap();
         let facts = Facts {
+            cluster: chain::Address::new([0xcc; 32]),
             cluster_id: Id([0xcc; 32]).to_string(),
             ca_hash: pki.ca_der_sha256().unwrap(),
             public_key: [0xee; 32],
@@ -114,7 +116,8 @@ impl House {
             pki.clone(),
             Arc::new(platform) as Arc<dyn Platform>,
         ));
-        let tls = tls::server_config(&pki, &[], real).unwrap();
+        let tls = GatewayTls::new(pki.clone(), shared.platform.clone(), &[], real).unwrap();
+        let tls = tls.server_config().unwrap();
         let gateway =
             Gateway::bind("127.0.0.1:0".parse().unwrap(), tls, limits, shared.clone()).await.unwrap();
         let address = gateway.local_addr().unwrap();
@@ -169,6 +172,14 @@ impl House {
 
     fn proof(&self, token: Id) -> String {
         Proof::mint(&key(token), self.claims(token)).to_string()
+    }
+
+    /// Time passes as it does in a master: a second at a time.
+    fn pass(&self, seconds: u64) {
+        for _ in 0..seconds {
+            self.wait(1_000);
+            self.shared.tick();
+        }
     }
 
     fn url(&self, path: &str) -> String {

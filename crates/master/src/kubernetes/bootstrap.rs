@@ -45,6 +45,6 @@ impl Kubernetes {
         roles.patch(K3S_CONTROLLER, &parameters, &Patch::Apply(role)).await?;
         let bindings = Api::<ClusterRoleBinding>::all(self.client.clone());
         bindings.patch(K3S_CONTROLLER, &parameters, &Patch::Apply(binding)).await?;
-        Ok(())
+        self.apply_policies(&parameters).await
     }
 }

@@ -1,3 +1,4 @@
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use std::time::Duration;
 
@@ -21,12 +22,13 @@ use tower::ServiceBuilder;
 
 use super::objects::{self, GRANT_SELECTOR};
 use crate::error::MasterError;
+use crate::health::KubernetesView;
 use crate::membership::{Action, BindingKey, Observed, Scope, TOKEN_LABEL, token_label};
 
 /// The longest wait for an answer; nothing here watches.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
 /// Pods of a node that are deleted at a time.
-const EVICTIONS: usize = 16;
+pub(super) const EVICTIONS: usize = 16;
 /// Objects of one page of a listing.
 const PAGE: u32 = 500;
 
@@ -74,11 +76,18 @@ impl Kubernetes {
         Ok(view.and_then(|role| role.rules).is_some_and(|rules| !rules.is_empty()))
     }
 
-    /// What the membership has to know.
-    pub(crate) async fn observe(&self) -> Result<Observed, Error> {
-        let mut observed = Observed::default();
-        for node in self.list::<Node>(Api::all(self.client.clone()), "").await? {
-            if let Some((name, node)) = objects::node(&node) {
+    /// What the membership has to know, and how Kubernetes sees each node. Pods are counted of `drained` nodes.
+    pub(crate) async fn observe(
+        &self,
+        drained: &BTreeSet<&str>,
+    ) -> Result<(Observed, BTreeMap<String, KubernetesView>), Error> {
+        let (mut observed, mut views) = (Observed::default(), BTreeMap::new());
+        for object in self.list::<Node>(Api::all(self.client.clone()), "").await? {
+            if let Some((name, mut node)) = objects::node(&object) {
+                if drained.contains(name.as_str()) {
+                    node.movable = self.movable(&name).await?.len();
+                }
+                views.insert(name.clone(), objects::view(&object));
                 observed.nodes.insert(name, node);
             }
         }
@@ -95,7 +104,7 @@ impl Kubernetes {
         for namespace in self.list::<Namespace>(Api::all(self.client.clone()), "").await? {
             observed.namespaces.extend(namespace.metadata.name);
         }
-        Ok(observed)
+        Ok((observed, views))
     }
 
     /// Makes one change. What is already as it should be is a success.
@@ -122,6 +131,11 @@ impl Kubernetes {
                 let patch = Patch::Merge(json!({ "metadata": { "labels": labels } }));
                 gone(Api::<Node>::all(client).patch(name, &PatchParams::default(), &patch).await)
             }
+            Action::Label { name, labels } => self.label(name, labels).await,
+            Action::Taint { name, taints } => self.taint(name, taints).await,
+            Action::BeginDrain(name) => self.cordon(name, true).await,
+            Action::EndDrain(name) => self.cordon(name, false).await,
+            Action::MovePods(name) => self.move_pods(name).await,
             Action::CreateNamespace(name) => {
                 let namespace = objects::new_namespace(name);
                 there(Api::<Namespace>::all(client).create(&PostParams::default(), &namespace).await)

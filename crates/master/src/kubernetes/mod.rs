@@ -4,7 +4,9 @@
 mod addons;
 mod bootstrap;
 mod client;
+mod nodes;
 mod objects;
+mod policies;
 mod reconcile;
 
 pub(crate) use client::Kubernetes;

@@ -1,12 +1,13 @@
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::core::v1::{Namespace, Node};
+use k8s_openapi::api::core::v1::{Namespace, Node, Pod, Taint};
 use k8s_openapi::api::rbac::v1::{ClusterRoleBinding, RoleBinding, RoleRef, Subject};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
+use crate::health::KubernetesView;
 use crate::membership::{
-    Binding, BindingKey, FOREIGN_NODE_LABEL, MANAGED_BY_LABEL, MANAGED_BY_VALUE, ObservedNode, Scope,
-    TOKEN_LABEL,
+    Binding, BindingKey, DOWN_TAINT, DRAINED_ANNOTATION, EVICTED_TAINT, FOREIGN_NODE_LABEL, MANAGED_BY_LABEL,
+    MANAGED_BY_VALUE, ObservedNode, PREFIX, Scope, TAINT_VALUE, TOKEN_LABEL,
 };
 
 /// Tells a grant's binding from other objects that the master manages.
@@ -20,12 +21,46 @@ pub(super) const GRANT_SELECTOR: &str = "app.kubernetes.io/managed-by=k3s-daas,k
 
 pub(super) fn node(node: &Node) -> Option<(String, ObservedNode)> {
     let label = |key: &str| node.metadata.labels.as_ref().and_then(|labels| labels.get(key));
+    let ours = |(key, _): &(&String, &String)| key.starts_with(PREFIX);
+    let labels = node.metadata.labels.iter().flatten().filter(ours);
+    let taints = node.spec.iter().filter_map(|spec| spec.taints.as_ref()).flatten();
+    let annotation = |key: &str| node.metadata.annotations.as_ref().and_then(|all| all.get(key));
     let observed = ObservedNode {
         unschedulable: node.spec.as_ref().and_then(|spec| spec.unschedulable).unwrap_or(false),
         token_label: label(TOKEN_LABEL).cloned(),
         foreign: label(FOREIGN_NODE_LABEL).is_some(),
+        labels: labels.map(|(key, value)| (key.clone(), value.clone())).collect(),
+        taints: taints.filter(|taint| is_our_taint(taint)).map(|taint| taint.key.clone()).collect(),
+        drained: annotation(DRAINED_ANNOTATION).is_some(),
+        movable: 0,
     };
     Some((node.metadata.name.clone()?, observed))
+}
+
+/// Whether the master put it there.
+pub(super) fn is_our_taint(taint: &Taint) -> bool {
+    taint.value.as_deref() == Some(TAINT_VALUE) && [DOWN_TAINT, EVICTED_TAINT].contains(&taint.key.as_str())
+}
+
+/// What Kubernetes sees of a node.
+pub(super) fn view(node: &Node) -> KubernetesView {
+    let conditions = node.status.iter().filter_map(|status| status.conditions.as_ref()).flatten();
+    let ready =
+        conditions.into_iter().any(|condition| condition.type_ == "Ready" && condition.status == "True");
+    if ready { KubernetesView::Ready } else { KubernetesView::NotReady }
+}
+
+/// Whether a drain moves this pod: not what is bound to the node, and not what is over or going.
+pub(super) fn is_movable(pod: &Pod) -> bool {
+    let bound = pod.metadata.owner_references.iter().flatten().any(|owner| owner.kind == "DaemonSet");
+    let mirror = pod
+        .metadata
+        .annotations
+        .as_ref()
+        .is_some_and(|annotations| annotations.contains_key("kubernetes.io/config.mirror"));
+    let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
+    let over = matches!(phase, Some("Succeeded" | "Failed"));
+    !bound && !mirror && !over && pod.metadata.deletion_timestamp.is_none()
 }
 
 pub(super) fn role_binding(object: &RoleBinding) -> Option<(BindingKey, Option<Binding>)> {

@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use k8s_openapi::api::core::v1::Node;
-use kube::core::PartialObjectMeta;
 use kube::runtime::watcher::Event;
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, ResourceExt};
 use tokio_util::sync::CancellationToken;
 
 use super::client::Kubernetes;
+use super::objects;
+use crate::health::KubernetesView;
 use crate::membership::{Action, Observed, TOKEN_LABEL, plan, token_label};
 use crate::shared::Shared;
 
@@ -37,16 +38,28 @@ impl Reconciler {
         }
     }
 
-    /// Rings when a Node appears that is not yet known to belong to a token.
+    /// Tells the health what Kubernetes sees of a node, as soon as it does, and rings when a Node appears that is
+    /// not yet known to belong to a token, or whose labels are not what they should be.
     async fn watch_nodes(&self) {
-        let nodes = Api::<PartialObjectMeta<Node>>::all(self.kubernetes.client.clone());
+        let nodes = Api::<Node>::all(self.kubernetes.client.clone());
         let mut events = pin!(watcher(nodes, watcher::Config::default()).default_backoff());
         while let Some(event) = events.next().await {
             // Errors are retried by the watcher itself; the round every now and then does not depend on it.
-            if let Ok(Event::Apply(node) | Event::InitApply(node)) = event
-                && !node.labels().contains_key(TOKEN_LABEL)
-            {
-                self.shared.changed.notify_one();
+            match event {
+                Ok(Event::Apply(node) | Event::InitApply(node)) => {
+                    let name = node.name_any();
+                    let now_ms = self.shared.now_ms();
+                    self.shared.health.lock().kubernetes_node(&name, objects::view(&node), now_ms);
+                    if !node.labels().contains_key(TOKEN_LABEL) {
+                        self.shared.changed.notify_one();
+                    }
+                }
+                Ok(Event::Delete(node)) => {
+                    let now_ms = self.shared.now_ms();
+                    let view = KubernetesView::Absent;
+                    self.shared.health.lock().kubernetes_node(&node.name_any(), view, now_ms);
+                }
+                _ => {}
             }
         }
     }
@@ -104,10 +117,16 @@ impl Reconciler {
         if !self.shared.membership.read().is_synced() {
             return Err("the chain was not read yet".to_owned());
         }
-        let observed = self.kubernetes.observe().await.map_err(|error| error.to_string())?;
+        let given = self.shared.wanted();
+        let drained =
+            given.care.iter().filter(|(_, care)| care.drain).map(|(name, _)| name.as_str()).collect();
+        let seen = self.kubernetes.observe(&drained).await;
+        let (observed, views) = seen.map_err(|error| error.to_string())?;
         let now_ms = self.shared.now_ms();
         self.note_joined(&observed, now_ms);
-        let actions = plan(self.shared.membership.read().roster(), &observed, now_ms);
+        let view = |name: &str| views.get(name).copied().unwrap_or(KubernetesView::Absent);
+        self.shared.health.lock().kubernetes(view, now_ms);
+        let actions = plan(self.shared.membership.read().roster(), &given, &observed, now_ms);
         let mut failure = None;
         for action in &actions {
             let result = self.kubernetes.act(action).await;
@@ -142,6 +161,11 @@ fn describe(action: &Action) -> (&'static str, &str) {
         Action::EvictPods(name) => ("evict_pods", name),
         Action::DeleteNode(name) => ("delete_node", name),
         Action::Adopt { name, .. } => ("adopt_node", name),
+        Action::Label { name, .. } => ("label_node", name),
+        Action::Taint { name, .. } => ("taint_node", name),
+        Action::BeginDrain(name) => ("begin_drain", name),
+        Action::MovePods(name) => ("move_pods", name),
+        Action::EndDrain(name) => ("end_drain", name),
         Action::CreateNamespace(name) => ("create_namespace", name),
         Action::CreateBinding(binding) => ("create_binding", &binding.key.name),
     }

@@ -14,6 +14,7 @@ mod roster;
 #[cfg(test)]
 mod simulation;
 mod state;
+mod trust;
 
 pub use binding::{Binding, BindingKey, Scope};
 pub use fact::{Fact, Grant, Requirements, Stake, Tier, Token};
@@ -22,7 +23,11 @@ pub use names::{
     NODES_GROUP, TOKEN_LABEL, is_dns_label, is_dns_subdomain, token_label,
 };
 pub use nonces::Nonces;
-pub use plan::{Action, Observed, ObservedNode, plan};
+pub use plan::{Action, Observed, ObservedNode, Wanted, plan};
 pub use refusal::Refusal;
 pub use roster::Roster;
 pub use state::{Limits, Membership, NodeCertificate, NodeIdentity, User};
+pub use trust::{
+    AMOUNT_LABEL, ATTESTED_LABEL, Attestation, DOWN_TAINT, DRAINED_ANNOTATION, EVICTED_TAINT, OPERATOR_LABEL,
+    PLATFORM_LABEL, PREFIX, STAKE_LABEL, TAINT_VALUE, TIER_LABEL, node_labels,
+};

@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use seal_token::TokenRecord;
 
@@ -17,6 +17,8 @@ pub struct Roster {
     stakes: BTreeMap<Id, Stake>,
     tokens: BTreeMap<Id, Token>,
     grants: BTreeMap<Id, Grant>,
+    /// Tokens by the name that is pinned to them.
+    names: BTreeMap<String, BTreeSet<Id>>,
 }
 
 impl Roster {
@@ -27,10 +29,18 @@ impl Roster {
             Fact::Stake(stake) => drop(self.stakes.insert(stake.id, stake)),
             Fact::StakeGone(id) => {
                 self.stakes.remove(&id);
-                self.tokens.retain(|_, token| token.stake != id);
+                let gone: Vec<Id> =
+                    self.tokens.values().filter(|token| token.stake == id).map(|token| token.id).collect();
+                gone.iter().for_each(|token| self.remove_token(token));
             }
-            Fact::Token(token) => drop(self.tokens.insert(token.id, token)),
-            Fact::TokenGone(id) => drop(self.tokens.remove(&id)),
+            Fact::Token(token) => {
+                self.remove_token(&token.id);
+                if let Some(name) = &token.node_name {
+                    self.names.entry(name.clone()).or_default().insert(token.id);
+                }
+                self.tokens.insert(token.id, token);
+            }
+            Fact::TokenGone(id) => self.remove_token(&id),
             Fact::Grant(grant) => drop(self.grants.insert(grant.id, grant)),
             Fact::GrantGone(id) => drop(self.grants.remove(&id)),
         }
@@ -39,6 +49,11 @@ impl Roster {
     /// A token by its id, live or not.
     pub fn token(&self, id: &Id) -> Option<&Token> {
         self.tokens.get(id)
+    }
+
+    /// A stake by its id.
+    pub fn stake(&self, id: &Id) -> Option<&Stake> {
+        self.stakes.get(id)
     }
 
     /// The stake behind a token.
@@ -67,16 +82,13 @@ impl Roster {
 
     /// The live node token to which `name` is pinned.
     pub fn live_node(&self, name: &str, now_ms: u64) -> Option<&Token> {
-        self.live_nodes(now_ms).find(|token| token.node_name.as_deref() == Some(name))
+        let tokens = self.names.get(name)?.iter().filter_map(|id| self.tokens.get(id));
+        tokens.into_iter().find(|token| self.is_live_node(token, now_ms))
     }
 
     /// Every live token of tier node whose pinned name Kubernetes accepts.
     pub fn live_nodes(&self, now_ms: u64) -> impl Iterator<Item = &Token> {
-        self.tokens.values().filter(move |token| {
-            token.node_name.as_deref().is_some_and(is_dns_subdomain)
-                && self.stake_of(token).is_some_and(|stake| stake.tier == Tier::Node)
-                && self.is_live(token, now_ms)
-        })
+        self.tokens.values().filter(move |token| self.is_live_node(token, now_ms))
     }
 
     /// The RBAC objects that the grants amount to at `now_ms`: of every grant that has not ended and whose
@@ -96,6 +108,22 @@ impl Roster {
                 (*tiers.get(&grant.grantee)? >= needed).then(|| (binding.key.clone(), binding))
             })
             .collect()
+    }
+
+    fn is_live_node(&self, token: &Token, now_ms: u64) -> bool {
+        token.node_name.as_deref().is_some_and(is_dns_subdomain)
+            && self.stake_of(token).is_some_and(|stake| stake.tier == Tier::Node)
+            && self.is_live(token, now_ms)
+    }
+
+    fn remove_token(&mut self, id: &Id) {
+        let Some(name) = self.tokens.remove(id).and_then(|token| token.node_name) else { return };
+        if let Some(tokens) = self.names.get_mut(&name) {
+            tokens.remove(id);
+            if tokens.is_empty() {
+                self.names.remove(&name);
+            }
+        }
     }
 
     fn covers(&self, stake: &Stake) -> bool {

@@ -9,6 +9,7 @@ use seal_token::{Claims, Proof};
 
 use super::*;
 use crate::Id;
+use crate::health::Care;
 
 const AUDIENCE: [u8; 32] = [0xca; 32];
 const LIMITS: Limits =
@@ -214,6 +215,36 @@ fn carry_out(observed: &mut Observed, actions: Vec<Action>) {
                     node.token_label = Some(token_label(&token));
                 }
             }
+            Action::Label { name, labels } => {
+                if let Some(node) = observed.nodes.get_mut(&name) {
+                    for (key, value) in labels {
+                        match value {
+                            Some(value) => drop(node.labels.insert(key, value)),
+                            None => drop(node.labels.remove(&key)),
+                        }
+                    }
+                }
+            }
+            Action::Taint { name, taints } => {
+                if let Some(node) = observed.nodes.get_mut(&name) {
+                    node.taints = taints;
+                }
+            }
+            Action::BeginDrain(name) => {
+                if let Some(node) = observed.nodes.get_mut(&name) {
+                    (node.unschedulable, node.drained, node.movable) = (true, true, 3);
+                }
+            }
+            Action::MovePods(name) => {
+                if let Some(node) = observed.nodes.get_mut(&name) {
+                    node.movable = 0;
+                }
+            }
+            Action::EndDrain(name) => {
+                if let Some(node) = observed.nodes.get_mut(&name) {
+                    (node.unschedulable, node.drained) = (false, false);
+                }
+            }
             Action::CreateNamespace(name) => drop(observed.namespaces.insert(name)),
             Action::CreateBinding(binding) => {
                 if let Scope::Namespace(name) = &binding.key.scope {
@@ -326,9 +357,17 @@ proptest! {
                 }
             }
 
-            let actions = plan(membership.roster(), &observed, now_ms);
-            carry_out(&mut observed, actions);
-            prop_assert_eq!(plan(membership.roster(), &observed, now_ms), vec![], "actions do not converge");
+            // Nodes get well and worse as they like; a drain takes one more round for its pods.
+            let care = |bit: u64| Care { drain: bit & 1 != 0, down: bit & 2 != 0, evicted: bit & 4 != 0 };
+            let given = Wanted {
+                care: (0..3).map(|n| (name(n), care(now_ms >> n))).collect(),
+                ..Wanted::default()
+            };
+            for _ in 0..2 {
+                let actions = plan(membership.roster(), &given, &observed, now_ms);
+                carry_out(&mut observed, actions);
+            }
+            prop_assert_eq!(plan(membership.roster(), &given, &observed, now_ms), vec![], "actions do not converge");
             let oracle = Oracle(&history);
             for (name, node) in &observed.nodes {
                 let live = (0..3).filter_map(|n| oracle.live_node(id(2, n), name, now_ms)).next();

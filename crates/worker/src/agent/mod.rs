@@ -17,6 +17,7 @@ pub use lane::Backoff;
 use lane::Lane;
 pub use phase::Phase;
 pub use step::{Call, Failure, FailureKind, Outcome, Step};
+pub(crate) use view::MEASUREMENT_RETIRED;
 pub use view::{Gone, Target, Token, Validity, View};
 
 /// What the agent is told at its start.
@@ -83,6 +84,8 @@ pub struct Agent {
     start: Lane,
     stop: Lane,
     node: Node,
+    /// Whether another agent has taken over this node; for good.
+    fenced: bool,
     last_ms: u64,
 }
 
@@ -106,6 +109,7 @@ impl Agent {
             start: Lane::default(),
             stop: Lane::default(),
             node: Node::Unknown,
+            fenced: false,
             last_ms: 0,
             settings,
         }
@@ -117,6 +121,9 @@ impl Agent {
             self.clock_went_back(now_ms);
         }
         self.last_ms = now_ms;
+        if self.gone(now_ms).is_some() {
+            self.leave();
+        }
         let due: Vec<_> = self
             .wanted(now_ms)
             .into_iter()
@@ -132,7 +139,7 @@ impl Agent {
     /// When to poll again at the latest, if nothing is reported before.
     pub fn wake_at_ms(&self, now_ms: u64) -> u64 {
         let expiry = self.membership(now_ms).ok().map(|token| token.expires_ms);
-        let enclave = self.target(now_ms).map(|target| target.enclave_expires_ms);
+        let enclave = self.target(now_ms).map(|target| target.enclave_expires_ms.min(target.code_retires_ms));
         let steps = self
             .wanted(now_ms)
             .into_iter()
@@ -173,8 +180,10 @@ impl Agent {
 
     /// Where the worker is.
     pub fn phase(&self, now_ms: u64) -> Phase {
-        let Some(view) = &self.view else { return Phase::ReadingChain };
-        if view.membership(&self.settings.holder_key, now_ms).is_err() {
+        if self.view.is_none() {
+            return Phase::ReadingChain;
+        }
+        if self.gone(now_ms).is_some() {
             return Phase::Gone;
         }
         if self.certificates.is_none() && self.chain.failure.is_some() {
@@ -192,6 +201,11 @@ impl Agent {
         }
     }
 
+    /// The current session at the gateway: whatever belongs to an earlier one is over.
+    pub fn session(&self) -> u64 {
+        self.session
+    }
+
     /// What the chain said last.
     pub fn view(&self) -> Option<&View> {
         self.view.as_ref()
@@ -199,7 +213,8 @@ impl Agent {
 
     /// Why this worker is no member, if the chain was read and it is none.
     pub fn gone(&self, now_ms: u64) -> Option<Gone> {
-        self.view.as_ref()?.membership(&self.settings.holder_key, now_ms).err()
+        let gone = self.view.as_ref()?.membership(&self.settings.holder_key, now_ms).err();
+        gone.or(self.fenced.then_some(Gone::Fenced))
     }
 
     /// Life of the current certificates.
@@ -325,8 +340,14 @@ impl Agent {
             self.gateway.retry_now();
         }
         if self.gone(now_ms).is_some() {
-            // Certificates of a membership that is over are not kept for a later one.
-            self.certificates = None;
+            self.leave();
+        }
+    }
+
+    /// Certificates and connections of a membership that is over are not kept for a later one.
+    fn leave(&mut self) {
+        self.certificates = None;
+        if self.trust != Trust::None {
             self.distrust();
         }
     }
@@ -338,6 +359,11 @@ impl Agent {
                 self.chain_due_ms = now_ms;
             }
             FailureKind::Refused => self.chain_due_ms = now_ms,
+            FailureKind::Fenced => {
+                self.fenced = true;
+                self.certificates = None;
+                self.distrust();
+            }
             FailureKind::Failed => {}
         }
     }
@@ -356,6 +382,7 @@ impl Agent {
 
     fn membership(&self, now_ms: u64) -> Result<&Token, Gone> {
         match &self.view {
+            _ if self.fenced => Err(Gone::Fenced),
             Some(view) => view.membership(&self.settings.holder_key, now_ms),
             None => Err(Gone::NoToken),
         }

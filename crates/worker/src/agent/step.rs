@@ -97,6 +97,8 @@ pub enum FailureKind {
     Untrusted,
     /// The gateway refused the proof: ask the chain whether the membership is over.
     Refused,
+    /// Another agent speaks for this node that was started later: this one ends its node and says no more.
+    Fenced,
     /// Anything else: try again later.
     Failed,
 }
@@ -108,6 +110,7 @@ impl FailureKind {
             Self::Unreachable => "unreachable",
             Self::Untrusted => "untrusted",
             Self::Refused => "refused",
+            Self::Fenced => "fenced",
             Self::Failed => "failed",
         }
     }

@@ -27,6 +27,7 @@ fn target(n: u8) -> Target {
         enclave_id: [2; 32],
         enclave_key: [n; 32],
         enclave_expires_ms: 1_000 * HOUR,
+        code_retires_ms: u64::MAX,
         allowed: vec![(tee::PlatformKind::Simulated, BTreeMap::from([("code".to_owned(), vec![n; 48])]))],
     }
 }
@@ -377,6 +378,42 @@ fn an_answer_of_a_session_that_is_over_does_not_count() {
     assert!(!agent.attested());
     read(&mut agent, 12_000, view());
     assert_eq!(gateway_step(&mut agent, 12_001).1, Call::PinCa);
+}
+
+/// The other agent was started later: this one ends its node and does not beat again, whatever the chain says.
+#[test]
+fn a_fenced_agent_ends_its_node_and_is_silent() {
+    let mut agent = Agent::new(settings());
+    let mut world = World::new();
+    let mut now_ms = 0;
+    while !matches!(agent.node, Node::Running { .. }) {
+        for step in agent.poll(now_ms) {
+            let answer = world.answer(now_ms, &step);
+            agent.done(now_ms, &step, answer);
+        }
+        now_ms += 100;
+        assert!(now_ms < HOUR);
+    }
+    now_ms += 11_000;
+    let steps = agent.poll(now_ms);
+    let beat = steps.iter().find(|step| matches!(step, Step::Gateway { call: Call::Heartbeat, .. }));
+    let fenced = Failure { reason: "fenced".into(), ..failure(FailureKind::Fenced) };
+    agent.done(now_ms, beat.unwrap(), Err(fenced));
+    assert_eq!((agent.gone(now_ms), agent.phase(now_ms)), (Some(Gone::Fenced), Phase::Gone));
+    let mut steps = Vec::new();
+    for _ in 0..100 {
+        for step in agent.poll(now_ms) {
+            let answer = world.answer(now_ms, &step);
+            agent.done(now_ms, &step, answer);
+            steps.push(step);
+        }
+        now_ms += 1_000;
+    }
+    assert!(steps.contains(&Step::StopNode(Gone::Fenced)));
+    assert!(
+        !steps.iter().any(|step| matches!(step, Step::Gateway { .. } | Step::StartNode { .. })),
+        "{steps:?}"
+    );
 }
 
 /// One change of the world.

@@ -1,5 +1,8 @@
 use tee::{Measurements, PlatformKind};
 
+/// Why the chain does not vouch for a master whose measurement it once allowed.
+pub(crate) const MEASUREMENT_RETIRED: &str = "measurement_retired";
+
 /// The gateway as the chain describes it: everything that a master must match before it gets a proof.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
@@ -13,6 +16,8 @@ pub struct Target {
     pub enclave_key: [u8; 32],
     /// When the registration runs out, milliseconds since the Unix epoch.
     pub enclave_expires_ms: u64,
+    /// When the cluster's operator has the enclave's code retired, milliseconds since the Unix epoch; `u64::MAX` for never.
+    pub code_retires_ms: u64,
     /// Code that the cluster allows.
     pub allowed: Vec<(PlatformKind, Measurements)>,
 }
@@ -73,9 +78,19 @@ pub enum Gone {
     /// The stake is withdrawn, being withdrawn, or too small.
     #[error("the stake no longer covers the node's tier, or is being withdrawn")]
     Stake,
+    /// The master's code is no longer allowed; its own words are in [`View::target`] if it was retired at once.
+    #[error(
+        "the measurement of the cluster's enclave was retired on chain; its operator must start code that is allowed"
+    )]
+    Measurement,
     /// The token belongs to another key.
     #[error("the seal token on chain has another key than this worker's key file; was it rotated?")]
     OtherKey,
+    /// Another agent speaks for the node.
+    #[error(
+        "another agent of this node was started later and has taken over; stop that one and start this one again"
+    )]
+    Fenced,
 }
 
 impl Gone {
@@ -87,7 +102,9 @@ impl Gone {
             Self::Revoked => "token_revoked",
             Self::Expired => "token_expired",
             Self::Stake => "stake_insufficient",
+            Self::Measurement => MEASUREMENT_RETIRED,
             Self::OtherKey => "key_rotated",
+            Self::Fenced => "fenced",
         }
     }
 }
@@ -106,8 +123,18 @@ impl View {
             Err(Gone::OtherKey)
         } else if now_ms >= token.expires_ms {
             Err(Gone::Expired)
+        } else if self.code_retired(now_ms) {
+            Err(Gone::Measurement)
         } else {
             Ok(token)
+        }
+    }
+
+    /// Whether the chain says that the code of the cluster's master is not to be trusted any more.
+    fn code_retired(&self, now_ms: u64) -> bool {
+        match &self.target {
+            Ok(target) => now_ms >= target.code_retires_ms,
+            Err(lacking) => lacking.reason == MEASUREMENT_RETIRED,
         }
     }
 }

@@ -1,7 +1,11 @@
-use reqwest::Client;
+use std::sync::Arc;
+
+use reqwest::{Client, RequestBuilder};
+use rustls::ClientConfig;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use seal_token::Proof;
+use tokio_util::sync::CancellationToken;
 
 use super::GatewayError;
 use super::http::fetch;
@@ -52,16 +56,46 @@ pub struct NodeHeaders<'a> {
 }
 
 /// A gateway that runs attested, allowed code under the key and CA on chain: it may see proofs.
+///
+/// Dropped or [closed](Self::close), it ends every request under way.
 pub struct Attested {
     client: Client,
+    tls: Arc<ClientConfig>,
     base: String,
     ca_pem: Vec<u8>,
     claims: tee::Claims,
+    closed: CancellationToken,
 }
 
 impl Attested {
-    pub(super) fn new(client: Client, base: String, ca_pem: Vec<u8>, claims: tee::Claims) -> Self {
-        Self { client, base, ca_pem, claims }
+    pub(super) fn new(
+        client: Client,
+        tls: Arc<ClientConfig>,
+        base: String,
+        ca_pem: Vec<u8>,
+        claims: tee::Claims,
+    ) -> Self {
+        Self { client, tls, base, ca_pem, claims, closed: CancellationToken::new() }
+    }
+
+    /// Ends every request under way, and those that come: this gateway is trusted no longer.
+    pub(crate) fn close(&self) {
+        self.closed.cancel();
+    }
+
+    /// Cancelled when the gateway is trusted no longer; whoever holds a connection of [`Self::tls`] ends it then.
+    pub fn closed(&self) -> CancellationToken {
+        self.closed.clone()
+    }
+
+    /// TLS for further connections to this gateway: under its CA, with evidence bound to the key. Without ALPN.
+    pub fn tls(&self) -> Arc<ClientConfig> {
+        Arc::clone(&self.tls)
+    }
+
+    /// Where it is, `https://host:port`.
+    pub fn base(&self) -> &str {
+        &self.base
     }
 
     /// What the master's evidence said.
@@ -94,7 +128,7 @@ impl Attested {
             .body(csr_der);
         let what = kind.path();
         let malformed = |problem: &str| GatewayError::Malformed { what, problem: problem.to_owned() };
-        let body = fetch(what, &self.base, request).await?;
+        let body = self.fetch(what, request).await?;
         let leaf = CertificateDer::pem_slice_iter(&body)
             .next()
             .and_then(Result::ok)
@@ -140,7 +174,7 @@ impl Attested {
     ) -> Result<api::HeartbeatReply, GatewayError> {
         let url = format!("{}/api/v1/nodes/heartbeat", self.base);
         let request = self.client.post(url).bearer_auth(proof.to_string()).json(beat);
-        let body = fetch("heartbeat", &self.base, request).await?;
+        let body = self.fetch("heartbeat", request).await?;
         serde_json::from_slice(&body)
             .map_err(|error| GatewayError::Malformed { what: "heartbeat", problem: error.to_string() })
     }
@@ -148,6 +182,17 @@ impl Attested {
     async fn join_get(&self, proof: &Proof, name: &'static str) -> Result<Vec<u8>, GatewayError> {
         let url = format!("{}/v1-k3s/{name}", self.base);
         let request = self.client.get(url).basic_auth(SEAL_USER, Some(proof.to_string()));
-        fetch(name, &self.base, request).await
+        self.fetch(name, request).await
+    }
+
+    async fn fetch(&self, what: &'static str, request: RequestBuilder) -> Result<Vec<u8>, GatewayError> {
+        let answer = self.closed.run_until_cancelled(fetch(what, &self.base, request)).await;
+        answer.unwrap_or(Err(GatewayError::Closed))
+    }
+}
+
+impl Drop for Attested {
+    fn drop(&mut self) {
+        self.close();
     }
 }

@@ -1,6 +1,8 @@
 use std::error::Error as _;
 use std::io;
 
+use tee::RaTlsError;
+
 use crate::agent::{Failure, FailureKind};
 
 /// Why a step at the gateway failed.
@@ -31,6 +33,19 @@ pub enum GatewayError {
         /// What rustls said.
         cause: String,
     },
+    /// The certificate is the pinned CA's, but does not prove what runs there.
+    #[error("gateway {url} has a certificate of the cluster's CA, but {cause}; no proof was sent")]
+    Unattested {
+        /// Its endpoint.
+        url: String,
+        /// Stable name of what is wrong with the evidence; see [`tee::RaTlsError::reason`].
+        reason: &'static str,
+        /// What is wrong with it.
+        cause: String,
+    },
+    /// The gateway was given up while it was asked.
+    #[error("the gateway must be verified again first")]
+    Closed,
     /// `/cacerts` is not one certificate.
     #[error("gateway's /cacerts is not exactly one PEM certificate")]
     CaFormat,
@@ -96,7 +111,10 @@ impl GatewayError {
     pub(super) fn transport(base: &str, error: reqwest::Error) -> Self {
         let url = base.to_owned();
         match certificate_problem(&error) {
-            Some(cause) => Self::Tls { url, cause },
+            Some(tls) => match RaTlsError::behind(&tls) {
+                Some(cause) => Self::Unattested { url, reason: cause.reason(), cause: format!("{cause:?}") },
+                None => Self::Tls { url, cause: tls.to_string() },
+            },
             None => {
                 // Without the URL, which may carry more than the host.
                 let error = error.without_url();
@@ -115,6 +133,8 @@ impl GatewayError {
             Self::Endpoint { .. } => "bad_endpoint",
             Self::Unreachable { .. } => "gateway_unreachable",
             Self::Tls { .. } => "tls_untrusted",
+            Self::Unattested { reason, .. } => reason,
+            Self::Closed => "session_over",
             Self::CaFormat => "ca_malformed",
             Self::CaHash { .. } => "ca_mismatch",
             Self::EnclaveKey { .. } => "enclave_key_mismatch",
@@ -138,11 +158,18 @@ impl From<GatewayError> for Failure {
         let kind = match &error {
             GatewayError::Endpoint { .. } | GatewayError::Unreachable { .. } => FailureKind::Unreachable,
             GatewayError::Tls { .. }
+            | GatewayError::Unattested { .. }
+            | GatewayError::Closed
             | GatewayError::CaFormat
             | GatewayError::CaHash { .. }
             | GatewayError::EnclaveKey { .. }
             | GatewayError::Evidence(_)
             | GatewayError::Attestation(_) => FailureKind::Untrusted,
+            GatewayError::Refused { reason, .. } | GatewayError::Answer { reason, .. }
+                if reason == "fenced" =>
+            {
+                FailureKind::Fenced
+            }
             GatewayError::Refused { .. } => FailureKind::Refused,
             GatewayError::Answer { .. } | GatewayError::Malformed { .. } | GatewayError::Local(_) => {
                 FailureKind::Failed
@@ -157,11 +184,11 @@ impl From<GatewayError> for Failure {
 }
 
 /// What rustls disliked about the peer's certificate, if that is what broke the connection.
-fn certificate_problem(error: &reqwest::Error) -> Option<String> {
+fn certificate_problem(error: &reqwest::Error) -> Option<rustls::Error> {
     let mut next: Option<&(dyn std::error::Error + 'static)> = error.source();
     while let Some(cause) = next {
         if let Some(tls @ rustls::Error::InvalidCertificate(_)) = cause.downcast_ref::<rustls::Error>() {
-            return Some(tls.to_string());
+            return Some(tls.clone());
         }
         next = match cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
             // An io::Error hides what it wraps from source().

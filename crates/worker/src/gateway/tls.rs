@@ -1,18 +1,39 @@
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{Resumption, WebPkiServerVerifier};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use tee::{AttestedPeer, Policy};
 
-/// TLS that trusts exactly one CA.
-pub(super) fn pinned(ca: CertificateDer<'_>) -> Result<ClientConfig, Error> {
+use super::{GatewayError, Trust};
+use crate::clock;
+
+/// TLS to a master that proves what it runs: a certificate of exactly this CA, with evidence bound to its key that
+/// `policy` accepts.
+pub(super) fn attested(
+    ca: CertificateDer<'static>,
+    policy: Policy,
+    trust: &Trust,
+) -> Result<ClientConfig, GatewayError> {
+    let local = |error: &dyn std::fmt::Display| GatewayError::Local(format!("cannot set up TLS: {error}"));
     let mut roots = RootCertStore::empty();
-    roots.add(ca.into_owned())?;
-    Ok(ClientConfig::builder_with_provider(provider())
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots)
-        .with_no_client_auth())
+    roots.add(ca).map_err(|_| GatewayError::CaFormat)?;
+    let ordinary = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider())
+        .build()
+        .map_err(|error| local(&error))?;
+    let (anchors, collateral) = (trust.anchors.clone(), trust.collateral.clone());
+    let peer = AttestedPeer::new(policy, anchors, collateral, Arc::new(clock::now_ms)).and(ordinary);
+    let mut config = ClientConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .map_err(|error| local(&error))?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(peer))
+        .with_no_client_auth();
+    // A session that is resumed would not be verified again.
+    config.resumption = Resumption::disabled();
+    Ok(config)
 }
 
 /// TLS that accepts any certificate. Only for reading `/cacerts`, whose answer is compared with the chain.

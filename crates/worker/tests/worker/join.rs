@@ -56,7 +56,28 @@ async fn a_master_that_does_not_fit_the_chain_never_sees_a_proof() {
         (Fault::OtherCa, "ca_mismatch", "gateway's CA differs from the chain: expected"),
         (Fault::TwoCas, "ca_malformed", "not exactly one PEM certificate"),
         (Fault::OtherTls, "tls_untrusted", "that the cluster's CA did not sign"),
-        (Fault::OtherCode, "measurement_mismatch", "measurement \"code\" differs: expected"),
+        (
+            Fault::NoEvidence,
+            "no_evidence",
+            "of the cluster's CA, but the peer's certificate carries no attestation",
+        ),
+        (
+            Fault::OldEvidence,
+            "evidence_old",
+            "its evidence is older than the policy allows; no proof was sent",
+        ),
+        (
+            Fault::CopiedEvidence,
+            "evidence_of_another_key",
+            "made for another key: whoever shows it has copied it",
+        ),
+        (
+            Fault::OtherCodeInTls,
+            "measurement_mismatch",
+            "certificate is refused: measurement \"code\" differs",
+        ),
+        (Fault::GarbageInTls, "evidence_malformed", "carries no readable evidence"),
+        (Fault::OtherCode, "measurement_mismatch", "attestation is refused: measurement \"code\" differs"),
         (Fault::OtherKey, "enclave_key_mismatch", "enclave key differs from the chain: expected"),
         (Fault::StolenName, "attestation_refused", "report data differs"),
         (Fault::StaleNonce, "attestation_refused", "report data differs"),
@@ -71,7 +92,7 @@ async fn a_master_that_does_not_fit_the_chain_never_sees_a_proof() {
         let problem = status.problem.unwrap();
         assert_eq!(problem.reason, reason, "{fault:?}: {problem:?}");
         assert!(problem.message.contains(words), "{fault:?}: {problem:?}");
-        if fault == Fault::OtherCode {
+        if matches!(fault, Fault::OtherCode | Fault::OtherCodeInTls) {
             let expected = hex::encode(tee::measure_bytes(b"released code"));
             let actual = hex::encode(tee::measure_bytes(b"patched code"));
             assert!(
@@ -79,6 +100,14 @@ async fn a_master_that_does_not_fit_the_chain_never_sees_a_proof() {
                 "{problem:?}"
             );
         }
+        let in_tls = matches!(
+            fault,
+            Fault::NoEvidence
+                | Fault::OldEvidence
+                | Fault::CopiedEvidence
+                | Fault::OtherCodeInTls
+                | Fault::GarbageInTls
+        );
         // It tries again, and still shows nothing.
         let tries = bench.gateway.calls.lock().len();
         if fault != Fault::OtherTls {
@@ -89,7 +118,7 @@ async fn a_master_that_does_not_fit_the_chain_never_sees_a_proof() {
         assert_eq!(bench.get("/readyz").await.0, 503);
 
         // Mended, the same worker joins: what stopped it was the fault.
-        if !matches!(fault, Fault::OtherCa | Fault::OtherTls | Fault::TwoCas) {
+        if !in_tls && !matches!(fault, Fault::OtherCa | Fault::OtherTls | Fault::TwoCas) {
             bench.gateway.set(Fault::None);
             bench.phase("running").await;
         }

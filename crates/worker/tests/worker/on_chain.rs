@@ -180,7 +180,11 @@ async fn the_chain_decides_whom_to_trust_and_who_is_a_member() {
     let message = refused.problem.unwrap().message;
     let actual = hex::encode(&gateway.platform.measurement()["code"]);
     assert!(message.contains("\"code\"") && message.contains(&actual), "{message}");
-    assert_eq!(refused.phase, "reconnecting");
+    // Its node ends with the trust.
+    assert_eq!(refused.phase, "gone");
+    let over = wait(&mut status, "left", |status| !status.node.ready).await;
+    assert!(!over.gateway.attested, "{over:?}");
+    assert_eq!(node.stops.lock()[..], [StopReason::Gone(Gone::Measurement)]);
     let registry: Registry = world.client.read(world.calls.package(), world.cluster.registry).await.unwrap();
     assert!(registry.allowed.is_empty());
     let allow = world.calls.allow_measurement(world.cluster.registry, world.admin, &world.measurement);
@@ -195,7 +199,7 @@ async fn the_chain_decides_whom_to_trust_and_who_is_a_member() {
 
     world.run(&staker, &world.calls.revoke_token(issued.token)).await;
     wait(&mut status, "gone", |status| status.phase == "gone" && !status.node.ready).await;
-    assert_eq!(node.stops.lock()[..], [StopReason::Gone(Gone::Revoked)]);
+    assert_eq!(node.stops.lock()[1..], [StopReason::Gone(Gone::Revoked)]);
 
     world.devnet.shutdown().await;
     wait(&mut status, "without a chain", |status| !status.chain.reachable && status.chain.error.is_some())

@@ -220,49 +220,7 @@ async fn a_node_certificate_reads_and_renews_while_its_token_lives() {
 }
 
 #[tokio::test]
-async fn heartbeats_make_a_node_ready_and_silence_takes_it_down() {
-    let house = House::new().await;
-    let client = house.client(None);
-    let beat = |name: &str, timestamp_ms: u64| {
-        json!({ "nodeName": name, "timestampMs": timestamp_ms, "ready": true, "metrics": {
-            "cpuCores": 2, "cpuUsedMillis": 10, "memoryBytes": 5, "memoryUsedBytes": 1, "diskBytes": 9,
-            "diskUsedBytes": 3, "pods": 4 } })
-    };
-    let send = |token: Id, body: &Value| {
-        client.post(house.url("/api/v1/nodes/heartbeat")).bearer_auth(house.proof(token)).json(body)
-    };
-    let answer = send(NODE, &beat("n1", START)).send().await.unwrap();
-    let reply: api::HeartbeatReply = answer.json().await.unwrap();
-    assert_eq!((reply.timestamp_ms, reply.interval_ms), (START, 5_000));
-    let status = async || -> api::MasterStatus {
-        client.get(house.url("/api/v1/status")).send().await.unwrap().json().await.unwrap()
-    };
-    assert_eq!((status().await.nodes_ready, status().await.nodes_total), (1, 1));
-    assert!(status().await.tee.simulated);
-
-    expect(send(NODE, &beat("n1", START)), 409, "stale_heartbeat").await;
-    expect(send(NODE, &beat("n1", START + 61_000)), 400, "clock_skew").await;
-    expect(send(NODE, &beat("n2", START + 1)), 403, "node_name_mismatch").await;
-    expect(send(USER, &beat("n1", START + 1)), 403, "not_a_node_token").await;
-    let nobody = client.post(house.url("/api/v1/nodes/heartbeat")).json(&beat("n1", START));
-    expect(nobody, 401, "missing_credential").await;
-
-    house.wait(20_001);
-    assert_eq!(status().await.nodes_ready, 0);
-    let list = || client.get(house.url("/api/v1/nodes")).bearer_auth(house.proof(ADMIN));
-    let nodes: api::NodeList = list().send().await.unwrap().json().await.unwrap();
-    assert_eq!(nodes.nodes[0].state, api::NodeState::Down);
-    assert_eq!(nodes.nodes[0].metrics.unwrap().pods, 4);
-    house.tell(Fact::Token(Token { revoked: true, ..token(NODE) }));
-    house.shared.tick();
-    let nodes: api::NodeList = list().send().await.unwrap().json().await.unwrap();
-    assert_eq!(nodes.nodes[0].state, api::NodeState::Removed);
-    assert_eq!(house.metric("k3s_daas_nodes{state=\"removed\"}"), 1);
-    assert_eq!(status().await.nodes_total, 0);
-}
-
-#[tokio::test]
-async fn attestation_is_fresh_bound_and_bounded() {
+async fn attestation_is_fresh_and_bound() {
     let house = House::new().await;
     let client = house.client(None);
     let ask = |nonce: &str| client.get(house.url(&format!("/api/v1/attestation?nonce={nonce}")));
@@ -286,11 +244,4 @@ async fn attestation_is_fresh_bound_and_bounded() {
     for bad in ["", "5a", &"zz".repeat(32), &"5a".repeat(33)] {
         expect(ask(bad), 400, "bad_query").await;
     }
-    let mut refused = 0;
-    for _ in 0..150 {
-        refused += usize::from(ask(&"5a".repeat(32)).send().await.unwrap().status() == 429);
-    }
-    assert_eq!(refused, 51, "a burst of 100 at a standing clock");
-    house.wait(1_000);
-    assert_eq!(ask(&"5a".repeat(32)).send().await.unwrap().status(), 200);
 }

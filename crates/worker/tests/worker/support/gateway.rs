@@ -19,6 +19,7 @@ use hyper_util::service::TowerToHyperService;
 use parking_lot::Mutex;
 use rcgen::{
     BasicConstraints, Certificate, CertificateParams, CertificateSigningRequestParams, IsCa, Issuer, KeyPair,
+    PublicKeyData,
 };
 use rustls::pki_types::PrivateKeyDer;
 use seal_token::{Limits, Proof, TokenRecord};
@@ -59,6 +60,16 @@ pub enum Fault {
     OtherCa,
     /// `/cacerts` gives the CA on chain, TLS is under another.
     OtherTls,
+    /// A certificate of the CA on chain, without evidence.
+    NoEvidence,
+    /// A certificate of the CA on chain whose evidence is an hour old.
+    OldEvidence,
+    /// A certificate of the CA on chain with the master's evidence for another key.
+    CopiedEvidence,
+    /// A certificate of the CA on chain with evidence of code that the chain does not allow.
+    OtherCodeInTls,
+    /// A certificate of the CA on chain with something else where evidence belongs.
+    GarbageInTls,
     /// Two certificates where one belongs.
     TwoCas,
     /// Evidence for code that the chain does not allow.
@@ -138,6 +149,7 @@ impl Gateway {
             enclave_id: [0xe0; 32],
             enclave_key: self.enclave.public_key(),
             enclave_expires_ms: now_ms() + 3_600_000,
+            code_retires_ms: u64::MAX,
             allowed: vec![(PlatformKind::Simulated, self.platform.measurement())],
         }
     }
@@ -213,9 +225,7 @@ pub async fn start_at(gateway: &Arc<Gateway>, address: SocketAddr) -> Running {
         _ => shown_ca.certificate.pem(),
     };
 
-    let key = KeyPair::generate().unwrap();
-    let params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
-    let certificate = params.signed_by(&key, &tls_ca.issuer).unwrap();
+    let (key, certificate) = certificate(gateway, tls_ca, fault);
     let tls = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()
         .unwrap()
@@ -254,6 +264,28 @@ pub async fn start_at(gateway: &Arc<Gateway>, address: SocketAddr) -> Running {
         }
     });
     Running { address, task }
+}
+
+/// A TLS key and a certificate with evidence for it, or what a man in the middle has.
+fn certificate(gateway: &Gateway, ca: &Ca, fault: Fault) -> (KeyPair, Certificate) {
+    let key = KeyPair::generate().unwrap();
+    let copied_from = KeyPair::generate().unwrap();
+    let other_dir = tempfile::tempdir().unwrap();
+    let other = SimulatedPlatform::open(other_dir.path(), &tee::measure_bytes(b"patched code")).unwrap();
+    let made_ms = if fault == Fault::OldEvidence { now_ms() - 3_600_000 } else { now_ms() };
+    let attested_key = if fault == Fault::CopiedEvidence { &copied_from } else { &key };
+    let platform = if fault == Fault::OtherCodeInTls { &other } else { &gateway.platform };
+    let spki = attested_key.subject_public_key_info();
+    let mut params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+    let from_s = made_ms / 1000 - tee::CERTIFICATE_LEAD_SECONDS;
+    params.not_before = time::OffsetDateTime::from_unix_timestamp(from_s.try_into().unwrap()).unwrap();
+    params.custom_extensions = match fault {
+        Fault::NoEvidence => vec![],
+        Fault::GarbageInTls => vec![rcgen::CustomExtension::from_oid_content(&tee::CMW_OID, vec![4, 1, 0])],
+        _ => vec![tee::attested_extension(platform, &spki, made_ms).unwrap()],
+    };
+    let certificate = params.signed_by(&key, &ca.issuer).unwrap();
+    (key, certificate)
 }
 
 async fn record(State(gateway): State<Arc<Gateway>>, request: Request, next: Next) -> Response {

@@ -133,6 +133,7 @@ pub fn worker_config(dir: &Path) -> Config {
         node_ip: Ipv4Addr::LOCALHOST.into(),
         listen: (Ipv4Addr::LOCALHOST, 0).into(),
         allow_simulated: true,
+        attestation: worker::AttestationConfig::default(),
         chain_poll_ms: 100,
         heartbeat_ms: 500,
         proof_window_ms: 60_000,
