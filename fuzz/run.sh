@@ -11,14 +11,18 @@ export RUSTFLAGS="-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4
 -Ccodegen-units=1 --cfg fuzzing"
 export CARGO_TARGET_DIR=$PWD/target CARGO_INCREMENTAL=0
 if [ $# -gt 0 ]; then targets=("$@"); else mapfile -t targets < <(sed -n 's/^name = "\(.*_.*\)"$/\1/p' Cargo.toml); fi
+# Recorded evidence is longer than what a store reads.
+case " ${targets[*]} " in *" evidence_"*) python3 seed.py target/seeds ;; esac
 cargo build --quiet --release --locked --target "$host" "${targets[@]/#/--bin=}"
 
 # New inputs go to a directory of their own; what is committed in corpus/ stays as small as it is.
 fuzz() {
     local name=$1 log=target/$1.log
-    mkdir -p "crashes" "target/corpus/$name" "corpus/$name"
-    if "target/$host/release/$name" -max_total_time="$seconds" -max_len=4096 -timeout=10 -rss_limit_mb=1024 \
-        -artifact_prefix="crashes/$name-" "target/corpus/$name" "corpus/$name" >"$log" 2>&1; then
+    local length=4096
+    case $name in evidence_*) length=16384 ;; esac
+    mkdir -p "crashes" "target/corpus/$name" "corpus/$name" "target/seeds/$name"
+    if "target/$host/release/$name" -max_total_time="$seconds" -max_len="$length" -timeout=10 -rss_limit_mb=1024 \
+        -artifact_prefix="crashes/$name-" "target/corpus/$name" "corpus/$name" "target/seeds/$name" >"$log" 2>&1; then
         printf '%-16s %s\n' "$name" "$(grep -o '^Done.*' "$log") $(grep -o 'cov: [0-9]*' "$log" | tail -1)"
         return
     fi

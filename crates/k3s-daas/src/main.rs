@@ -14,6 +14,8 @@ mod links;
 mod output;
 mod parts;
 mod pending;
+mod pin;
+mod prove;
 mod session;
 mod settings;
 mod state_dir;

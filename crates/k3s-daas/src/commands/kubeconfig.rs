@@ -1,19 +1,28 @@
 use base64::Engine as _;
 use serde_json::json;
 
-use super::Context;
+use super::{Context, verify_master};
 use crate::cli::Kubeconfig;
 use crate::deployment::Deployment;
 use crate::failure::{Context as _, Failure, Result};
 use crate::output::say;
+use crate::pin::Pin;
 use crate::state_dir::write_file;
 use crate::tokens::Token;
 
 /// Largest CA bundle that is taken from a gateway, bytes.
 const MAX_CA: usize = 64 * 1024;
 
+/// The extension of a cluster that client-go passes to an exec plugin (`client.authentication.k8s.io/v1`).
+const PLUGIN_EXTENSION: &str = "client.authentication.k8s.io/exec";
+
 /// `k3s-daas kubeconfig`: a kubeconfig whose user is our exec credential plugin.
 pub(crate) async fn run(context: &Context, args: Kubeconfig) -> Result<()> {
+    if args.pin {
+        verify_master::pin(context, &Deployment::load(&context.state)?).await?.save(&context.state)?;
+    } else if let Some(pin) = Pin::find(&context.state)? {
+        verify_master::check_pin(context, &pin).await?;
+    }
     let text = render(context, &args.token).await?;
     match args.write {
         None => crate::output::print(crate::cli::Output::Text, &(), |()| text),
@@ -39,6 +48,15 @@ pub(crate) async fn render(context: &Context, token: &str) -> Result<String> {
     })?;
     let data = base64::engine::general_purpose::STANDARD.encode(ca);
     let quoted = |value: &str| json!(value).to_string();
+    // Where client-go hands an extension of the cluster on to the plugin.
+    let (extension, flag, provide) = match Pin::find(state)? {
+        Some(pin) => {
+            let pin = serde_json::to_string(&pin).context("encoding the pin")?;
+            let entry = format!("\n    extensions:\n    - name: {PLUGIN_EXTENSION}\n      extension: {pin}");
+            (entry, ", --pinned", "\n      provideClusterInfo: true")
+        }
+        None => (String::new(), "", ""),
+    };
     Ok(format!(
         "apiVersion: v1
 kind: Config
@@ -47,7 +65,7 @@ clusters:
 - name: k3s-daas
   cluster:
     server: {server}
-    certificate-authority-data: {data}
+    certificate-authority-data: {data}{extension}
 contexts:
 - name: k3s-daas
   context:
@@ -58,9 +76,9 @@ users:
   user:
     exec:
       apiVersion: client.authentication.k8s.io/v1
-      interactiveMode: Never
+      interactiveMode: Never{provide}
       command: {command}
-      args: [credential, --token, {token}, --state-dir, {dir}]
+      args: [credential, --token, {token}, --state-dir, {dir}{flag}]
       installHint: k3s-daas is needed to sign in with a seal token
 ",
         server = quoted(server),

@@ -9,7 +9,7 @@ use tee::{
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::{Context, now_ms};
+use super::{Context, now_ms, verify_master};
 use crate::cli::{Sources, Verify};
 use crate::collateral::{Cached, Http, collect};
 use crate::failure::{Context as _, Failure, Result};
@@ -17,29 +17,41 @@ use crate::output::{print, say};
 
 /// `k3s-daas verify`: whether evidence is genuine, what it says, and everything that a policy holds against it.
 pub(crate) async fn run(context: &Context, args: Verify) -> Result<()> {
+    let (platform, file) = match (&args.url, args.platform, &args.evidence) {
+        (Some(url), _, _) => return verify_master::run(context, url, &args).await,
+        (None, Some(platform), Some(file)) => (platform, file),
+        (None, _, _) => {
+            return Err(Failure::usage("give --platform and --evidence, or the URL of a gateway"));
+        }
+    };
     let at_ms = args.at.as_deref().map(time_ms).transpose()?.unwrap_or_else(now_ms);
     let report_data = args.report_data.as_deref().map(bytes64).transpose()?;
     let policy = match &args.policy {
-        Some(path) => Policy::from_toml(&text(path)?).map_err(|error| unreadable(path, &error))?,
+        Some(path) => policy_in(path)?,
         None => {
             say("no --policy: any code that is genuine is accepted; what it is, is for you to compare");
-            Policy { allow_simulated: args.platform == PlatformKind::Simulated, ..Policy::genuine() }
+            Policy { allow_simulated: platform == PlatformKind::Simulated, ..Policy::genuine() }
         }
     };
-    let evidence = evidence(args.platform, &args.evidence)?;
+    let evidence = evidence(platform, file)?;
     let (collateral, anchors) = material(context, &args.sources, &evidence, at_ms).await?;
 
     let verifier = Verifier { anchors: &anchors, collateral: &collateral, now_ms: at_ms };
     let result = verifier.verify(&evidence, &policy, report_data.as_ref());
     let answer = match &result {
         Ok(claims) => accepted(claims, at_ms),
-        Err(refusals) => refused(args.platform, refusals, at_ms),
+        Err(refusals) => refused(platform, refusals, at_ms),
     };
     print(context.global.output, &answer, summary)?;
     match result {
         Ok(_) => Ok(()),
         Err(refusals) => Err(Failure::refused(refusals)),
     }
+}
+
+/// A policy in a file.
+pub(super) fn policy_in(path: &Path) -> Result<Policy> {
+    Policy::from_toml(&text(path)?).map_err(|error| unreadable(path, &error))
 }
 
 /// Evidence in a file, whatever its form.
@@ -105,6 +117,14 @@ async fn fetched(
 }
 
 fn accepted(claims: &Claims, at_ms: u64) -> Value {
+    let mut answer = claimed(claims);
+    answer["accepted"] = true.into();
+    answer["verifiedAt"] = rfc3339(at_ms).into();
+    answer
+}
+
+/// What evidence says.
+pub(super) fn claimed(claims: &Claims) -> Value {
     let measurements: serde_json::Map<_, _> =
         claims.measurements.iter().map(|(name, value)| (name.clone(), hex::encode(value).into())).collect();
     let signers: Vec<Value> = claims
@@ -113,7 +133,6 @@ fn accepted(claims: &Claims, at_ms: u64) -> Value {
         .map(|signer| json!({ "name": signer.name, "sha256": hex::encode(signer.sha256) }))
         .collect();
     json!({
-        "accepted": true,
         "platform": claims.platform.as_str(),
         "simulated": claims.simulated,
         "debug": claims.debug,
@@ -127,7 +146,6 @@ fn accepted(claims: &Claims, at_ms: u64) -> Value {
         "signers": signers,
         "revocationChecked": claims.revocation_checked,
         "time": claims.timestamp_ms.map(rfc3339),
-        "verifiedAt": rfc3339(at_ms),
     })
 }
 
@@ -145,7 +163,7 @@ fn refused(platform: PlatformKind, refusals: &Refusals, at_ms: u64) -> Value {
 }
 
 /// The same for people: one line per fact.
-fn summary(answer: &Value) -> String {
+pub(super) fn summary(answer: &Value) -> String {
     let mut lines = Vec::new();
     flatten("", answer, &mut lines);
     lines.join("\n")
@@ -171,7 +189,7 @@ fn time_ms(text: &str) -> Result<u64> {
         .map_err(|_| Failure::usage(format!("--at {text:?} is before 1970")))
 }
 
-fn rfc3339(ms: u64) -> String {
+pub(super) fn rfc3339(ms: u64) -> String {
     let time = OffsetDateTime::from_unix_timestamp_nanos(i128::from(ms) * 1_000_000);
     time.ok().and_then(|time| time.format(&Rfc3339).ok()).unwrap_or_else(|| format!("{ms} ms"))
 }

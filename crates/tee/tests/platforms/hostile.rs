@@ -1,23 +1,11 @@
 //! Evidence by somebody who wants to crash or stall the verifier.
 
-use std::time::{Duration, Instant};
-
 use proptest::prelude::*;
 use tee::{Evidence, MAX_EVIDENCE_BYTES, PlatformKind, Policy, read_material};
 
 use crate::cases::{self, Case};
+use crate::cost::quick;
 use crate::issued::{arm, snp, tpm};
-
-/// On a busy machine in a debug build; the benchmark shows microseconds.
-const LIMIT: Duration = Duration::from_millis(50);
-
-fn quick<T>(what: &str, run: impl FnOnce() -> T) -> T {
-    let started = Instant::now();
-    let result = run();
-    let took = started.elapsed();
-    assert!(took < LIMIT, "{what} took {took:?}");
-    result
-}
 
 #[test]
 fn ten_megabytes_are_refused_unread() {

@@ -3,9 +3,12 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod cases;
+#[path = "../support/cost.rs"]
+mod cost;
 mod fixtures;
 mod hostile;
 mod issued;
+mod matrix;
 mod published;
 mod scenarios;
 
