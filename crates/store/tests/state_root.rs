@@ -1,4 +1,5 @@
 //! The state root of a store that is written to, compacted, closed and opened again.
+#![allow(clippy::unwrap_used, reason = "a test")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

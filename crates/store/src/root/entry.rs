@@ -37,8 +37,13 @@ impl Leaf {
             mod_revision: record.mod_revision,
             version: record.version,
             lease: record.lease,
-            value: hash(&record.value),
+            value: Self::hash_value(&record.value),
         }
+    }
+
+    /// How a value is hashed.
+    pub fn hash_value(value: &[u8]) -> Hash {
+        hash(value)
     }
 
     /// Its entry under `key`.
