@@ -369,6 +369,11 @@ public(package) fun pin_name(names: &mut Names, cluster: ID, name: String, stake
     names.stakes.add(name, stake);
 }
 
+/// Aborts unless the names are those of the cluster.
+public(package) fun check_cluster(names: &Names, cluster: ID) {
+    assert!(names.cluster == cluster, EWrongCluster);
+}
+
 /// Frees the name of a stake that is withdrawn.
 public(package) fun free_name(names: &mut Names, cluster: ID, name: String, stake: ID) {
     assert!(names.version == governance::version(), EWrongVersion);

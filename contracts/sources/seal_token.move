@@ -115,6 +115,7 @@ public fun issue(
     stake.check_covers(cluster);
     assert!(public_key.length() == 32, EBadKey);
     assert!(stake.token().is_none(), ELiveToken);
+    names.check_cluster(stake.cluster());
     if (stake.is_node()) {
         assert!(k8s_gateway::is_label(&node_name), EBadName);
         stake.pin_name(names, node_name);

@@ -201,6 +201,7 @@ public fun withdraw(stake: Stake, names: &mut Names, clock: &Clock, ctx: &mut Tx
     assert!(clock.timestamp_ms() >= stake.locked_until_ms, ELocked);
     let stake_id = object::id(&stake);
     let Stake { id, cluster, owner, balance, node_name, .. } = stake;
+    names.check_cluster(cluster);
     if (node_name.is_some()) {
         k8s_gateway::free_name(names, cluster, *node_name.borrow(), stake_id);
     };

@@ -205,6 +205,7 @@ public fun close(
 ) {
     check_owner(&escrow, ctx);
     accrue(&mut escrow, governance, clock);
+    assert!(escrow.cluster == pool.cluster(), EWrongCluster);
     if (escrow.earned.value() > 0) {
         collect(&mut escrow, pool);
     };

@@ -5,11 +5,13 @@
 //   node build.mjs --check    proves that contracts/build is what the sources compile to; changes nothing
 //   node build.mjs --package DIR --out DIR    another package
 //
+// Where governance.move has a VERSION, `next/` gets the modules that differ when it is one higher: tests upgrade to them.
+//
 // The framework is given as interface stubs (contracts/stubs): signatures alone decide the bytecode of a
 // package that uses no framework macro.
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { join, relative, resolve } from "node:path";
+import { dirname, join, relative, resolve } from "node:path";
 import { dumpMovePackage, getPinnedSuiVersion, initMovePackageBuilder, MovePackageFetcher } from "@zktx.io/sui-move-builder";
 import { contracts, fail, readPackage } from "./package.mjs";
 
@@ -80,9 +82,30 @@ function moduleName(bytes) {
   return bytes.subarray(at, at + length).toString("utf8");
 }
 
+// The sources with the next version; nothing when they have none.
+function nextVersion(sources) {
+  const [path, text] = Object.entries(sources).find(([path]) => path.endsWith("/governance.move")) ?? [];
+  if (!path) return null;
+  const next = text.replace(/(const VERSION: u64 = )(\d+);/, (_, head, version) => `${head}${Number(version) + 1};`);
+  return { ...sources, [path]: next };
+}
+
 async function compile(dir) {
   await initMovePackageBuilder();
-  const result = await dumpMovePackage({ files: readPackage(dir), fetcher: new Stubs(), silenceWarnings: false });
+  const sources = readPackage(dir);
+  const { files, manifest } = await compileFiles(dir, sources);
+  const next = nextVersion(sources);
+  if (next) {
+    for (const [name, bytes] of (await compileFiles(dir, next)).files) {
+      if (!bytes.equals(files.get(name))) files.set(`next/${name}`, bytes);
+    }
+  }
+  files.set("manifest.json", Buffer.from(JSON.stringify(manifest, null, 2) + "\n"));
+  return files;
+}
+
+async function compileFiles(dir, sources) {
+  const result = await dumpMovePackage({ files: sources, fetcher: new Stubs(), silenceWarnings: false });
   if (result.error) fail(`${dir} does not compile:\n${result.error}`);
   if (result.warnings) console.error(result.warnings);
   const modules = result.modules.map((module) => Buffer.from(module, "base64"));
@@ -93,14 +116,14 @@ async function compile(dir) {
     modules: modules.map((bytes) => ({ name: moduleName(bytes), sha256: sha256(bytes) })),
   };
   const files = new Map(modules.map((bytes, i) => [`${manifest.modules[i].name}.mv`, bytes]));
-  files.set("manifest.json", Buffer.from(JSON.stringify(manifest, null, 2) + "\n"));
-  return files;
+  return { files, manifest };
 }
 
 const chosen = options(process.argv.slice(2));
 const files = await compile(chosen.package);
 if (chosen.check) {
-  const committed = existsSync(chosen.out) ? readdirSync(chosen.out).sort() : [];
+  const listed = existsSync(chosen.out) ? readdirSync(chosen.out, { recursive: true, withFileTypes: true }) : [];
+  const committed = listed.filter((entry) => entry.isFile()).map((entry) => relative(chosen.out, join(entry.parentPath ?? entry.path, entry.name))).sort();
   const expected = [...files.keys()].sort();
   if (committed.join() !== expected.join()) fail(`build/ holds ${committed}, the sources make ${expected}`);
   for (const [name, bytes] of files) {
@@ -108,10 +131,12 @@ if (chosen.check) {
       fail(`build/${name} is not what the sources compile to: run node contracts/tools/build.mjs and commit`);
     }
   }
-  console.log(`contracts: ${files.size - 1} modules are what the sources compile to`);
+  console.log(`contracts: ${files.size - 1} files are what the sources compile to`);
 } else {
   rmSync(chosen.out, { recursive: true, force: true });
-  mkdirSync(chosen.out, { recursive: true });
-  for (const [name, bytes] of files) writeFileSync(join(chosen.out, name), bytes);
-  console.log(`contracts: ${files.size - 1} modules written to ${relative(process.cwd(), chosen.out) || "."}`);
+  for (const [name, bytes] of files) {
+    mkdirSync(dirname(join(chosen.out, name)), { recursive: true });
+    writeFileSync(join(chosen.out, name), bytes);
+  }
+  console.log(`contracts: ${files.size - 1} files written to ${relative(process.cwd(), chosen.out) || "."}`);
 }

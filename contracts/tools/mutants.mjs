@@ -1,7 +1,8 @@
 #!/usr/bin/env node
 // Breaks the contracts in one place at a time and shows that a test notices.
 //
-//   node mutants.mjs [--framework DIR] [WORD…]     all mutants, or those whose name contains a word
+//   node mutants.mjs [--framework DIR] [--test NAME] [WORD…]     all mutants, or those whose name contains a word;
+//                                                               all tests, or this one
 //
 // The tests are those that run the published bytecode, of crates/chain (tests/contracts*.rs, tests/money.rs) and of
 // crates/devnet (tests/invariants). What they do not notice is shown to the Move unit tests, when DIR holds the
@@ -111,11 +112,20 @@ const MUTANTS = [
   ["an upgrade without the timelock", "upgrade", "    assert!(clock.timestamp_ms() >= ripe_ms, ETooEarly);\n", ""],
   ["anybody proposes an upgrade", "upgrade", "    assert!(upgrader.version == governance::version(), EWrongVersion);\n    assert!(upgrader.owner == ctx.sender(), ENotOwner);\n", ""],
   ["a pause without end", "k8s_gateway", "until_ms > now && until_ms <= now + MAX_PAUSE_MS", "until_ms > now"],
+  ["a stake leaves by the names of another cluster", "staking", "    names.check_cluster(cluster);\n", ""],
+  ["an escrow ends at the pool of another cluster", "usage", "    assert!(escrow.cluster == pool.cluster(), EWrongCluster);\n    if", "    if"],
+  ["an anchor is of another cluster", "anchor", "    assert!(enclave.cluster() == cluster, EWrongCluster);\n", ""],
+  ["old code goes on with new objects", "staking", "    assert!(stake.version == governance::version(), EWrongVersion);\n", ""],
+  ["objects migrate before their governance", "seal_token", "    governance.check_version();\n    assert!(token.cluster == governance.cluster(), EWrongStake);\n    assert!(token.version", "    assert!(token.version"],
+  ["a planned retirement is in the past", "enclave", "    assert!(at_ms > clock.timestamp_ms(), ERetiredBefore);\n", ""],
+  ["what is allowed is punished", "slashing", "    assert!(!registry.is_allowed(&measurement, clock), EMeasurementAllowed);\n", ""],
+  ["a Nitro enclave in debug mode", "nitro", "        assert!(!is_zero(&registers[i]), EDebugMode);\n", ""],
+  ["a Nitro document for another cluster", "enclave", "    assert!(user_data == option::some(registry.cluster.to_bytes()), EWrongUserData);\n", ""],
   ["a pause does not stop stakes", "staking", "cluster.check_running(clock);", "cluster.check_version();"],
 ];
 
 function testBinaries() {
-  return TESTS.map(([crate, name]) => {
+  return TESTS.filter(([, name]) => !only || name === only).map(([crate, name]) => {
     const args = ["test", "-p", crate, "--no-run", "--message-format=json", "--test", name];
     const out = execFileSync("cargo", args, { cwd: contracts, encoding: "utf8", maxBuffer: 1 << 28, stdio: ["ignore", "pipe", "inherit"] });
     const messages = out.split("\n").filter(Boolean).map((line) => JSON.parse(line));
@@ -144,7 +154,9 @@ function firstUnitFailure(dir) {
 }
 
 const words = process.argv.slice(2);
-const framework = words[0] === "--framework" ? words.splice(0, 2)[1] : null;
+const option = (name) => (words[0] === name ? words.splice(0, 2)[1] : null);
+const framework = option("--framework");
+const only = option("--test");
 const chosen = MUTANTS.filter(([name]) => words.length === 0 || words.some((word) => name.includes(word)));
 const binaries = testBinaries();
 const broken = firstFailure(binaries, null);

@@ -1,6 +1,6 @@
 //! The table of what calls cost, in `docs/gas.md`: what the sequences cost must be what it says.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use crate::world::Counts;
@@ -11,6 +11,26 @@ const MARK: &str = "<!-- calls -->\n";
 const WRITE: &str = "INVARIANTS_WRITE_GAS";
 /// How far a figure may be off before the table is out of date, in percent.
 const TOLERANCE: u64 = 10;
+
+/// The public functions of the contracts that change something: those that give nothing back, and the upgrade's ticket.
+pub(crate) fn entries() -> BTreeSet<String> {
+    let sources = concat!(env!("CARGO_MANIFEST_DIR"), "/../../contracts/sources");
+    let mut entries = BTreeSet::new();
+    for file in std::fs::read_dir(sources).unwrap() {
+        let path = file.unwrap().path();
+        let module = path.file_stem().unwrap().to_str().unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        for function in text.split("\npublic fun ").skip(1) {
+            let head = function.split_once('{').unwrap().0;
+            let name = head.split(['(', '<']).next().unwrap();
+            let changes = !head.contains("):") || head.contains("): UpgradeTicket");
+            if changes && !name.starts_with("check") {
+                entries.insert(format!("{module}::{name}"));
+            }
+        }
+    }
+    entries
+}
 
 pub(crate) fn check(counts: &Counts) {
     let path = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/gas.md"));

@@ -128,7 +128,7 @@ fn shard_tree(cluster: Address, number: u64, shards: &[Shard]) -> Vec<Vec<Vec<u8
 }
 
 fn post(play: &mut Play) {
-    let Some(by) = play.pick(play.enclaves.len()) else { return };
+    let Some(by) = play.some_enclave() else { return };
     let caller = play.actor();
     let pool: objects::Pool = play.world.read(play.world.pool).unwrap();
     let number = pool.epoch + if play.chance(95) { 1 } else { 0 };
@@ -186,8 +186,8 @@ fn post(play: &mut Play) {
         pure(&signature),
         clock(),
     ];
-    let good = enclave.stands(now) && now >= enclave.registered_ms + play.rules.timelock_ms;
-    let fresh = timestamp_ms > enclave.latest_epoch_ms;
+    let good = play.stands(by) && play.is_mature(by);
+    let fresh = enclave.is_news(INTENT_EPOCH, timestamp_ms, now);
     let timely = from_ms >= pool.until_ms && to_ms <= now && to_ms - from_ms >= play.rules.epoch_ms;
     let budget = (u128::from(pool.balance) * u128::from(play.rules.payout_bps) / 10_000) as u64;
     let next = number == pool.epoch + 1;
@@ -195,7 +195,7 @@ fn post(play: &mut Play) {
     let expect = Expect::when(good && fresh && timely && next && !forged && budget > 0);
     play.judge(&format!("epoch {number} is posted, honest: {honest}"), expect, &done);
     if done.ok() {
-        play.enclaves[by].latest_epoch_ms = timestamp_ms;
+        play.enclaves[by].latest_ms.insert(INTENT_EPOCH, timestamp_ms);
         let made: objects::Epoch = done.made("rewards", "Epoch");
         assert_eq!((made.budget, made.balance), (budget, budget));
         let deadline_ms = now + play.rules.claim_ms;

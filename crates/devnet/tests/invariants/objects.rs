@@ -52,14 +52,55 @@ pub(crate) struct Token {
     _cluster: Address,
     pub(crate) stake: Address,
     _owner: Address,
-    _public_key: Vec<u8>,
+    pub(crate) public_key: Vec<u8>,
     pub(crate) node_name: String,
     _seal: Vec<u8>,
     _issued_ms: u64,
-    _expires_ms: u64,
-    _generation: u64,
-    _revoked: bool,
-    _barred: bool,
+    pub(crate) expires_ms: u64,
+    pub(crate) generation: u64,
+    pub(crate) revoked: bool,
+    pub(crate) barred: bool,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Grant {
+    pub(crate) id: Address,
+    _version: u64,
+    _cluster: Address,
+    _grantee: Address,
+    _namespace: String,
+    _role: String,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Anchor {
+    _id: Address,
+    _version: u64,
+    _cluster: Address,
+    pub(crate) revision: u64,
+    _state_root: Vec<u8>,
+    _log_hash: Vec<u8>,
+    _blob: Vec<u8>,
+    pub(crate) key_epoch: u64,
+    _enclave: Option<Address>,
+    _anchored_ms: u64,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Cluster {
+    _id: Address,
+    _version: u64,
+    _name: String,
+    _gateway: String,
+    _apiserver: String,
+    pub(crate) ca_hash: Vec<u8>,
+    _enclave: Option<Address>,
+    _tiers: Vec<(u64, u64)>,
+    _unbonding_ms: u64,
+    _token_lifetime_ms: u64,
+    /// Governance, registry, names, anchor, pool and insurance.
+    _objects: [Address; 6],
+    _paused_until_ms: u64,
 }
 
 #[derive(Clone, Debug, Deserialize)]

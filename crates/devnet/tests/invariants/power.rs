@@ -1,16 +1,10 @@
-//! Capabilities, the timelock, the pause, and enclaves.
+//! Capabilities, the timelock and the pause.
 
 use rand::Rng;
 use sui_sdk_types::Address;
 
-use crate::world::{Arg, DAY_MS, HOUR_MS, actor, clock, key, public, pure, sign};
+use crate::world::{Arg, DAY_MS, HOUR_MS, actor, clock, pure};
 use crate::{Expect, Play, slashes, stakes};
-
-const INTENT_REGISTER: u8 = 0;
-/// Seeds of keys; those of stakers are small.
-const VERIFIER: u8 = 0xf0;
-const FIRST_ENCLAVE: u8 = 0xc0;
-const LIFETIME_MS: u64 = 29 * DAY_MS;
 
 /// A capability, and who holds it.
 pub(crate) struct Cap {
@@ -25,22 +19,6 @@ impl Cap {
     /// Whether `caller` may use it at this time.
     pub(crate) fn works(&self, caller: usize, now: u64) -> bool {
         self.holder == caller && self.live && now < self.expires_ms
-    }
-}
-
-pub(crate) struct Enclave {
-    pub(crate) id: Address,
-    pub(crate) key: u8,
-    pub(crate) registered_ms: u64,
-    expires_ms: u64,
-    revoked: bool,
-    pub(crate) latest_epoch_ms: u64,
-}
-
-impl Enclave {
-    /// Whether the cluster listens to it.
-    pub(crate) fn stands(&self, now: u64) -> bool {
-        !self.revoked && now < self.expires_ms
     }
 }
 
@@ -98,52 +76,6 @@ impl Default for Rules {
     }
 }
 
-/// A verifier, a measurement and an enclave that is old enough.
-pub(crate) fn set_up(play: &mut Play) {
-    let admin =
-        [Arg::Object(play.world.registry), Arg::Read(play.world.governance), Arg::Object(play.world.cap)];
-    let measurement = [pure(&"simulated"), pure(&vec!["code"]), pure(&vec![vec![1u8; 32]])];
-    let arguments = [&admin[..], &measurement, &[clock()]].concat();
-    let done = play.world.call(0, "enclave", "allow_measurement", arguments);
-    play.judge("a measurement is allowed", Expect::Must, &done);
-    let verifiers = vec![public(&key(VERIFIER))];
-    let arguments = [&admin[..], &[pure(&verifiers), pure(&1u64), clock()]].concat();
-    let done = play.world.call(0, "enclave", "set_verifiers", arguments);
-    play.judge("there is a verifier", Expect::Must, &done);
-    enroll(play);
-    play.world.now += DAY_MS;
-}
-
-fn enroll(play: &mut Play) {
-    let caller = play.actor();
-    let now = play.world.now;
-    let seed = FIRST_ENCLAVE + (play.enclaves.len() % 32) as u8;
-    let expires_ms = now + LIFETIME_MS;
-    let forged = !play.enclaves.is_empty() && play.chance(20);
-    let verifier = if forged { VERIFIER + 1 } else { VERIFIER };
-    let measured = ("simulated", vec!["code"], vec![vec![1u8; 32]]);
-    let claims = (INTENT_REGISTER, now, play.world.cluster, &measured, public(&key(seed)), expires_ms);
-    let arguments = vec![
-        Arg::Read(play.world.registry),
-        pure(&measured.0),
-        pure(&measured.1),
-        pure(&measured.2),
-        pure(&public(&key(seed))),
-        pure(&expires_ms),
-        pure(&now),
-        pure(&vec![public(&key(VERIFIER))]),
-        pure(&vec![sign(&key(verifier), &claims)]),
-        clock(),
-    ];
-    let done = play.world.call(caller, "enclave", "register_enclave", arguments);
-    play.judge("an enclave registers", Expect::when(!forged), &done);
-    if done.ok() {
-        let id = done.made_id("enclave", "Enclave");
-        let (registered_ms, revoked, latest_epoch_ms) = (now, false, 0);
-        play.enclaves.push(Enclave { id, key: seed, registered_ms, expires_ms, revoked, latest_epoch_ms });
-    }
-}
-
 impl Play {
     /// A capability and who tries it: its holder, mostly.
     pub(crate) fn any_cap(&mut self) -> (usize, usize) {
@@ -153,17 +85,16 @@ impl Play {
 }
 
 pub(crate) fn step(play: &mut Play) {
-    match play.dice.random_range(0..18) {
+    match play.dice.random_range(0..16) {
         _ if play.paused() && play.chance(50) => unpause(play),
         0 => pause(play),
         1 => unpause(play),
         2..5 => issue(play),
         5 => revoke(play),
         6 => offer(play),
-        7..9 => enroll(play),
-        9 => end_enclave(play),
-        10..13 => propose(play),
-        13..17 => apply(play),
+        7..10 => propose(play),
+        10..14 => apply(play),
+        14 => cancel(play),
         _ => configure(play),
     }
 }
@@ -278,29 +209,6 @@ fn offer(play: &mut Play) {
     }
 }
 
-fn end_enclave(play: &mut Play) {
-    if play.enclaves.len() < 3 {
-        return;
-    }
-    let (cap, caller) = play.any_cap();
-    let at = play.dice.random_range(0..play.enclaves.len());
-    let stands = !play.enclaves[at].revoked && play.world.now < play.enclaves[at].expires_ms;
-    let expect = match (play.caps[cap].works(caller, play.world.now), stands) {
-        (true, true) => Expect::Must,
-        (true, false) => Expect::May,
-        _ => Expect::MustNot,
-    };
-    let arguments = vec![
-        Arg::Object(play.enclaves[at].id),
-        Arg::Read(play.world.governance),
-        Arg::Object(play.caps[cap].id),
-        clock(),
-    ];
-    let done = play.world.call(caller, "enclave", "revoke_enclave", arguments);
-    play.judge(&format!("enclave {at} is revoked"), expect, &done);
-    play.enclaves[at].revoked |= done.ok();
-}
-
 fn configure(play: &mut Play) {
     let (cap, caller) = play.any_cap();
     let minimums = vec![100, 1_000, [5_000, 10_000, 20_000][play.dice.random_range(0..3)]];
@@ -375,6 +283,17 @@ fn apply(play: &mut Play) {
             cap_bps_most: now.cap_bps_most.max(proposed.cap_bps),
             ..*proposed
         };
+    }
+}
+
+fn cancel(play: &mut Play) {
+    let (cap, caller) = play.any_cap();
+    let expect = Expect::when(play.caps[cap].works(caller, play.world.now) && play.rules.pending.is_some());
+    let arguments = [&governing(play, cap)[..], &[clock()]].concat();
+    let done = play.world.call(caller, "governance", "cancel_economics", arguments);
+    play.judge(&format!("{caller} withdraws the proposed economics"), expect, &done);
+    if done.ok() {
+        play.rules.pending = None;
     }
 }
 

@@ -6,7 +6,9 @@ use rand::Rng;
 use rand::seq::IndexedRandom;
 use sui_sdk_types::Address;
 
+use crate::enclaves::{Measurement, measurement};
 use crate::objects;
+use crate::tokens::SECOND_KEY;
 use crate::world::{ACTORS, Arg, DAY_MS, actor, clock, key, public, pure, sign};
 use crate::{Expect, Play};
 
@@ -16,8 +18,6 @@ const CONTRADICTION: u8 = 2;
 const TAMPERING: u8 = 3;
 const INTENT_EVIDENCE: u8 = 5;
 const INTENT_NODE: u8 = 6;
-/// What is measured of what nodes run; it is not among what the cluster allows.
-type Measurement = (String, Vec<String>, Vec<Vec<u8>>);
 
 pub(crate) struct Case {
     pub(crate) id: Address,
@@ -63,7 +63,7 @@ pub(crate) fn step(play: &mut Play) {
 }
 
 fn propose(play: &mut Play, at: usize) {
-    let Some(by) = play.pick(play.enclaves.len()) else { return };
+    let Some(by) = play.some_enclave() else { return };
     let caller = play.actor();
     let reporter = play.actor();
     let reason = [DOWNTIME, ATTESTATION, TAMPERING][play.dice.random_range(0..3)];
@@ -90,25 +90,32 @@ fn propose(play: &mut Play, at: usize) {
     let up_ms = if reason == DOWNTIME { least - u64::from(play.chance(70)).min(least) } else { 0 };
     let digest = vec![play.dice.random_range(0..20u8); 32];
     let honest = play.chance(90);
-    let enclave = &play.enclaves[by];
     let stated = if honest { up_ms } else { up_ms + 1 };
     let locator = "https://records.example";
-    let measured: Option<Measurement> = None;
+    // Shown by what ran, sometimes.
+    let code = (reason == ATTESTATION && play.chance(60)).then(|| play.some_code());
+    let measured: Option<Measurement> = code.map(measurement);
+    let enclave = &play.enclaves[by];
     let evidence = (
         (INTENT_EVIDENCE, timestamp_ms, enclave.id, play.world.cluster, play.stakes[at].id, reason),
-        (from_ms, to_ms, stated, measured, &digest, locator, actor(reporter)),
+        (from_ms, to_ms, stated, &measured, &digest, locator, actor(reporter)),
     );
     let signature = sign(&key(enclave.key), &evidence);
-    let arguments = vec![
+    let court = [
         Arg::Object(play.stakes[at].id),
         Arg::Read(play.world.cluster),
         Arg::Read(play.world.governance),
         Arg::Read(play.world.registry),
         Arg::Read(enclave.id),
-        pure(&reason),
-        pure(&from_ms),
-        pure(&to_ms),
-        pure(&up_ms),
+    ];
+    let (function, fault) = match &measured {
+        Some((platform, names, values)) => {
+            let ran = vec![pure(platform), pure(names), pure(values), pure(&from_ms), pure(&to_ms)];
+            ("propose_measurement", ran)
+        }
+        None => ("propose", vec![pure(&reason), pure(&from_ms), pure(&to_ms), pure(&up_ms)]),
+    };
+    let shown = [
         pure(&digest),
         pure(&locator),
         pure(&actor(reporter)),
@@ -116,7 +123,9 @@ fn propose(play: &mut Play, at: usize) {
         pure(&signature),
         clock(),
     ];
-    let good = enclave.stands(now) && now >= enclave.registered_ms + play.rules.timelock_ms;
+    let arguments = [&court[..], &fault, &shown].concat();
+    let good = play.stands(by) && play.is_mature(by);
+    let refuted = code.is_some_and(|code| play.allowed.holds(code, now));
     let stake = &play.stakes[at];
     let overlaps = stake
         .judged
@@ -125,8 +134,8 @@ fn propose(play: &mut Play, at: usize) {
     let down = reason != DOWNTIME || (length >= play.rules.epoch_ms && u128::from(up_ms) * 10_000 < agreed);
     let timely = from_ms >= made_ms && to_ms <= timestamp_ms && now - to_ms <= play.rules.evidence_age_ms;
     let new = !stake.faults.contains(&(reason, digest.clone())) && (reason == TAMPERING || !overlaps);
-    let allowed = good && honest && down && timely && new && !play.paused();
-    let done = play.world.call(caller, "slashing", "propose", arguments);
+    let allowed = good && honest && down && timely && new && !refuted && !play.paused();
+    let done = play.world.call(caller, "slashing", function, arguments);
     // Whether the cap leaves anything is told below.
     let something = done.refused.as_deref() != Some("staking:10");
     let expect = if something { Expect::when(allowed) } else { Expect::May };
@@ -142,8 +151,11 @@ fn propose(play: &mut Play, at: usize) {
 fn contradict(play: &mut Play, at: usize) {
     let caller = play.actor();
     let stake = &play.stakes[at];
-    let Some(token) = stake.token else { return };
-    let (id, seed) = (stake.id, stake.key);
+    let Some(token) = stake.token.as_ref().map(|token| token.id) else { return };
+    // One of its keys, also one that was replaced; or one that it never had.
+    let seed = stake.key ^ if play.chance(25) { SECOND_KEY } else { 0 };
+    let stake = &play.stakes[at];
+    let (id, held) = (stake.id, stake.keys.contains(&seed));
     let sequence = play.dice.random_range(0..2u64);
     let subject = b"heartbeat".to_vec();
     let digests = [vec![1u8; 32], vec![if play.chance(80) { 2u8 } else { 1 }; 32]];
@@ -171,7 +183,7 @@ fn contradict(play: &mut Play, at: usize) {
     ];
     let fault = [&subject[..], &sequence.to_le_bytes()].concat();
     let new = !play.stakes[at].faults.contains(&(CONTRADICTION, fault.clone()));
-    let allowed = honest && digests[0] != digests[1] && new && !play.paused();
+    let allowed = honest && held && digests[0] != digests[1] && new && !play.paused();
     let done = play.world.call(caller, "slashing", "propose_contradiction", arguments);
     let something = done.refused.as_deref() != Some("staking:10");
     let expect = if something { Expect::when(allowed) } else { Expect::May };

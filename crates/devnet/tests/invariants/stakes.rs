@@ -6,6 +6,7 @@ use rand::Rng;
 use sui_sdk_types::Address;
 
 use crate::objects;
+use crate::tokens::{self, SECOND_KEY, Token};
 use crate::world::{Arg, actor, clock, key, public, pure};
 use crate::{Expect, Play};
 
@@ -19,10 +20,11 @@ pub(crate) struct Stake {
     pub(crate) made_ms: u64,
     unlocks_ms: u64,
     notice_ms: u64,
-    asked_ms: Option<u64>,
-    pub(crate) token: Option<Address>,
-    /// Seed of the key that speaks for it.
+    pub(crate) asked_ms: Option<u64>,
+    pub(crate) token: Option<Token>,
+    /// Seed of the key that speaks for it, and of all that ever did.
     pub(crate) key: u8,
+    pub(crate) keys: BTreeSet<u8>,
     pub(crate) gone: bool,
     /// Time that was judged, by reason.
     pub(crate) judged: BTreeMap<u8, Vec<(u64, u64)>>,
@@ -46,12 +48,13 @@ impl Stake {
 pub(crate) fn step(play: &mut Play) {
     let live: Vec<usize> = (0..play.stakes.len()).filter(|index| !play.stakes[*index].gone).collect();
     let Some(at) = play.pick(live.len()).map(|index| live[index]) else { return stake(play) };
-    match play.dice.random_range(0..12) {
+    match play.dice.random_range(0..16) {
         0..3 => stake(play),
         3 => top_up(play, at),
         4..6 => ask_back(play, at),
         6..9 => withdraw(play, at),
-        _ => issue(play, at),
+        9..12 => issue(play, at),
+        _ => tokens::step(play, at),
     }
 }
 
@@ -82,7 +85,8 @@ fn stake(play: &mut Play) {
         notice_ms: play.rules.unbonding_ms,
         asked_ms: None,
         token: None,
-        key: play.stakes.len() as u8,
+        key: play.stakes.len() as u8 % SECOND_KEY,
+        keys: BTreeSet::new(),
         gone: false,
         judged: BTreeMap::new(),
         faults: BTreeSet::new(),
@@ -165,7 +169,9 @@ fn issue(play: &mut Play, at: usize) {
     if done.ok() {
         let token: objects::Token = done.made("seal_token", "SealToken");
         assert_eq!((token.stake, &token.node_name), (id, &name));
-        play.stakes[at].token = Some(token.id);
+        let issued = Token::issued(token.id, play.world.now);
+        play.stakes[at].token = Some(issued);
+        play.stakes[at].keys.insert(seed);
         if tier == 0 {
             assert!(play.names.insert(name), "a name is given twice");
         }
@@ -181,7 +187,7 @@ pub(crate) fn check(play: &Play) {
     for stake in &stakes {
         let known = known[&stake.id];
         assert_eq!(stake.balance, known.amount(), "what was paid in less what was taken");
-        assert_eq!(stake.token, known.token, "one token for ever");
+        assert_eq!(stake.token, known.token.as_ref().map(|token| token.id), "one token for ever");
         assert!(stake.frozen <= stake.balance, "more is frozen than there is");
         assert_eq!(stake.cases == 0, stake.frozen == 0, "penalties and what they hold belong together");
     }
