@@ -91,6 +91,13 @@ async fn a_pod_runs_on_our_store() {
     kubectl.eventually(&["exec", "asker", "--", "sh", "-c", ask]).await;
     let ask = "nc -w 2 10.43.0.1 443 </dev/null";
     kubectl.eventually(&["exec", "asker", "--", "sh", "-c", ask]).await;
+    // By name. busybox looks names up as they are; whether short ones work is in the pod's resolv.conf.
+    let search = "grep 'search default.svc.cluster.local svc.cluster.local cluster.local' /etc/resolv.conf";
+    kubectl.ok(&["exec", "asker", "--", "sh", "-c", search]).await;
+    for (name, address) in [("greeter.default", "10.43.7.7"), ("kubernetes.default", "10.43.0.1")] {
+        let look = format!("nslookup {name}.svc.cluster.local | grep {address}");
+        kubectl.eventually(&["exec", "asker", "--", "sh", "-c", &look]).await;
+    }
     assert!(rules().contains(&HOST_PORT.to_string()));
     println!("services answer after {} ms", now_ms() - from);
     assert_eq!(node.pods().await.unwrap(), 2);

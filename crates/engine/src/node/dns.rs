@@ -6,11 +6,11 @@ use std::path::Path;
 
 use super::config::NodeConfig;
 use super::error::NodeError;
-use super::network::{ip, remove_link};
+use super::network::ip;
 use crate::supervise::Program;
 
-/// Carries the cluster's DNS address.
-const LINK: &str = "k3s-daas-dns";
+/// Marks the address as ours (ip-address(8), label).
+const LABEL: &str = "lo:k3s-daas";
 /// Servers that questions about other names go to; CoreDNS takes 15.
 const MAX_SERVERS: usize = 3;
 
@@ -21,17 +21,16 @@ pub(crate) fn program(config: &NodeConfig) -> Program {
         .args(["coredns".to_owned(), format!("--conf={}", path.display())])
 }
 
-/// Gives this machine the cluster's DNS address.
+/// Gives this machine the cluster's DNS address. It is put on loopback, which every kernel has.
 pub(crate) async fn prepare(config: &NodeConfig) -> Result<(), NodeError> {
-    remove_link(LINK).await?;
-    ip(&["link", "add", LINK, "type", "dummy"]).await?;
-    ip(&["address", "add", &format!("{}/32", config.cluster_dns), "dev", LINK]).await?;
-    ip(&["link", "set", LINK, "up"]).await.map(|_| ())
+    remove().await?;
+    let address = format!("{}/32", config.cluster_dns);
+    ip(&["address", "add", &address, "dev", "lo", "label", LABEL]).await.map(|_| ())
 }
 
-/// Takes it back.
+/// Takes it back, whatever it was.
 pub(crate) async fn remove() -> Result<(), NodeError> {
-    remove_link(LINK).await
+    ip(&["address", "flush", "dev", "lo", "label", LABEL]).await.map(|_| ())
 }
 
 /// CoreDNS' configuration, with the servers of `resolv_conf` for names outside of the cluster.

@@ -106,6 +106,12 @@ pub(crate) fn conflist(config: &NodeConfig) -> PathBuf {
     config.files().join("cni/10-k3s-daas.conflist")
 }
 
+/// This node's range of pod addresses, CIDR, once flannel knows it.
+pub(crate) fn pod_cidr(config: &NodeConfig) -> Option<String> {
+    let text = std::fs::read(subnet_file(config)).ok()?;
+    Range::read(&text).map(|range| range.cidr())
+}
+
 fn subnet_file(config: &NodeConfig) -> PathBuf {
     config.state_dir.join("subnet.env")
 }

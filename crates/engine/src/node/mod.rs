@@ -108,6 +108,11 @@ impl Node {
         runtime::kubelet_health(&self.config).await
     }
 
+    /// This node's range of pod addresses, CIDR, and the network device behind which they are; `None` until it is known.
+    pub fn pod_network(&self) -> Option<(String, &'static str)> {
+        flannel::pod_cidr(&self.config).map(|cidr| (cidr, BRIDGE))
+    }
+
     /// Running pods, as the container runtime counts them.
     ///
     /// # Errors

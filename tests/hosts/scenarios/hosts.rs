@@ -1,0 +1,171 @@
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::command::{Said, eventually, run};
+use crate::lan::{Lan, NATED, WORKER_1, WORKER_2};
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// Node names, which are the names of the machines too, and their addresses. The last one is behind NAT.
+pub(crate) const WORKERS: [(&str, &str); 3] = [("w1", WORKER_1), ("w2", WORKER_2), ("w3", NATED)];
+
+/// One master and three workers, each a machine with a network and directories of its own.
+pub(crate) struct Hosts {
+    dir: tempfile::TempDir,
+    bin: PathBuf,
+    workers: Vec<(&'static str, Child)>,
+    up: bool,
+    pub(crate) lan: Lan,
+}
+
+impl Hosts {
+    pub(crate) fn start() -> Result<Self, String> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let bin = root.canonicalize().map_err(|error| error.to_string())?.join("bin");
+        for program in ["k3s-daas", "kubernetes"] {
+            if !bin.join(program).exists() {
+                return Err(format!("bin/{program} is missing: run `make build` first"));
+            }
+        }
+        let dir = tempfile::Builder::new()
+            .prefix("k3sd-hosts-")
+            .tempdir_in("/var/tmp")
+            .map_err(|error| format!("making a directory: {error}"))?;
+        let mut hosts = Self { dir, bin, workers: Vec::new(), up: false, lan: Lan::new()? };
+        hosts.master()?;
+        for (name, _) in WORKERS {
+            hosts.invite(name)?;
+            hosts.work(name)?;
+        }
+        Ok(hosts)
+    }
+
+    fn master(&mut self) -> Result<(), String> {
+        // The chain has to be reachable by the others; all else is the default.
+        let config = format!("[devnet]\nlisten = \"{}:9000\"\n", crate::lan::MASTER);
+        std::fs::write(self.config("master"), config).map_err(|error| error.to_string())?;
+        self.up = true;
+        let started = Instant::now();
+        self.cli("master", &["up", "--detach", "--no-worker"], 4 * MINUTE)?.ok()?;
+        println!("  the master is up after {:.1} s", started.elapsed().as_secs_f64());
+        self.cli("master", &["wallet", "new", "staker"], MINUTE)?.ok()?;
+        self.cli("master", &["wallet", "faucet", "staker"], MINUTE)?.ok().map(drop)
+    }
+
+    /// Stakes for a node where the wallet is, and writes down what its machine needs: one line.
+    fn invite(&self, name: &str) -> Result<(), String> {
+        self.cli("master", &["stake", "--tier", "node", "--node-name", name], MINUTE)?.ok()?;
+        let file = self.invitation(name);
+        self.cli("master", &["token", "export", name, "--write", &file.to_string_lossy()], MINUTE)?.ok()?;
+        std::fs::write(self.config(name), "").map_err(|error| error.to_string())
+    }
+
+    /// Starts the worker of a machine that has nothing but that line.
+    pub(crate) fn work(&mut self, name: &'static str) -> Result<(), String> {
+        let log = std::fs::OpenOptions::new().create(true).append(true).open(self.log_file(name));
+        let log = log.map_err(|error| error.to_string())?;
+        let mut command = self.command(name);
+        command.arg("worker").arg("--token-file").arg(self.invitation(name)).stdin(Stdio::null());
+        let errors = log.try_clone().map_err(|error| error.to_string())?;
+        let child = command.stdout(errors).stderr(log).spawn().map_err(|error| error.to_string())?;
+        self.workers.push((name, child));
+        Ok(())
+    }
+
+    /// Kills a worker's agent at once (SIGKILL).
+    pub(crate) fn kill_worker(&mut self, name: &str) -> Result<(), String> {
+        let at = self.workers.iter().position(|(worker, _)| *worker == name).ok_or("no such worker")?;
+        let (_, mut child) = self.workers.remove(at);
+        child.kill().and_then(|()| child.wait()).map(drop).map_err(|error| error.to_string())
+    }
+
+    /// kubectl with the administrator's kubeconfig, on the master's machine.
+    pub(crate) fn kubectl(&self, args: &[&str], input: &str) -> Result<Said, String> {
+        let mut command = self.lan.command("master", &self.bin.join("kubernetes"));
+        command.arg("kubectl").arg("--kubeconfig").arg(self.state("master").join("kubeconfig")).args(args);
+        run(&mut command, input, 2 * MINUTE)
+    }
+
+    pub(crate) fn apply(&self, manifest: &str) -> Result<(), String> {
+        self.kubectl(&["apply", "-f", "-"], manifest)?.ok().map(drop)
+    }
+
+    pub(crate) fn get(&self, what: &[&str], path: &str) -> Result<String, String> {
+        let path = format!("jsonpath={path}");
+        self.kubectl(&[&["get"], what, &["-o", &path]].concat(), "")?.ok()
+    }
+
+    pub(crate) fn ready(&self, node: &str, limit: Duration) -> Result<(), String> {
+        let path = "{.status.conditions[?(@.type=='Ready')].status}";
+        let ready = eventually(limit, || match self.get(&["node", node], path)?.as_str() {
+            "True" => Ok(()),
+            other => Err(format!("{node} is Ready: {other:?}")),
+        });
+        ready.map_err(|error| format!("{error}\nits log ends:\n{}", self.log_tail(node, 40)))
+    }
+
+    /// Runs a command of the product on a machine.
+    pub(crate) fn cli(&self, host: &str, args: &[&str], limit: Duration) -> Result<Said, String> {
+        run(self.command(host).args(args), "", limit)
+    }
+
+    /// Runs a shell script on a machine.
+    pub(crate) fn shell(&self, host: &str, script: &str, limit: Duration) -> Result<Said, String> {
+        run(self.lan.command(host, Path::new("/bin/sh")).args(["-c", script]), "", limit)
+    }
+
+    pub(crate) fn state(&self, host: &str) -> PathBuf {
+        self.dir.path().join(host)
+    }
+
+    fn command(&self, host: &str) -> Command {
+        let mut command = self.lan.command(host, &self.bin.join("k3s-daas"));
+        command.arg("--state-dir").arg(self.state(host)).arg("--config").arg(self.config(host));
+        command
+    }
+
+    fn config(&self, host: &str) -> PathBuf {
+        self.dir.path().join(format!("{host}.toml"))
+    }
+
+    fn invitation(&self, host: &str) -> PathBuf {
+        self.dir.path().join(format!("{host}.token"))
+    }
+
+    fn log_file(&self, host: &str) -> PathBuf {
+        if host == "master" {
+            self.state(host).join("up.log")
+        } else {
+            self.dir.path().join(format!("{host}.log"))
+        }
+    }
+
+    pub(crate) fn log_tail(&self, host: &str, lines: usize) -> String {
+        let text = std::fs::read(self.log_file(host)).unwrap_or_default();
+        let text = String::from_utf8_lossy(&text);
+        let all: Vec<&str> = text.lines().collect();
+        all[all.len().saturating_sub(lines)..].join("\n")
+    }
+}
+
+impl Drop for Hosts {
+    fn drop(&mut self) {
+        for (_, child) in &mut self.workers {
+            // It may have ended by itself.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+        let machines = WORKERS.iter().map(|(name, _)| *name).chain(self.up.then_some("master"));
+        for host in machines.filter(|host| self.state(host).exists()) {
+            if let Err(error) = self.cli(host, &["down", "--purge"], 3 * MINUTE).and_then(Said::ok) {
+                eprintln!("down --purge on {host}: {error}");
+            }
+        }
+        if std::env::var_os("HOSTS_KEEP_LOGS").is_some() {
+            for host in ["w1", "w2", "w3"] {
+                let _ = std::fs::copy(self.log_file(host), format!("/tmp/hosts-{host}.log"));
+            }
+        }
+    }
+}

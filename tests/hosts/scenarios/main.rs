@@ -1,0 +1,93 @@
+//! Several machines, as network namespaces: a master and three workers, one of them behind NAT, from the real binary
+//! and the commands that a staker uses.
+//!
+//! `cargo test -p hosts` runs all scenarios; `cargo test -p hosts -- NAME…` those whose name contains NAME. Needs root.
+//! `HOSTS_KEEP_LOGS=1` copies the workers' logs to /tmp.
+#![forbid(unsafe_code)]
+// It is its own test runner and prints as one.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a test harness of our own prints its report")]
+
+mod command;
+mod crash;
+mod hosts;
+mod lan;
+mod network;
+mod pods;
+mod storage;
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+use hosts::Hosts;
+
+/// What a scenario ends with: nothing, or what was seen instead of what was expected.
+type Outcome = Result<(), String>;
+type Scenario = (&'static str, fn(&mut Hosts) -> Outcome);
+
+/// In this order: each leaves the machines as the next one needs them.
+const SCENARIOS: &[Scenario] = &[
+    ("three_workers_are_ready_one_behind_nat", network::all_ready),
+    ("pods_reach_each_other_by_address_service_and_name", network::pods_reach_each_other),
+    ("a_volume_survives_its_pod_and_goes_with_its_claim", storage::volume_survives),
+    ("a_service_answers_at_the_addresses_of_nodes", network::load_balancer),
+    ("kubectl_top_shows_nodes_and_pods", network::metrics),
+    ("kill_9_of_a_worker_needs_no_hand", crash::worker),
+    ("kill_9_of_the_master_stops_no_workload", crash::master),
+];
+
+fn main() -> ExitCode {
+    let filters: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
+    // What others build on always runs.
+    let chosen: Vec<&Scenario> = SCENARIOS
+        .iter()
+        .enumerate()
+        .filter(|(at, (name, _))| {
+            *at < 2 || filters.is_empty() || filters.iter().any(|filter| name.contains(filter.as_str()))
+        })
+        .map(|(_, scenario)| scenario)
+        .collect();
+    println!("\nrunning {} tests", chosen.len());
+    if !rustix::process::geteuid().is_root() {
+        println!("SKIPPED, ALL OF THEM: network namespaces and kubelets need root: run `sudo make test`");
+        return ExitCode::SUCCESS;
+    }
+    let started = Instant::now();
+    let mut hosts = match Hosts::start() {
+        Ok(hosts) => hosts,
+        Err(error) => {
+            println!(
+                "test start ... FAILED\n{error}\n\ntest result: FAILED. 0 passed; {} failed",
+                chosen.len()
+            );
+            return ExitCode::FAILURE;
+        }
+    };
+    println!("  the machines were started in {:.1} s", started.elapsed().as_secs_f64());
+    let mut failed = Vec::new();
+    for (name, scenario) in &chosen {
+        let started = Instant::now();
+        match scenario(&mut hosts) {
+            Ok(()) => println!("test {name} ... ok ({:.1} s)", started.elapsed().as_secs_f64()),
+            Err(error) => {
+                println!("test {name} ... FAILED ({:.1} s)\n  {error}", started.elapsed().as_secs_f64());
+                failed.push(*name);
+            }
+        }
+    }
+    if !failed.is_empty() {
+        println!(
+            "\nfailures: {}\n\nlast lines of the master's log:\n{}",
+            failed.join(", "),
+            hosts.log_tail("master", 60)
+        );
+    }
+    drop(hosts);
+    let verdict = if failed.is_empty() { "ok" } else { "FAILED" };
+    println!(
+        "\ntest result: {verdict}. {} passed; {} failed; {:.0} s in all",
+        chosen.len() - failed.len(),
+        failed.len(),
+        started.elapsed().as_secs_f64()
+    );
+    if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
