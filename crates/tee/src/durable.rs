@@ -7,7 +7,10 @@ use ring::rand::{SecureRandom, SystemRandom};
 
 /// Replaces `path` by `bytes`, mode 0600: readers see the old or the new content, never a part, and after
 /// the return the new content survives a power cut.
-pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+///
+/// # Errors
+/// The file system's.
+pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let temporary = write_beside(path, bytes)?;
     fs::rename(&temporary, path).inspect_err(|_| remove_quietly(&temporary))?;
     sync_parent(path)

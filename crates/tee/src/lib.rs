@@ -67,6 +67,7 @@ pub use collateral_plan::{
 };
 pub use custody::ClusterSecret;
 pub use detect::{Detected, Skipped, detect, open};
+pub use durable::replace as write_durably;
 pub use enclave_key::{EnclaveKey, intent_message};
 pub use error::TeeError;
 pub use evidence::{EVIDENCE_MEDIA_TYPE, Evidence, MAX_EVIDENCE_BYTES};
@@ -81,7 +82,7 @@ pub use ra_tls::{
     certificate_evidence, issue_attested,
 };
 pub use refusal::{Refusal, Refusals};
-pub use report_data::report_data;
+pub use report_data::{fresh_nonce, report_data};
 pub use simulated::SimulatedPlatform;
 pub use tpm::{RUNTIME_PCR, TpmAddress, TpmConfig, TpmError, TpmPlatform};
 pub use verify::{Verifier, verify};

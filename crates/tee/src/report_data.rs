@@ -1,4 +1,7 @@
 use ring::digest;
+use ring::rand::{SecureRandom, SystemRandom};
+
+use crate::TeeError;
 
 /// Keeps these 64 bytes from meaning anything in another protocol.
 const DOMAIN: &[u8] = b"k3s-daas/report-data/v1\0";
@@ -15,6 +18,16 @@ pub fn report_data(nonce: &[u8; 32], public_key: &[u8; 32], ca_hash: &[u8; 32]) 
     let mut bytes = [0; 64];
     bytes.copy_from_slice(context.finish().as_ref());
     bytes
+}
+
+/// 32 random bytes that nobody has seen before.
+///
+/// # Errors
+/// [`TeeError::Random`].
+pub fn fresh_nonce() -> Result<[u8; 32], TeeError> {
+    let mut nonce = [0; 32];
+    SystemRandom::new().fill(&mut nonce).map_err(|_| TeeError::Random)?;
+    Ok(nonce)
 }
 
 #[cfg(test)]

@@ -99,7 +99,7 @@ impl Judge {
     ) -> Result<Claims, ReleaseRefusal> {
         let malformed =
             |error: TeeError| ReleaseRefusal::Evidence(Refusal::Malformed { what: error.to_string() }.into());
-        let evidence = request.read_evidence().map_err(malformed)?;
+        let evidence = request.evidence().map_err(malformed)?;
         self.policy.any_code = false;
         self.policy.allowed.clone_from(&terms.allowed);
         self.policy.allow_simulated = terms.allow_simulated;

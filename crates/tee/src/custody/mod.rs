@@ -24,7 +24,7 @@ mod simulation;
 pub use collector::{Collector, HolderState, Step};
 pub use dealing::{Dealing, Holder, INTENT_DEALING, MAX_DEALING_BYTES, MAX_HOLDERS, Member};
 pub use error::{CustodyError, ReleaseRefusal};
-pub use gatekeeper::{Gatekeeper, Terms};
+pub use gatekeeper::{Gatekeeper, Judge, Terms};
 pub use recipient::{Recipient, Sealed};
 pub use request::{Answer, MAX_REQUEST_BYTES, Pending, Request};
 pub use secret::ClusterSecret;

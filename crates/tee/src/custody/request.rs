@@ -92,7 +92,11 @@ impl Request {
         &self.nonce
     }
 
-    pub(super) fn read_evidence(&self) -> Result<Evidence, TeeError> {
+    /// The evidence, not yet verified.
+    ///
+    /// # Errors
+    /// [`TeeError::Evidence`].
+    pub fn evidence(&self) -> Result<Evidence, TeeError> {
         Evidence::decode(&self.evidence)
     }
 

@@ -1,0 +1,59 @@
+use std::time::Duration;
+
+use api::ErrorBody;
+use reqwest::{Client, RequestBuilder, StatusCode};
+
+use crate::error::Error;
+
+const CONNECT: Duration = Duration::from_secs(5);
+const WHOLE: Duration = Duration::from_secs(30);
+const MAX_ERROR_BYTES: usize = 16 << 10;
+
+/// A client that waits for nobody for long, and follows nobody elsewhere.
+pub(crate) fn client() -> Result<Client, Error> {
+    Client::builder()
+        .connect_timeout(CONNECT)
+        .timeout(WHOLE)
+        .redirect(reqwest::redirect::Policy::none())
+        .build()
+        .map_err(|error| Error::Unreachable { url: String::new(), why: error.to_string() })
+}
+
+/// Sends `request`; gives a successful answer of at most `at_most` bytes.
+pub(crate) async fn send(url: &str, request: RequestBuilder, at_most: usize) -> Result<Vec<u8>, Error> {
+    let unreachable = |error: reqwest::Error| {
+        // Its own words repeat the URL; the cause is what helps.
+        let mut why = error.without_url().to_string();
+        why.truncate(200);
+        Error::Unreachable { url: url.to_owned(), why }
+    };
+    let mut response = request.send().await.map_err(unreachable)?;
+    let status = response.status();
+    let limit = if status.is_success() { at_most } else { MAX_ERROR_BYTES };
+    let mut bytes = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
+        if bytes.len() + chunk.len() > limit {
+            let what = format!("more than {limit} bytes");
+            return Err(Error::Nonsense { url: url.to_owned(), what });
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    if status.is_success() {
+        return Ok(bytes);
+    }
+    let body = serde_json::from_slice::<ErrorBody>(&bytes).ok();
+    let text = |text: String| -> String { text.chars().filter(|c| !c.is_control()).take(1_000).collect() };
+    match (body, status) {
+        (Some(body), StatusCode::FORBIDDEN) => Err(Error::Refused {
+            url: url.to_owned(),
+            reason: text(body.reason),
+            message: text(body.message),
+        }),
+        (Some(body), _) => Err(Error::Unreachable { url: url.to_owned(), why: text(body.message) }),
+        (None, _) => Err(Error::Unreachable { url: url.to_owned(), why: format!("HTTP status {status}") }),
+    }
+}
+
+pub(crate) fn join(url: &str, path: &str) -> String {
+    format!("{}{path}", url.trim_end_matches('/'))
+}

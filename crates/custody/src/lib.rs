@@ -1,0 +1,33 @@
+//! The services and clients around [`tee::custody`] and around registration: who asks over HTTP, who answers, and what the
+//! chain says meanwhile.
+//!
+//! - [`Releaser`]: gives a secret or a share to an enclave that `tee`'s gatekeeper admits by the registry on chain, read at that moment.
+//!   A running master has one in its gateway, a [`Custodian`] is one with a share.
+//! - [`Verifier`]: verifies evidence and signs the claims that a registration takes, nothing else.
+//! - [`Asking`] asks for keys, [`Registrar`] for claims.
+//!
+//! No connection is trusted here: keys are encrypted to the evidence's key, dealings are signed, shares and secrets are
+//! checked against commitments, and claims against the verifiers' keys on chain.
+#![forbid(unsafe_code)]
+
+mod asking;
+mod custodian;
+mod error;
+mod http_client;
+mod listener;
+mod on_chain;
+mod problem;
+mod rate;
+mod registrar;
+mod releaser;
+mod verifier;
+
+pub use asking::{Asking, Recovered, fetch_dealing};
+pub use custodian::{Custodian, open_holder_key};
+pub use error::Error;
+pub use listener::Listener;
+pub use on_chain::{Facts, OnChain};
+pub use registrar::{Registrar, Registration};
+pub use releaser::{CollateralSource, Observer, Releaser, no_collateral};
+pub use tee::Clock;
+pub use verifier::Verifier;

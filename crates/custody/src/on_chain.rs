@@ -1,0 +1,83 @@
+use chain::{Address, Client, Cluster, Enclave, Registry};
+use tee::PlatformKind;
+use tee::custody::Terms;
+
+/// Reads what decides about a cluster's keys, from the chain and at the moment that it is asked.
+#[derive(Clone, Debug)]
+pub struct OnChain {
+    client: Client,
+    package: Address,
+    cluster: Address,
+}
+
+/// One reading.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// The cluster.
+    pub cluster: Cluster,
+    /// What it trusts.
+    pub registry: Registry,
+    /// The enclave that was asked for, if there is one with that id.
+    pub enclave: Option<Enclave>,
+}
+
+impl OnChain {
+    /// Of `cluster` in the contracts of `package`.
+    #[must_use]
+    pub fn new(client: Client, package: Address, cluster: Address) -> Self {
+        Self { client, package, cluster }
+    }
+
+    /// The cluster's id as bytes.
+    #[must_use]
+    pub fn cluster(&self) -> [u8; 32] {
+        self.cluster.into_inner()
+    }
+
+    /// The cluster's object id.
+    #[must_use]
+    pub fn cluster_id(&self) -> Address {
+        self.cluster
+    }
+
+    /// Reads the cluster, its registry, and `enclave`; without one, the enclave at the cluster's place.
+    ///
+    /// # Errors
+    /// The chain's.
+    pub async fn read(&self, enclave: Option<Address>) -> Result<Facts, chain::Error> {
+        let cluster = self.client.read::<Cluster>(self.package, self.cluster).await?;
+        let registry = self.client.read::<Registry>(self.package, cluster.registry).await?;
+        let enclave = match enclave.or(cluster.enclave) {
+            None => None,
+            Some(id) => match self.client.read::<Enclave>(self.package, id).await {
+                Ok(enclave) => Some(enclave),
+                Err(error) if error.is_not_found() || matches!(error, chain::Error::WrongType { .. }) => None,
+                Err(error) => return Err(error),
+            },
+        };
+        Ok(Facts { cluster, registry, enclave })
+    }
+}
+
+impl Facts {
+    /// Who may have the key at `now_ms`; of registered enclaves only the one that was read counts.
+    #[must_use]
+    pub fn terms(&self, registered_only: bool, now_ms: u64) -> Terms {
+        let allowed = self.registry.allowed.iter().filter(|allowed| self.registry.allows(allowed, now_ms));
+        let registered = self.enclave.iter().filter(|enclave| enclave.in_standing(&self.registry, now_ms));
+        // A platform that this version does not know satisfies nobody.
+        let kind = |name: &str| name.parse::<PlatformKind>().ok();
+        Terms {
+            allowed: allowed.filter_map(|m| Some((kind(&m.platform)?, m.to_map()))).collect(),
+            allow_simulated: self.registry.allow_simulated,
+            registered: registered_only.then(|| {
+                registered
+                    .filter_map(|enclave| {
+                        let measured = &enclave.measurement;
+                        Some((enclave.public_key.clone(), kind(&measured.platform)?, measured.to_map()))
+                    })
+                    .collect()
+            }),
+        }
+    }
+}
