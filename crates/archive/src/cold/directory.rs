@@ -69,7 +69,9 @@ impl ColdStore for Directory {
     async fn remove(&self, name: &str) -> Result<(), ColdError> {
         let path = self.file(name)?;
         match fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(ColdError::io("remove", &path)(error)),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(ColdError::io("remove", &path)(error))
+            }
             _ => Ok(()),
         }
     }

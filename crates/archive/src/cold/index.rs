@@ -28,6 +28,20 @@ pub struct Index {
     /// Records in it.
     #[prost(uint64, tag = "8")]
     pub records: u64,
+    /// Small files beside the store that a recovery needs, as they are.
+    #[prost(message, repeated, tag = "9")]
+    pub attachments: Vec<Attachment>,
+}
+
+/// A small file that goes with a snapshot.
+#[derive(Clone, PartialEq, Eq, prost::Message)]
+pub struct Attachment {
+    /// What it is; who restores knows where it belongs.
+    #[prost(string, tag = "1")]
+    pub name: String,
+    /// Its content.
+    #[prost(bytes = "bytes", tag = "2")]
+    pub content: Bytes,
 }
 
 /// A piece as the cold store names it.

@@ -27,7 +27,7 @@ pub use catalog::{Catalog, Entry};
 pub use directory::Directory;
 pub use error::ColdError;
 pub use fetch::{Fetched, Summary};
-pub use index::{Index, Link, Piece};
+pub use index::{Attachment, Index, Link, Piece};
 pub use key::ColdKeys;
 pub use policy::{BasePolicy, KeepPolicy, Next};
 pub use spool::{Progress, Spool, Taking};

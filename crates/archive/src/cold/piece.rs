@@ -1,6 +1,6 @@
-//! A piece: a header, then chunks of `length:u32 ‖ ciphertext ‖ tag`. A chunk is zstd of length-delimited messages. The top bit
-//! of a length marks the last chunk; header, length and number are associated data, so that no chunk can be cut, moved or
-//! left out. Chunk 0 is the [`Index`], empty but in a snapshot's last piece; all others are records.
+//! A piece: a header, then chunks of `length:u32 ‖ ciphertext ‖ tag`, each sealed as its number under a key of this piece
+//! alone. Chunk 0 is bound to the header; it holds how many chunks follow, so that none can be left out, and in a
+//! snapshot's last piece the [`Index`]. The others are length-delimited records. All are compressed by zstd before.
 
 use bytes::{Buf, Bytes};
 use prost::Message;
@@ -15,7 +15,6 @@ const FORMAT: u32 = 1;
 /// Magic, format, kind, salt, key check.
 const HEADER_BYTES: usize = 8 + 4 + 4 + 32 + 16;
 const TAG_BYTES: usize = 16;
-const LAST: u32 = 1 << 31;
 /// A chunk is closed when it has this many bytes before compression.
 const CHUNK_BYTES: usize = 1 << 20;
 /// No chunk is longer before compression: one record more than [`CHUNK_BYTES`], or an index.
@@ -52,7 +51,7 @@ impl PieceWriter {
     }
 
     /// Bytes so far, about.
-    pub(super) fn len(&self) -> usize {
+    pub(super) fn bytes(&self) -> usize {
         self.sealed.len() + self.chunk.len()
     }
 
@@ -67,37 +66,30 @@ impl PieceWriter {
     pub(super) fn finish(mut self, index: Option<&Index>) -> Bytes {
         let kind = if index.is_some() { Kind::End } else { Kind::Part };
         self.header[12..16].copy_from_slice(&(kind as u32).to_le_bytes());
-        // Chunks are bound to a header that says nothing of the kind; chunk 0 is bound to all of it.
         if !self.chunk.is_empty() {
             self.flush();
         }
         let last = self.number - 1;
-        let mut first = index.map(Message::encode_to_vec).unwrap_or_default();
-        let mut piece = self.header.to_vec();
-        first.splice(0..0, last.to_le_bytes());
-        let aad = [&self.header[..], &0_u64.to_le_bytes()].concat();
-        let sealed = self.seal(&first, 0, LAST, aad);
-        piece.extend_from_slice(&sealed);
-        piece.extend_from_slice(&self.sealed);
-        piece.into()
+        let index = index.map(Message::encode_to_vec).unwrap_or_default();
+        let first = self.seal(&[&last.to_le_bytes()[..], &index].concat(), 0, &self.header);
+        [&self.header[..], &first, &self.sealed].concat().into()
     }
 
     fn flush(&mut self) {
-        let number = self.number;
-        let chunk = std::mem::take(&mut self.chunk);
-        let sealed = self.seal(&chunk, number, 0, number.to_le_bytes().to_vec());
+        let sealed = self.seal(&self.chunk, self.number, &[]);
         self.sealed.extend_from_slice(&sealed);
-        self.chunk = chunk;
         self.chunk.clear();
         self.number += 1;
     }
 
-    fn seal(&self, plain: &[u8], number: u64, mark: u32, aad: Vec<u8>) -> Vec<u8> {
+    fn seal(&self, plain: &[u8], number: u64, bound: &[u8]) -> Vec<u8> {
         let mut text = zstd::bulk::compress(plain, LEVEL).expect("memory is compressed into memory");
-        let length = (text.len() as u32) | mark;
-        let aad = Aad::from([&length.to_le_bytes()[..], &aad].concat());
-        self.key.seal_in_place_append_tag(nonce(number), aad, &mut text).expect("a chunk is far below AES-GCM's limit");
-        [&length.to_le_bytes()[..], &text].concat()
+        let length = (text.len() as u32).to_le_bytes();
+        let bound = Aad::from([&length[..], bound].concat());
+        self.key
+            .seal_in_place_append_tag(nonce(number), bound, &mut text)
+            .expect("a chunk is far below the limit of AES-GCM");
+        [&length[..], &text].concat()
     }
 }
 
@@ -115,12 +107,17 @@ pub(super) struct PieceReader {
 
 impl PieceReader {
     /// Reads the header and the index, if it is a snapshot's last piece.
-    pub(super) fn open(name: &str, mut bytes: Bytes, keys: &ColdKeys) -> Result<(Option<Index>, Self), ColdError> {
+    pub(super) fn open(
+        name: &str,
+        mut bytes: Bytes,
+        keys: &ColdKeys,
+    ) -> Result<(Option<Index>, Self), ColdError> {
         if bytes.len() < HEADER_BYTES || bytes[..8] != MAGIC {
             return Err(ColdError::NotAPiece(name.to_owned()));
         }
         let header = bytes.split_to(HEADER_BYTES);
-        let word = |at: usize| u32::from_le_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
+        let word =
+            |at: usize| u32::from_le_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
         if word(8) > FORMAT {
             return Err(ColdError::Newer { name: name.to_owned(), found: word(8), known: FORMAT });
         }
@@ -130,7 +127,7 @@ impl PieceReader {
         let name = name.to_owned();
         let mut reader =
             Self { name, key, bytes, offset: HEADER_BYTES as u64, number: 0, last: 0, chunk: Bytes::new() };
-        let mut first = reader.next_chunk(LAST, &[&header[..], &0_u64.to_le_bytes()].concat())?;
+        let mut first = reader.next_chunk(&header)?;
         reader.last = first.try_get_u64_le().map_err(|_| reader.tampered())?;
         let index = match word(12) {
             0 if first.is_empty() => None,
@@ -146,25 +143,25 @@ impl PieceReader {
             if self.number > self.last {
                 return if self.bytes.is_empty() { Ok(None) } else { Err(self.tampered()) };
             }
-            let number = self.number;
-            self.chunk = self.next_chunk(0, &number.to_le_bytes())?;
+            self.chunk = self.next_chunk(&[])?;
         }
         let wire = RecordWire::decode_length_delimited(&mut self.chunk).map_err(|_| self.tampered())?;
         Ok(Some(wire.into()))
     }
 
-    fn next_chunk(&mut self, mark: u32, aad: &[u8]) -> Result<Bytes, ColdError> {
-        let marked = self.bytes.try_get_u32_le().map_err(|_| self.tampered())?;
-        let length = (marked & !LAST) as usize;
-        if marked & LAST != mark || length.saturating_add(TAG_BYTES) > self.bytes.len() {
+    fn next_chunk(&mut self, bound: &[u8]) -> Result<Bytes, ColdError> {
+        let said = self.bytes.try_get_u32_le().map_err(|_| self.tampered())?;
+        let length = said as usize;
+        if length.saturating_add(TAG_BYTES) > self.bytes.len() {
             return Err(self.tampered());
         }
         let mut sealed = self.bytes.split_to(length + TAG_BYTES).to_vec();
-        let aad = Aad::from([&marked.to_le_bytes()[..], aad].concat());
-        let text = self.key.open_in_place(nonce(self.number), aad, &mut sealed).map_err(|_| {
-            ColdError::Tampered { name: self.name.clone(), offset: self.offset }
-        })?;
-        let plain = zstd::bulk::decompress(text, plain_bytes(text)).map_err(|_| self.tampered())?;
+        let bound = Aad::from([&said.to_le_bytes()[..], bound].concat());
+        let opened = self.key.open_in_place(nonce(self.number), bound, &mut sealed);
+        let plain = match opened {
+            Ok(text) => zstd::bulk::decompress(text, plain_bytes(text)).map_err(|_| self.tampered())?,
+            Err(_) => return Err(self.tampered()),
+        };
         self.offset += (4 + length + TAG_BYTES) as u64;
         self.number += 1;
         Ok(plain.into())
