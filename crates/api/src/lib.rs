@@ -24,5 +24,5 @@ pub use attestation::{AttestationQuery, AttestationReply};
 pub use error::ErrorBody;
 pub use node::{Heartbeat, HeartbeatReply, Instance, NodeList, NodeMetrics, NodeState, NodeSummary};
 pub use rewards::{RewardEpochs, RewardProof, ShardOfEpoch};
-pub use status::{ChainStatus, MasterStatus, TeeStatus};
+pub use status::{AnchorStatus, ChainStatus, MasterStatus, TeeStatus};
 pub use worker::{GatewayLink, LinkStatus, NodeAgentStatus, WorkerStatus};

@@ -20,6 +20,9 @@ pub struct MasterStatus {
     pub tee: TeeStatus,
     /// The store's latest revision.
     pub store_revision: i64,
+    /// What of it the chain knows.
+    #[serde(default)]
+    pub anchor: AnchorStatus,
     /// How pods of different nodes reach each other: `wireguard`, `vxlan`, `host-gw` or `none`.
     #[serde(default)]
     pub pod_network: String,
@@ -56,6 +59,37 @@ pub struct ChainStatus {
     pub error: Option<String>,
 }
 
+/// Up to where the chain knows the state, and what that costs.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AnchorStatus {
+    /// Revision that is anchored; 0 before the first. What came later is not protected against an older copy of the
+    /// disk.
+    pub revision: u64,
+    /// Root of the state at it, hexadecimal.
+    pub state_root: String,
+    /// When it was anchored, milliseconds since the Unix epoch.
+    pub anchored_ms: u64,
+    /// How long a change waits for its anchor at most, milliseconds.
+    pub window_ms: u64,
+    /// The same while nothing but heartbeats changes.
+    pub idle_window_ms: u64,
+    /// What anchors have cost in the last 24 hours, since the master started, in MIST.
+    pub spent_mist: u64,
+    /// What they cost in a day in which something changes all the time, at the price of the last one.
+    pub day_mist: u64,
+    /// What they may cost in 24 hours.
+    pub max_mist_per_day: u64,
+    /// Whether one waits for money that may be spent again.
+    pub unpaid: bool,
+    /// Why the state is served though it was not compared with the chain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unanchored: Option<String>,
+    /// Why the last one could not be posted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
 /// The TEE a process runs in.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -68,4 +102,7 @@ pub struct TeeStatus {
     pub measurement: String,
     /// Enclave object id on chain, `0x…`; empty before registration.
     pub enclave_id: String,
+    /// Why the enclave may not speak for the cluster and signs nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
 }

@@ -70,6 +70,46 @@ impl Client {
         decode(package, &self.object(id).await?)
     }
 
+    /// As [`Client::read`], with the version of the object.
+    ///
+    /// # Errors
+    /// As [`Client::read`].
+    pub async fn read_with_version<T: MoveObject>(
+        &self,
+        package: Address,
+        id: Address,
+    ) -> Result<(T, u64), Error> {
+        let object = self.object(id).await?;
+        Ok((decode(package, &object)?, object.version()))
+    }
+
+    /// One object of the contracts in `package`, as it was at a version.
+    ///
+    /// # Errors
+    /// As [`Client::read`]; [`Error::NotFound`] also when the endpoint no longer has it.
+    pub async fn read_at<T: MoveObject>(
+        &self,
+        package: Address,
+        id: Address,
+        version: u64,
+    ) -> Result<T, Error> {
+        decode(package, &self.object_at(id, version).await?)
+    }
+
+    /// The package whose type an object has: that of the contracts, when it is one of theirs.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::WrongType`] when it is a package itself, and when the endpoint does not answer.
+    pub async fn package_of(&self, id: Address) -> Result<Address, Error> {
+        let object = self.object(id).await?;
+        let data = object.as_struct().ok_or_else(|| Error::WrongType {
+            id,
+            expected: "an object".to_owned(),
+            found: "package".to_owned(),
+        })?;
+        Ok(*data.object_type().address())
+    }
+
     /// Many objects of one type. Those that do not exist are left out.
     ///
     /// # Errors

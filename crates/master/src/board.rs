@@ -1,7 +1,8 @@
-use api::ChainStatus;
+use api::{AnchorStatus, ChainStatus};
 use parking_lot::RwLock;
 
 use crate::Id;
+use crate::right::Right;
 
 /// What the parts of the master tell each other about themselves, for status and readiness.
 #[derive(Debug)]
@@ -15,7 +16,14 @@ pub(crate) struct BoardState {
     pub(crate) apiserver_ready: bool,
     pub(crate) reconciled: bool,
     pub(crate) store_revision: i64,
+    pub(crate) anchor: AnchorStatus,
+    /// Id of the latest snapshot on cold storage; empty while there is none.
+    pub(crate) snapshot_blob: Vec<u8>,
     pub(crate) enclave: Option<Id>,
+    /// Whether that enclave may speak for the cluster.
+    pub(crate) right: Right,
+    /// When its registration ends, milliseconds since the Unix epoch; zero without one.
+    pub(crate) registered_until_ms: u64,
 }
 
 impl Board {
@@ -29,8 +37,17 @@ impl Board {
             last_contact_ms: 0,
             error: None,
         };
-        let state =
-            BoardState { chain, apiserver_ready: false, reconciled: false, store_revision: 0, enclave: None };
+        let state = BoardState {
+            chain,
+            apiserver_ready: false,
+            reconciled: false,
+            store_revision: 0,
+            anchor: AnchorStatus::default(),
+            snapshot_blob: Vec::new(),
+            enclave: None,
+            right: Right::Unknown,
+            registered_until_ms: 0,
+        };
         Self { state: RwLock::new(state) }
     }
 

@@ -77,6 +77,11 @@ impl Store {
         self.commit(Op::Anchor(note)).await.map(drop)
     }
 
+    /// Ends the store at once, for a reason from outside: nothing more is acknowledged.
+    pub fn stop(&self, why: &str) {
+        self.shared().fail(why);
+    }
+
     /// How many changes of keys there were after `revision`, those below `quiet` prefixes left out. Counts no further than
     /// `enough`.
     pub fn changes_after(&self, revision: i64, quiet: &[String], enough: usize) -> usize {

@@ -16,23 +16,23 @@ use crate::facts;
 
 const SUI: u64 = 1_000_000_000;
 const DAY_MS: u64 = 86_400_000;
-const SEALING: [u8; 32] = [5; 32];
+pub(crate) const SEALING: [u8; 32] = [5; 32];
 /// What a child is told by its environment.
 const TOLD: &str = "K3S_DAAS_TEST_OUTBOX";
 
-struct Scene {
-    devnet: Devnet,
-    client: Client,
-    calls: Calls,
-    cluster: chain::Cluster,
-    enclave: Address,
-    operator: Keypair,
-    holder: Keypair,
-    staker: Keypair,
+pub(crate) struct Scene {
+    pub(crate) devnet: Devnet,
+    pub(crate) client: Client,
+    pub(crate) calls: Calls,
+    pub(crate) cluster: chain::Cluster,
+    pub(crate) enclave: Address,
+    pub(crate) operator: Keypair,
+    pub(crate) holder: Keypair,
+    pub(crate) staker: Keypair,
 }
 
 impl Scene {
-    async fn start(dir: &Path) -> Scene {
+    pub(crate) async fn start(dir: &Path) -> Scene {
         let framework = concat!(env!("CARGO_MANIFEST_DIR"), "/../../.cache/framework.bcs");
         let framework: std::path::PathBuf =
             std::env::var_os("K3S_DAAS_FRAMEWORK").map_or_else(|| framework.into(), Into::into);

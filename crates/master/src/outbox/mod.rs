@@ -7,7 +7,7 @@
 
 mod drawer;
 #[cfg(test)]
-mod kills;
+pub(crate) mod kills;
 mod letter;
 mod post;
 mod verdict;

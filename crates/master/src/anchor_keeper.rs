@@ -1,0 +1,255 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use api::AnchorStatus;
+use archive::{AnchorConfig, Due, Pending, Schedule};
+use chain::{Anchor, Calls, EnclavePayload, EnclaveStatement, Keypair, Point};
+use store::Store;
+use store::mvcc::AnchorNote;
+use store::root::StateRoot;
+use tee::EnclaveKey;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::anchor_check::{Checked, OnChain};
+use crate::board::Board;
+use crate::error::MasterError;
+use crate::follow::Standing;
+use crate::shared::Clock;
+
+/// How often is looked whether an anchor is due.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Puts the state's revision and root on chain, so that no older copy of the disk can take its place.
+///
+/// A point is noted in the store's log before it is posted, and the contract takes later points only: so whenever the
+/// process dies, what is on chain is noted, and a point that was posted twice is refused the second time.
+pub(crate) struct AnchorKeeper {
+    board: Arc<Board>,
+    on_chain: OnChain,
+    store: Store,
+    config: AnchorConfig,
+    schedule: Schedule,
+    clock: Clock,
+    /// The revision that is anchored for certain.
+    anchored: i64,
+    /// Whether the store was compared with the chain.
+    checked: bool,
+    /// Up to where changes were looked at, and whether there was one that is not quiet.
+    looked: (i64, bool),
+}
+
+/// With what anchors are signed and paid.
+pub(crate) struct Poster {
+    pub(crate) wallet: Keypair,
+    pub(crate) key: Arc<EnclaveKey>,
+    pub(crate) standing: watch::Receiver<Option<Standing>>,
+}
+
+impl AnchorKeeper {
+    pub(crate) fn new(
+        board: Arc<Board>,
+        on_chain: OnChain,
+        store: Store,
+        config: AnchorConfig,
+        clock: Clock,
+        checked: &Checked,
+    ) -> Self {
+        let (known, unanchored) = match checked {
+            Checked::Admitted(anchor) => (Some(anchor), None),
+            Checked::Unanchored(why) => (None, Some(why.clone())),
+        };
+        let posted_ms = known.map_or(0, |anchor| anchor.anchored_ms);
+        let mut keeper = Self {
+            schedule: Schedule::new(config.clone(), posted_ms),
+            checked: unanchored.is_none(),
+            anchored: 0,
+            looked: (0, false),
+            board,
+            on_chain,
+            store,
+            config,
+            clock,
+        };
+        keeper.tell(|status| status.unanchored = unanchored);
+        if let Some(anchor) = known {
+            keeper.know(anchor);
+        }
+        keeper
+    }
+
+    /// Runs until `stop`. Without `poster` it only says that nobody posts.
+    pub(crate) async fn run(mut self, poster: Option<Poster>, stop: CancellationToken) {
+        // Whoever asks is told that nobody posts, instead of waiting.
+        let mut wanted = poster.as_ref().map(|_| self.store.anchors_wanted());
+        if poster.is_none() {
+            self.tell(|status| {
+                status.error = Some("no wallet pays for anchors: set chain.gas_keystore".to_owned());
+            });
+        }
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(LOOK) => {}
+                () = asked(&mut wanted) => self.schedule.ask(),
+            }
+            if let Err(refused) = self.look(poster.as_ref()).await {
+                tracing::error!("the store may not serve any longer: {refused}");
+                self.tell(|status| status.error = Some(refused.to_string()));
+                self.store.stop(&refused.to_string());
+                return;
+            }
+        }
+    }
+
+    /// One look; only what forbids to serve is an error.
+    async fn look(&mut self, poster: Option<&Poster>) -> Result<(), MasterError> {
+        if !self.checked {
+            let Ok(anchor) = self.on_chain.read().await else { return Ok(()) };
+            self.on_chain.compare(&self.store, &anchor).await?;
+            tracing::warn!(
+                "the chain answers again: the state that was served unanchored is the one it knows"
+            );
+            self.checked = true;
+            self.tell(|status| status.unanchored = None);
+            self.know(&anchor);
+        }
+        let now_ms = (self.clock)();
+        let pending = self.pending();
+        let due = self.schedule.due(now_ms, pending);
+        self.account(now_ms, due);
+        let (Due::Now, Some(poster)) = (due, poster) else { return Ok(()) };
+        let Some(standing) = poster.standing.borrow().clone() else {
+            self.store.anchor_failed("the enclave is not registered on chain yet");
+            return Ok(());
+        };
+        match self.post(poster, &standing).await {
+            Ok(mist) => {
+                self.schedule.posted((self.clock)(), pending, mist);
+                self.tell(|status| status.error = None);
+            }
+            Err(refused @ MasterError::Refused(_)) => return Err(refused),
+            Err(error) => {
+                tracing::warn!("cannot anchor the state, trying again: {error}");
+                self.store.anchor_failed(&error.to_string());
+                self.schedule.failed((self.clock)(), 0);
+                self.tell(|status| status.error = Some(error.to_string()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Posts the state as it is now; tells what that cost, in MIST.
+    async fn post(&mut self, poster: &Poster, standing: &Standing) -> Result<u64, MasterError> {
+        let known = self.on_chain.read().await?;
+        if known.revision > u64::try_from(self.anchored).unwrap_or_default() {
+            // Somebody anchored meanwhile: this master, before it could note the outcome, or one that runs on a copy.
+            self.on_chain.compare(&self.store, &known).await?;
+            self.know(&known);
+        }
+        let store = self.store.clone();
+        let root = tokio::task::spawn_blocking(move || store.state_root()).await;
+        let root = root.map_err(|_| MasterError::Ended("the state's root could not be made".to_owned()))?;
+        if root.point.revision <= self.anchored {
+            self.store.anchored(self.anchored);
+            return Ok(0);
+        }
+        let point = self.point(&root)?;
+        let note = AnchorNote {
+            cluster: self.on_chain.cluster.into_inner().to_vec(),
+            revision: root.point.revision,
+            state_root: point.state_root.clone(),
+            log_hash: point.log_hash.clone(),
+            confirmed: self.anchored,
+        };
+        let noted = self.store.note_anchor(note).await;
+        noted.map_err(|error| MasterError::Ended(format!("the anchor cannot be noted: {error}")))?;
+
+        let timestamp_ms = self.on_chain.client.service_info().await?.timestamp_ms;
+        let payload = bcs::to_bytes(&(standing.enclave, &point))
+            .map_err(|error| MasterError::Ended(format!("an anchor has no BCS form: {error}")))?;
+        let signature = poster.key.sign(Point::INTENT, timestamp_ms, &payload).to_vec();
+        let stated =
+            EnclaveStatement { enclave: standing.enclave, timestamp_ms, statement: point, signature };
+        let draft = Calls::new(self.on_chain.package).record(known.id, standing.cluster.registry, &stated);
+        let receipt = self.on_chain.client.execute(&poster.wallet, &draft).await?;
+
+        let anchor = Anchor {
+            revision: stated.statement.revision,
+            state_root: stated.statement.state_root,
+            log_hash: stated.statement.log_hash,
+            anchored_ms: receipt.timestamp_ms.unwrap_or(timestamp_ms),
+            ..known
+        };
+        self.know(&anchor);
+        tracing::info!(revision = anchor.revision, keys = root.keys, digest = %receipt.digest, "anchored the state");
+        let gas = receipt.gas();
+        let spent = gas.computation_cost.saturating_add(gas.storage_cost);
+        Ok(spent.saturating_sub(gas.storage_rebate))
+    }
+
+    fn point(&self, root: &StateRoot) -> Result<Point, MasterError> {
+        let revision = u64::try_from(root.point.revision)
+            .map_err(|_| MasterError::Ended("the store's revision is negative".to_owned()))?;
+        Ok(Point {
+            cluster: self.on_chain.cluster,
+            revision,
+            state_root: root.root.to_vec(),
+            log_hash: root.point.chain.to_vec(),
+            blob: self.board.read().snapshot_blob,
+            key_epoch: u64::from(self.store.status().key_epoch),
+        })
+    }
+
+    /// What has changed since the last anchor; each change is looked at once.
+    fn pending(&mut self) -> Pending {
+        let revision = self.store.revision();
+        if revision <= self.anchored {
+            return Pending::Nothing;
+        }
+        let (looked, loud) = self.looked;
+        let from = looked.max(self.anchored);
+        // Looked at up to before the anchor: what was loud then is anchored.
+        let loud = loud && looked > self.anchored;
+        let loud = loud || self.store.changes_after(from, &self.config.quiet, 1) > 0;
+        self.looked = (revision, loud);
+        if loud { Pending::Loud } else { Pending::Quiet }
+    }
+
+    /// Takes over what is on chain.
+    fn know(&mut self, anchor: &Anchor) {
+        self.anchored = i64::try_from(anchor.revision).unwrap_or(i64::MAX);
+        self.looked = (self.anchored, false);
+        self.store.anchored(self.anchored);
+        let (revision, anchored_ms) = (anchor.revision, anchor.anchored_ms);
+        let state_root = hex::encode(&anchor.state_root);
+        self.tell(|status| {
+            (status.revision, status.anchored_ms, status.state_root) = (revision, anchored_ms, state_root);
+        });
+    }
+
+    fn account(&mut self, now_ms: u64, due: Due) {
+        let spent = self.schedule.spent(now_ms);
+        let (window_ms, day_mist) = (self.schedule.window_ms(), self.schedule.day_mist());
+        let max = self.config.max_mist_per_day;
+        let idle_window_ms = self.config.idle_interval_ms.max(window_ms);
+        self.tell(|status| {
+            (status.spent_mist, status.day_mist, status.max_mist_per_day) = (spent, day_mist, max);
+            (status.window_ms, status.idle_window_ms) = (window_ms, idle_window_ms);
+            status.unpaid = matches!(due, Due::Unpaid(_));
+        });
+    }
+
+    fn tell(&self, change: impl FnOnce(&mut AnchorStatus)) {
+        self.board.update(|board| change(&mut board.anchor));
+    }
+}
+
+async fn asked(wanted: &mut Option<watch::Receiver<u64>>) {
+    if let Some(wanted) = wanted
+        && wanted.changed().await.is_ok()
+    {
+        return;
+    }
+    std::future::pending().await
+}
