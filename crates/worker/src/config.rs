@@ -50,7 +50,8 @@ impl Config {
     /// Says what is out of bounds and what the bounds are.
     pub fn validate(&self) -> Result<(), String> {
         let bounds = [
-            ("chain_poll_ms", self.chain_poll_ms, 100, 600_000),
+            // A retired measurement ends the node within a minute.
+            ("chain_poll_ms", self.chain_poll_ms, 100, 30_000),
             ("heartbeat_ms", self.heartbeat_ms, 500, 300_000),
             ("proof_window_ms", self.proof_window_ms, 15_000, 3_600_000),
             ("retry_min_ms", self.retry_min_ms, 50, 60_000),
@@ -162,6 +163,7 @@ mod tests {
         for (extra, problem) in [
             (r#","proof_window_ms":1"#, "proof_window_ms is 1; use 15000 to 3600000"),
             (r#","retry_max_ms":100"#, "retry_max_ms is 100; use 500 to 3600000"),
+            (r#","chain_poll_ms":30001"#, "chain_poll_ms is 30001; use 100 to 30000"),
             (r#","heartbeat":1"#, "unknown field `heartbeat`"),
         ] {
             let error = json(extra).unwrap_err();

@@ -1,4 +1,4 @@
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -12,6 +12,7 @@ use tokio::sync::{Mutex, RwLock};
 
 use crate::certificates::{KeyedCertificate, NodeBundle};
 use crate::node_agent::{NodeAgent, NodeAgentError, NodeStatus, StopReason};
+use crate::tunnel::{Pods, Reach};
 
 /// Counting pods asks the container runtime; that often is enough.
 const PODS_INTERVAL: Duration = Duration::from_secs(5);
@@ -167,6 +168,13 @@ impl NodeAgent for EngineNode {
             (None, _) => {}
         }
         Ok(())
+    }
+
+    async fn reach(&self) -> Option<Reach> {
+        let state = self.state.read().await;
+        let (config, node) = state.node.as_ref()?;
+        let pods = node.pod_network().map(|(cidr, device)| Pods { cidr, device: Some(device.to_owned()) });
+        Some(Reach { kubelet: SocketAddr::new(config.address, config.kubelet_port), pods })
     }
 
     async fn status(&self) -> NodeStatus {

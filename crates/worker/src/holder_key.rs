@@ -91,6 +91,13 @@ impl HolderKey {
             .ok_or_else(|| HolderKeyError::Format { path: path.to_owned() })
     }
 
+    /// Where a new key lies until the chain knows it: `n1-next.key` for `n1.key`, as `k3s-daas token rotate` names it.
+    pub(crate) fn next_file(path: &Path) -> PathBuf {
+        let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+        let extension = path.extension().map(|extension| format!(".{}", extension.to_string_lossy()));
+        path.with_file_name(format!("{stem}-next{}", extension.unwrap_or_default()))
+    }
+
     /// The public half, as registered on chain.
     pub fn public_key(&self) -> [u8; 32] {
         self.0.verifying_key().to_bytes()

@@ -38,6 +38,7 @@ mod server;
 mod shell;
 mod statements;
 mod status;
+mod tunnel;
 mod worker;
 
 pub use certificates::{CertificateError, KeyedCertificate, NodeBundle};
@@ -50,6 +51,7 @@ pub use gateway::AttestationConfig;
 pub use holder_key::{HolderKey, HolderKeyError, ProofScope};
 pub use node_agent::{NodeAgent, NodeAgentError, NodeStatus, StopReason};
 pub use on_chain::OnChain;
+pub use tunnel::{Pods, Reach};
 pub use worker::Worker;
 
 /// An error with all its causes, in one line.

@@ -6,6 +6,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::agent::{Failure, Outcome, Phase, Step};
+use crate::tunnel::TunnelCounts;
 
 /// The worker's metrics, in OpenMetrics text.
 pub(crate) struct Metrics {
@@ -31,7 +32,7 @@ struct StepLabel {
 }
 
 impl Metrics {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(tunnel: &TunnelCounts) -> Self {
         let mut registry = Registry::with_prefix("k3s_daas_worker");
         let metrics = Self {
             phase: Family::default(),
@@ -42,6 +43,7 @@ impl Metrics {
             certificate_expiry: Gauge::default(),
             registry: Registry::default(),
         };
+        tunnel.register(&mut registry);
         registry.register("phase", "1 for the phase that the worker is in", metrics.phase.clone());
         registry.register("steps", "Steps taken, by result", metrics.steps.clone());
         registry.register(

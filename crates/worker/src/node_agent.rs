@@ -2,6 +2,7 @@ use async_trait::async_trait;
 
 use crate::agent::Gone;
 use crate::certificates::NodeBundle;
+use crate::tunnel::Reach;
 
 /// What runs pods on this machine: container runtime, kubelet and kube-proxy.
 #[async_trait]
@@ -15,6 +16,9 @@ pub trait NodeAgent: Send + Sync {
 
     /// How they are now.
     async fn status(&self) -> NodeStatus;
+
+    /// What the master may be led to on this machine; `None` while nothing runs.
+    async fn reach(&self) -> Option<Reach>;
 }
 
 /// Why the node agent failed; what it says goes into status, log and heartbeats.

@@ -1,12 +1,12 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use ring::rand::{SecureRandom, SystemRandom};
 use tokio::time::{Duration, timeout};
 use zeroize::Zeroizing;
 
-use crate::agent::{Call, Failure, FailureKind, Outcome, Step, Target, Token, Validity};
+use crate::agent::{Call, Failure, FailureKind, Outcome, Step, Target, Token, Validity, View};
 use crate::certificates::{KeyedCertificate, NodeBundle, Request};
 use crate::chain_source::ChainSource;
 use crate::gateway::{Attested, CertificateKind, GatewayError, NodeHeaders, Pinned};
@@ -14,6 +14,7 @@ use crate::holder_key::{HolderKey, ProofScope};
 use crate::machine::{self, CpuTicks};
 use crate::node_agent::{NodeAgent, StopReason};
 use crate::statements::Statements;
+use crate::tunnel::{TunnelKeeper, TunnelTarget};
 use crate::{Config, clock, gateway};
 
 /// How long the node's processes may take to start.
@@ -24,13 +25,15 @@ pub(crate) struct Shell {
     pub(crate) config: Config,
     pub(crate) chain: Arc<dyn ChainSource>,
     pub(crate) node: Arc<dyn NodeAgent>,
-    pub(crate) holder: HolderKey,
+    /// The key that is used; see [`Shell::follow_key`].
+    pub(crate) holder: RwLock<Arc<HolderKey>>,
     pub(crate) node_password: Zeroizing<String>,
     /// What this worker demands of a master beside what the chain says.
     pub(crate) trust: gateway::Trust,
     /// This process of the worker, by which the master tells two agents of one node apart.
     pub(crate) instance: api::Instance,
     pub(crate) statements: Mutex<Statements>,
+    pub(crate) tunnel: TunnelKeeper,
     pub(crate) memory: Mutex<Memory>,
 }
 
@@ -55,6 +58,7 @@ impl Shell {
         match step {
             Step::ReadChain => {
                 let view = self.chain.view().await?;
+                self.follow_key(&view);
                 self.memory.lock().token.clone_from(&view.token);
                 Ok(Outcome::View(Box::new(view)))
             }
@@ -84,6 +88,31 @@ impl Shell {
         let over = self.memory.lock().trust.take_if(|(of, _)| *of != session);
         if let Some((_, Trust::Attested(attested))) = over {
             attested.close();
+        }
+    }
+
+    /// The key that is used now.
+    pub(crate) fn holder(&self) -> Arc<HolderKey> {
+        self.holder.read().clone()
+    }
+
+    /// Takes a rotated key from its file as soon as the chain names it, so that a rotation needs no restart. The file may
+    /// still have the name that it has before the chain knows it.
+    fn follow_key(&self, view: &View) {
+        let Some(named) = view.token.as_ref().map(|token| token.public_key) else { return };
+        if named == self.holder().public_key() {
+            return;
+        }
+        let path = &self.config.holder_key;
+        for path in [path.clone(), HolderKey::next_file(path)] {
+            // What is missing or unfit is no candidate; without one the chain's answer says that the key was rotated.
+            if let Ok(key) = HolderKey::open(&path)
+                && key.public_key() == named
+            {
+                tracing::info!(file = %path.display(), "the holder's key was rotated; the new one is used from now on");
+                *self.holder.write() = Arc::new(key);
+                return;
+            }
         }
     }
 
@@ -154,6 +183,13 @@ impl Shell {
             apiservers: gateway.apiservers(&proof()?).await?,
             settings: gateway.settings(&proof()?).await?,
         };
+        self.tunnel.lead_to(TunnelTarget {
+            base: gateway.base().to_owned(),
+            tls: gateway.tls(),
+            closed: gateway.closed(),
+            identity: bundle.client_kubelet.clone(),
+            node_name: bundle.node_name.clone(),
+        });
         self.memory.lock().bundle = Some(bundle);
         // All are renewed together, by the first to end.
         let all = [kubelet, serving, proxy];
@@ -184,7 +220,7 @@ impl Shell {
         let status = self.node.status().await;
         let metrics = self.measure(status.pods).await?;
         let beat = self.statements.lock().sign(
-            &self.holder,
+            &self.holder(),
             api::Heartbeat {
                 node_name: token.node_name.clone(),
                 timestamp_ms: clock::now_ms(),
@@ -218,7 +254,7 @@ impl Shell {
     fn proof(&self, token: &Token, target: &Target) -> Result<seal_token::Proof, GatewayError> {
         let scope =
             ProofScope { token_id: self.config.token_id.0, seal: token.seal, audience: target.ca_hash };
-        self.holder
+        self.holder()
             .mint(&scope, clock::now_ms(), self.config.proof_window_ms)
             .map_err(|error| GatewayError::Local(error.to_string()))
     }

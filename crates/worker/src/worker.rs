@@ -3,6 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chain::Address;
+use parking_lot::RwLock;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -17,6 +18,7 @@ use crate::server::{self, Shown};
 use crate::shell::{Memory, Shell};
 use crate::statements::{self, Statements};
 use crate::status::snapshot;
+use crate::tunnel::TunnelKeeper;
 use crate::{Config, WorkerError, clock, node_password};
 
 /// The status is looked at anew at least this often, whatever happens.
@@ -68,17 +70,19 @@ impl Worker {
             config,
             chain,
             node,
-            holder,
+            holder: RwLock::new(Arc::new(holder)),
             node_password,
             trust,
+            tunnel: TunnelKeeper::new(),
             memory: Memory::default().into(),
         };
+        let metrics = Metrics::new(&shell.tunnel.counts);
         let first = snapshot(&agent, &shell, &NodeStatus::default(), clock::now_ms());
         let driver = Driver {
             shell: Arc::new(shell),
             agent,
             status: watch::Sender::new(first),
-            metrics: Arc::new(Metrics::new()),
+            metrics: Arc::new(metrics),
             phase: None,
             node_ready: false,
             logged: HashMap::new(),
@@ -105,7 +109,14 @@ impl Worker {
         let shown = Shown { status: driver.status.subscribe(), metrics: Arc::clone(&driver.metrics) };
         let api_shutdown = CancellationToken::new();
         let api = tokio::spawn(server::serve(listener, shown, api_shutdown.clone()));
+        let (shell, over) = (Arc::clone(&driver.shell), shutdown.child_token());
+        let tunnel = tokio::spawn(async move {
+            let node = Arc::clone(&shell.node);
+            shell.tunnel.run(node, shell.config.backoff(), over).await;
+        });
         let driven = driver.drive(&shutdown).await;
+        // What goes through it belongs to a node that is stopped now.
+        tunnel.abort();
         match tokio::time::timeout(STOP_TIMEOUT, driver.shell.node.stop(StopReason::Shutdown)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
@@ -176,6 +187,7 @@ impl Driver {
                 self.logged.insert(name, failure.clone());
             }
         }
+        self.agent.holds(self.shell.holder().public_key());
         self.agent.done(clock::now_ms(), step, result);
     }
 

@@ -10,6 +10,15 @@ pub struct Backoff {
     pub max_ms: u64,
 }
 
+impl Backoff {
+    /// How long to wait after `failures` failures in a row (0 for none) before the next try, milliseconds.
+    pub(crate) fn wait_ms(&self, failures: u32, random: u64) -> u64 {
+        let doubled = self.min_ms.saturating_mul(1 << failures.min(20));
+        let wait_ms = doubled.min(self.max_ms).max(1);
+        wait_ms - random % (wait_ms / 2 + 1)
+    }
+}
+
 /// Something that does one step at a time and retries with backoff.
 #[derive(Debug, Default)]
 pub(super) struct Lane {
@@ -35,9 +44,7 @@ impl Lane {
 
     pub(super) fn failed(&mut self, failure: Failure, now_ms: u64, backoff: Backoff, random: u64) {
         self.busy = false;
-        let doubled = backoff.min_ms.saturating_mul(1 << self.failures.min(20));
-        let wait_ms = doubled.min(backoff.max_ms).max(1);
-        self.retry_at_ms = now_ms.saturating_add(wait_ms - random % (wait_ms / 2 + 1));
+        self.retry_at_ms = now_ms.saturating_add(backoff.wait_ms(self.failures, random));
         self.failures = self.failures.saturating_add(1);
         self.failure = Some(failure);
     }

@@ -136,6 +136,15 @@ impl Agent {
         due
     }
 
+    /// The holder's key is another one now. Certificates were made under the old one and are worth nothing any more.
+    pub fn holds(&mut self, key: [u8; 32]) {
+        if self.settings.holder_key != key {
+            self.settings.holder_key = key;
+            self.certificates = None;
+            self.gateway.retry_now();
+        }
+    }
+
     /// When to poll again at the latest, if nothing is reported before.
     pub fn wake_at_ms(&self, now_ms: u64) -> u64 {
         let expiry = self.membership(now_ms).ok().map(|token| token.expires_ms);
@@ -374,10 +383,10 @@ impl Agent {
         self.trust = Trust::None;
     }
 
-    /// The gateway, while its enclave's registration lasts.
+    /// The gateway, while its enclave's registration lasts and its code is allowed.
     fn target(&self, now_ms: u64) -> Option<&Target> {
         let target = self.view.as_ref()?.target.as_ref().ok()?;
-        (now_ms < target.enclave_expires_ms).then_some(target)
+        (now_ms < target.enclave_expires_ms.min(target.code_retires_ms)).then_some(target)
     }
 
     fn membership(&self, now_ms: u64) -> Result<&Token, Gone> {

@@ -416,6 +416,43 @@ fn a_fenced_agent_ends_its_node_and_is_silent() {
     );
 }
 
+/// At once by the operator, or as planned while the chain is silent: the node ends, nothing more is said to the master, and code
+/// that is allowed is joined anew.
+#[test]
+fn a_retired_measurement_ends_the_node_within_a_minute_and_an_allowed_one_is_joined_again() {
+    for planned in [false, true] {
+        let (mut agent, mut world, mut now_ms) = (Agent::new(settings()), World::new(), 0);
+        advance(&mut agent, &mut world, &mut now_ms, 60_000);
+        assert_eq!(agent.phase(now_ms), Phase::Running);
+        let session = agent.session();
+        let retired_ms = now_ms + 30_000;
+        if planned {
+            world.view.target = Ok(Target { code_retires_ms: retired_ms, ..target(1) });
+            advance(&mut agent, &mut world, &mut now_ms, 29_000);
+            assert_eq!(agent.phase(now_ms), Phase::Running);
+            world.chain_up = false;
+        } else {
+            advance(&mut agent, &mut world, &mut now_ms, 30_000);
+            let body = api::ErrorBody { reason: MEASUREMENT_RETIRED.into(), message: "test".into() };
+            world.view.target = Err(body);
+        }
+        let log = advance(&mut agent, &mut world, &mut now_ms, 120_000);
+        let stop = |(_, step): &&(u64, Step)| *step == Step::StopNode(Gone::Measurement);
+        let stopped_ms = log.iter().find(stop).map(|(at_ms, _)| *at_ms).unwrap();
+        assert!((retired_ms..retired_ms + 60_000).contains(&stopped_ms), "{planned} {stopped_ms}");
+        let after = log.iter().filter(|(at_ms, _)| *at_ms > stopped_ms);
+        assert!(!after.clone().any(|(_, step)| matches!(step, Step::Gateway { .. })), "{planned} {log:?}");
+        assert_eq!((agent.phase(now_ms), agent.gone(now_ms)), (Phase::Gone, Some(Gone::Measurement)));
+        // Whatever was open belongs to a session that is over.
+        assert!(agent.session() > session && agent.certificates().is_none(), "{planned}");
+
+        world.chain_up = true;
+        world.view.target = Ok(target(2));
+        advance(&mut agent, &mut world, &mut now_ms, 120_000);
+        assert_eq!(agent.phase(now_ms), Phase::Running, "{planned}");
+    }
+}
+
 /// One change of the world.
 #[derive(Clone, Debug)]
 enum Change {
@@ -426,6 +463,8 @@ enum Change {
     NodeStarts(bool),
     Moves(u8),
     NoTarget,
+    Retired,
+    Retires(u64),
     Revoked(bool),
     Stake(bool),
     NodeDies,
@@ -441,6 +480,8 @@ fn change() -> impl Strategy<Value = Change> {
         any::<bool>().prop_map(Change::NodeStarts),
         (1u8..4).prop_map(Change::Moves),
         Just(Change::NoTarget),
+        Just(Change::Retired),
+        (0..HOUR).prop_map(Change::Retires),
         any::<bool>().prop_map(Change::Revoked),
         any::<bool>().prop_map(Change::Stake),
         Just(Change::NodeDies),
@@ -459,6 +500,13 @@ fn apply(change: &Change, agent: &mut Agent, world: &mut World, monitor: &mut Mo
         Change::NoTarget => {
             world.view.target =
                 Err(api::ErrorBody { reason: "no_gateway".into(), message: "no endpoint yet".into() });
+        }
+        Change::Retired => {
+            let body = api::ErrorBody { reason: MEASUREMENT_RETIRED.into(), message: "test".into() };
+            world.view.target = Err(body);
+        }
+        Change::Retires(in_ms) => {
+            world.view.target = Ok(Target { code_retires_ms: *now_ms + in_ms, ..target(1) });
         }
         Change::Revoked(yes) => {
             if let Some(token) = &mut world.view.token {

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::support::{self, Bench, Fault};
-use worker::StopReason;
 use worker::agent::Gone;
+use worker::{HolderKey, StopReason};
 
 #[tokio::test]
 async fn joins_and_beats() {
@@ -270,4 +270,28 @@ async fn without_a_chain_nobody_joins_and_the_reason_shows() {
     bench.until("more beats", |bench| bench.gateway.beats.lock().len() > beats + 1).await;
     assert_eq!(bench.status.borrow().phase, "running");
     bench.stop().await;
+}
+
+#[tokio::test]
+async fn a_rotated_key_is_taken_from_its_file_and_the_node_goes_on() {
+    let (mut bench, _running) = Bench::start(|config, _, _, _| config.clone(), Fault::None).await;
+    bench.wait("running", |status| status.phase == "running" && status.node.ready).await;
+    let first = bench.node.bundles.lock().len();
+    // As `token rotate` does it: a new key beside the old, then the chain, then the name.
+    let rotated = HolderKey::open_or_create(&bench.dir.path().join("holder-next.pem")).unwrap();
+    bench.chain.view.lock().token.as_mut().unwrap().public_key = rotated.public_key();
+    bench.gateway.record.lock().public_key = rotated.public_key();
+    bench.until("certificates for the new key", |bench| bench.node.bundles.lock().len() > first).await;
+    let beats = bench.gateway.beats.lock().len();
+    bench.until("beats under the new key", |bench| bench.gateway.beats.lock().len() > beats + 2).await;
+    std::fs::rename(bench.dir.path().join("holder-next.pem"), bench.dir.path().join("holder.pem")).unwrap();
+    assert_eq!(bench.node.stops.lock()[..], [], "the node was stopped");
+
+    // A key that comes later ends the node until it is there.
+    let later = HolderKey::open_or_create(&bench.dir.path().join("elsewhere.pem")).unwrap();
+    bench.chain.view.lock().token.as_mut().unwrap().public_key = later.public_key();
+    bench.gateway.record.lock().public_key = later.public_key();
+    bench.wait("gone", |status| status.phase == "gone").await;
+    std::fs::rename(bench.dir.path().join("elsewhere.pem"), bench.dir.path().join("holder.pem")).unwrap();
+    bench.wait("running again", |status| status.phase == "running" && status.node.ready).await;
 }

@@ -5,3 +5,4 @@ mod join;
 mod listener;
 mod on_chain;
 mod support;
+mod tunnel;

@@ -131,6 +131,49 @@ async fn wait(
     }
 }
 
+/// Planned on chain and learnt before the chain falls silent: the worker's own clock ends it.
+#[tokio::test]
+async fn a_planned_retirement_ends_the_node_also_without_a_chain() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut config = worker_config(dir.path());
+    let holder = HolderKey::open_or_create(&config.holder_key).unwrap();
+    let mut world = World::start().await;
+    let staker = wallet(&world.devnet, 10 * SUI).await;
+    let issued = world.stake(&staker, &holder).await;
+    let gateway = Gateway::new(holder.public_key());
+    {
+        let mut record = gateway.record.lock();
+        record.token_id = issued.token.into_inner();
+        record.seal = issued.seal[..].try_into().unwrap();
+    }
+    let running = support::start(&gateway).await;
+    world.announce(&gateway, format!("https://{}", running.address)).await;
+    (config.cluster_id, config.token_id) = (world.cluster.cluster.into(), issued.token.into());
+    let package = world.calls.package().into();
+    let source = OnChain::new(world.client.clone(), package, config.cluster_id, config.token_id, None);
+    let node = Arc::new(Node::default());
+    let worker =
+        Worker::bind(config, Arc::new(source), Arc::clone(&node) as Arc<dyn NodeAgent>).await.unwrap();
+    let (mut status, shutdown) = (worker.subscribe(), CancellationToken::new());
+    let task = tokio::spawn(worker.run(shutdown.clone()));
+    wait(&mut status, "running", |status| status.phase == "running" && status.node.ready).await;
+
+    let at_ms = now_ms() + 4_000;
+    let calls = &world.calls;
+    let plan = calls.plan_retirement(world.cluster.registry, world.admin, &world.measurement, at_ms);
+    world.run(&world.operator, &plan).await;
+    // Long enough for a read of the chain, every 100 ms here.
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    assert_eq!(status.borrow().phase, "running");
+    world.devnet.shutdown().await;
+    let over = wait(&mut status, "left", |status| status.phase == "gone" && !status.node.ready).await;
+    assert!(now_ms() >= at_ms);
+    assert_eq!(over.problem.unwrap().reason, "measurement_retired");
+    assert_eq!(node.stops.lock()[..], [StopReason::Gone(Gone::Measurement)]);
+    shutdown.cancel();
+    task.await.unwrap().unwrap();
+}
+
 #[tokio::test]
 async fn the_chain_decides_whom_to_trust_and_who_is_a_member() {
     let dir = tempfile::tempdir().unwrap();

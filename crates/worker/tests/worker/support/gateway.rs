@@ -4,6 +4,10 @@ use std::collections::HashSet;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
+use ::tunnel::tokio_tungstenite::WebSocketStream;
+use ::tunnel::tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use ::tunnel::tokio_tungstenite::tungstenite::protocol::Role as WebSocketRole;
+use ::tunnel::{Link, Role};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{Query, Request, State};
@@ -108,6 +112,8 @@ pub struct Gateway {
     pub authorizations: Mutex<Vec<(String, String)>>,
     pub calls: Mutex<Vec<String>>,
     pub beats: Mutex<Vec<api::Heartbeat>>,
+    /// The tunnel that the worker has open.
+    pub tunnel: Mutex<Option<Link>>,
     nonces: Mutex<HashSet<[u8; 16]>>,
     _dir: tempfile::TempDir,
 }
@@ -137,6 +143,7 @@ impl Gateway {
             authorizations: Mutex::default(),
             calls: Mutex::default(),
             beats: Mutex::default(),
+            tunnel: Mutex::default(),
             nonces: Mutex::default(),
             _dir: dir,
         })
@@ -246,6 +253,7 @@ pub async fn start_at(gateway: &Arc<Gateway>, address: SocketAddr) -> Running {
         .route(&join("server-ca.crt"), get(ca_file))
         .route(&join("apiservers"), get(apiservers))
         .route(&join("config"), get(config))
+        .route(&join("connect"), get(connect))
         .layer(middleware::from_fn_with_state(Arc::clone(gateway), record))
         .with_state(Arc::clone(gateway));
     let listener = TcpListener::bind(address).await.unwrap();
@@ -258,7 +266,7 @@ pub async fn start_at(gateway: &Arc<Gateway>, address: SocketAddr) -> Running {
             connections.spawn(async move {
                 let Ok(stream) = acceptor.accept(stream).await else { return };
                 let _ = auto::Builder::new(TokioExecutor::new())
-                    .serve_connection(TokioIo::new(stream), service)
+                    .serve_connection_with_upgrades(TokioIo::new(stream), service)
                     .await;
             });
         }
@@ -349,6 +357,23 @@ async fn sign(State(gateway): State<Arc<Gateway>>, headers: HeaderMap, csr: Byte
     request.params.not_before = time::OffsetDateTime::now_utc();
     request.params.not_after = request.params.not_before + life;
     request.signed_by(&gateway.ca.issuer).unwrap().pem().into_response()
+}
+
+/// The master's end of a tunnel.
+async fn connect(State(gateway): State<Arc<Gateway>>, mut request: Request) -> Response {
+    assert_eq!(request.headers()["k3s-node-name"], "worker-1");
+    let accept = derive_accept_key(request.headers()["sec-websocket-key"].as_bytes());
+    let upgrade = hyper::upgrade::on(&mut request);
+    tokio::spawn(async move {
+        let stream = TokioIo::new(upgrade.await.unwrap());
+        let config = Some(Link::websocket_config());
+        let websocket = WebSocketStream::from_raw_socket(stream, WebSocketRole::Server, config).await;
+        let link = Link::new(Role::Master, ::tunnel::Limits::default());
+        *gateway.tunnel.lock() = Some(link.clone());
+        ::tunnel::run(websocket, &link, |_| {}).await;
+    });
+    let headers = [("connection", "Upgrade"), ("upgrade", "websocket"), ("sec-websocket-accept", &accept)];
+    (StatusCode::SWITCHING_PROTOCOLS, headers).into_response()
 }
 
 async fn ca_file(State(gateway): State<Arc<Gateway>>, headers: HeaderMap) -> Response {

@@ -13,7 +13,8 @@ use parking_lot::Mutex;
 use tokio::task::JoinHandle;
 use worker::agent::{Failure, FailureKind, Token, View};
 use worker::{
-    ChainSource, Config, HolderKey, NodeAgent, NodeAgentError, NodeBundle, NodeStatus, ObjectId, StopReason,
+    ChainSource, Config, HolderKey, NodeAgent, NodeAgentError, NodeBundle, NodeStatus, ObjectId, Reach,
+    StopReason,
 };
 
 pub use gateway::{Fault, Gateway, Running, start, start_at};
@@ -73,6 +74,8 @@ pub struct Node {
     pub bundles: Mutex<Vec<NodeBundle>>,
     pub stops: Mutex<Vec<StopReason>>,
     pub running: Mutex<bool>,
+    /// Where the master is led to as the kubelet.
+    pub kubelet: Mutex<Option<SocketAddr>>,
 }
 
 #[async_trait]
@@ -96,6 +99,11 @@ impl NodeAgent for Node {
     async fn status(&self) -> NodeStatus {
         let ready = *self.running.lock();
         NodeStatus { ready, reason: (!ready).then(|| "not started".to_owned()), pods: 2 }
+    }
+
+    async fn reach(&self) -> Option<Reach> {
+        let kubelet = *self.kubelet.lock();
+        kubelet.map(|kubelet| Reach { kubelet, pods: None })
     }
 }
 
