@@ -97,6 +97,34 @@ pub trait Platform: Send + Sync {
 
     /// The key that only code satisfying `policy` can get again.
     fn sealing_key(&self, policy: KeyPolicy) -> Result<SealingKey, TeeError>;
+
+    /// What [`Self::measurement`] will say on this machine when a program with the digests `next` ([`crate::measure_files`]) runs
+    /// instead of this.
+    ///
+    /// # Errors
+    /// [`TeeError::NotAvailable`] on platforms that measure by themselves.
+    fn measurement_of(&self, _next: &Measurements) -> Result<Measurements, TeeError> {
+        Err(self.hands_nothing_over())
+    }
+
+    /// Lets the program with the digests `next` get this program's key of [`KeyPolicy::Measurement`] on this machine, beside this one.
+    /// Whoever calls it has made sure that `next` is allowed on chain.
+    ///
+    /// # Errors
+    /// [`TeeError::NotAvailable`] on platforms that cannot, and what the platform says.
+    fn hand_over_to(&self, _next: &Measurements) -> Result<(), TeeError> {
+        Err(self.hands_nothing_over())
+    }
+
+    #[doc(hidden)]
+    fn hands_nothing_over(&self) -> TeeError {
+        TeeError::NotAvailable {
+            kind: self.kind(),
+            reason: "it hands no key over on the machine: seal to the signer, or let the new build get the key from a \
+                     running master or from the committee"
+                .to_owned(),
+        }
+    }
 }
 
 #[cfg(test)]

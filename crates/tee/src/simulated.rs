@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
 use ring::digest;
@@ -15,7 +15,8 @@ use crate::evidence::read_cbor;
 use crate::measure::{CODE, measured_as_one};
 use crate::verify::Statement;
 use crate::{
-    Evidence, KeyPolicy, Measurements, Platform, PlatformKind, Refusal, SealingKey, TeeError, durable,
+    ClusterSecret, Evidence, KeyPolicy, Measurements, Platform, PlatformKind, Refusal, SealingKey, TeeError,
+    durable,
 };
 
 const ROOT_FILE: &str = "simulated-tee.root";
@@ -28,6 +29,7 @@ const SIGNING_DOMAIN: &[u8] = b"k3s-daas/simulated-evidence/v1\0";
 /// Evidence parts: `claims` (CBOR), `public-key` (ed25519, derived from the root secret) and `signature` over
 /// a domain prefix and the claims.
 pub struct SimulatedPlatform {
+    dir: PathBuf,
     root: SealingKey,
     measured: Measurements,
 }
@@ -55,7 +57,11 @@ impl SimulatedPlatform {
         let root =
             read_root(&path).map_err(io("read"))?.map_err(|problem| TeeError::Root { path, problem })?;
         tracing::warn!(dir = %dir.display(), "the TEE is simulated: it proves nothing about hardware");
-        Ok(Self { root, measured: Measurements::from([(CODE.to_owned(), measured.to_vec())]) })
+        Ok(Self {
+            dir: dir.to_owned(),
+            root,
+            measured: Measurements::from([(CODE.to_owned(), measured.to_vec())]),
+        })
     }
 
     /// Measures more than the code: `name` with its digest.
@@ -63,6 +69,18 @@ impl SimulatedPlatform {
     pub fn measuring(mut self, name: &str, digest: &[u8]) -> Self {
         self.measured.insert(name.to_owned(), digest.to_vec());
         self
+    }
+
+    /// Only the code with these digests gets it again.
+    fn key_of(&self, measured: &Measurements) -> SealingKey {
+        let key = self.root.derive("simulated-seal-measurement", &measured_as_one(measured));
+        SealingKey::from_bytes(*key.as_bytes())
+    }
+
+    /// Where an earlier build left its key for the code with these digests.
+    fn handed_over(&self, measured: &Measurements) -> PathBuf {
+        let digest = digest::digest(&digest::SHA256, &measured_as_one(measured));
+        self.dir.join(format!("handed-over-{}.key", hex::encode(&digest.as_ref()[..8])))
     }
 
     fn signing_key(&self) -> SigningKey {
@@ -104,14 +122,27 @@ impl Platform for SimulatedPlatform {
     }
 
     fn sealing_key(&self, policy: KeyPolicy) -> Result<SealingKey, TeeError> {
-        let key = match policy {
+        match policy {
             KeyPolicy::Measurement => {
-                self.root.derive("simulated-seal-measurement", &measured_as_one(&self.measured))
+                let own = self.key_of(&self.measured);
+                let handed = ClusterSecret::read(&self.handed_over(&self.measured), &own)?;
+                Ok(handed.map_or(own, |handed| handed.root()))
             }
             // Its owner is its only signer.
-            KeyPolicy::Signer => self.root.derive("simulated-seal-signer", b""),
-        };
-        Ok(SealingKey::from_bytes(*key.as_bytes()))
+            KeyPolicy::Signer => {
+                let key = self.root.derive("simulated-seal-signer", b"");
+                Ok(SealingKey::from_bytes(*key.as_bytes()))
+            }
+        }
+    }
+
+    fn measurement_of(&self, next: &Measurements) -> Result<Measurements, TeeError> {
+        Ok(next.clone())
+    }
+
+    fn hand_over_to(&self, next: &Measurements) -> Result<(), TeeError> {
+        let ours = self.sealing_key(KeyPolicy::Measurement)?;
+        ClusterSecret::adopt(&ours).write(&self.handed_over(next), &self.key_of(next))
     }
 }
 

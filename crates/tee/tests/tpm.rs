@@ -9,8 +9,8 @@ use std::path::Path;
 
 use swtpm::SoftwareTpm;
 use tee::{
-    Anchors, Claims, Collateral, Evidence, KeyPolicy, Material, Platform, PlatformKind, Policy, Refusals,
-    TeeError, TpmConfig, TpmError, TpmPlatform, Verifier, measure_bytes, read_material,
+    Anchors, Claims, Collateral, Evidence, KeyPolicy, Material, Measurements, Platform, PlatformKind, Policy,
+    Refusals, TeeError, TpmConfig, TpmError, TpmPlatform, Verifier, measure_bytes, read_material,
 };
 
 fn open(tpm: &SoftwareTpm, dir: &Path, code: &[u8]) -> Result<TpmPlatform, TeeError> {
@@ -73,6 +73,36 @@ fn a_changed_file_is_refused_the_key_and_a_hand_over_gives_it() {
     let tpm = SoftwareTpm::power_on(&chip);
     let upgraded = open(&tpm, &dir.path().join("next"), b"version 2").unwrap();
     assert_eq!(key(&upgraded).unwrap(), first);
+}
+
+#[test]
+fn beside_the_running_build_the_next_one_gets_the_key_and_until_then_nothing_changes() {
+    let dir = tempfile::tempdir().unwrap();
+    let (chip, state) = (dir.path().join("chip"), dir.path().join("state"));
+    let measured = |code: &[u8]| Measurements::from([("code".to_owned(), measure_bytes(code).to_vec())]);
+    let (first, foretold) = {
+        let tpm = SoftwareTpm::power_on(&chip);
+        let old: &dyn Platform = &open(&tpm, &state, b"version 1").unwrap();
+        let first = old.sealing_key(KeyPolicy::Measurement).unwrap().derive("test", b"");
+        old.hand_over_to(&measured(b"version 2")).unwrap();
+        (*first.as_bytes(), old.measurement_of(&measured(b"version 2")).unwrap())
+    };
+    {
+        // The upgrade is put off: the old build starts once more.
+        let tpm = SoftwareTpm::power_on(&chip);
+        assert_eq!(key(&open(&tpm, &state, b"version 1").unwrap()).unwrap(), first);
+    }
+    {
+        let tpm = SoftwareTpm::power_on(&chip);
+        let other = open(&tpm, &state, b"version 3").unwrap();
+        assert!(matches!(key(&other).unwrap_err(), TeeError::SealedToOther { .. }));
+    }
+    for _ in 0..2 {
+        let tpm = SoftwareTpm::power_on(&chip);
+        let upgraded = open(&tpm, &state, b"version 2").unwrap();
+        assert_eq!(upgraded.measurement(), foretold);
+        assert_eq!(key(&upgraded).unwrap(), first);
+    }
 }
 
 #[test]

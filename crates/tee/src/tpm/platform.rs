@@ -9,12 +9,15 @@ use zeroize::Zeroizing;
 
 use super::device::{Pcrs, Sealed, Tpm, sha256};
 use super::{TpmAddress, TpmError};
+use crate::measure::measured_as_one;
 use crate::{Evidence, KeyPolicy, Measurements, Platform, PlatformKind, SealingKey, TeeError, durable};
 
 /// The register that the running code extends with its own measurement, once after each start of the machine.
 pub const RUNTIME_PCR: u8 = 14;
 
 const SEALED_FILE: &str = "tpm-sealed.key";
+/// What the build before this one sealed to this one.
+const HANDED_FILE: &str = "tpm-handed-over.key";
 const MAGIC: &[u8; 8] = b"k3dtpm\0\x01";
 
 /// Where the TPM is and which of its registers count.
@@ -90,37 +93,58 @@ impl TpmPlatform {
     /// # Errors
     /// The TPM's, or that `dir` cannot be written.
     pub fn hand_over(&self, next: &[u8], dir: &Path) -> Result<(), TeeError> {
-        let secret = self.secret()?;
+        self.seal_into(&dir.join(SEALED_FILE), &*self.secret()?, &self.values_with(next))
+    }
+
+    /// The registers as they will be when code that is opened with `next` runs instead.
+    fn values_with(&self, next: &[u8]) -> Pcrs {
         let mut values = self.values.clone();
         values.insert(RUNTIME_PCR, extended(&[0; 32], &sha256(next)));
-        self.seal_into(dir, &secret, &values)
+        values
     }
 
     fn secret(&self) -> Result<Zeroizing<[u8; 32]>, TeeError> {
-        let path = self.dir.join(SEALED_FILE);
-        if !path.try_exists().map_err(io("read", &path))? {
+        let (path, handed) = (self.dir.join(SEALED_FILE), self.dir.join(HANDED_FILE));
+        let exists = |path: &Path| path.try_exists().map_err(io("read", path));
+        if !exists(&path)? && !exists(&handed)? {
             let mut secret = Zeroizing::new([0; 32]);
             SystemRandom::new().fill(&mut secret[..]).map_err(|_| TeeError::Random)?;
-            self.seal_into(&self.dir, &secret, &self.values)?;
+            self.seal_into(&path, &secret, &self.values)?;
         }
-        let sealed = decode(&fs::read(&path).map_err(io("read", &path))?)?;
+        if !exists(&path)? {
+            return self.unseal(&handed);
+        }
+        match self.unseal(&path) {
+            Err(TeeError::SealedToOther { .. }) if exists(&handed)? => {
+                let secret = self.unseal(&handed)?;
+                // From here on this build is the one at home.
+                self.seal_into(&path, &secret, &self.values)?;
+                Ok(secret)
+            }
+            other => other,
+        }
+    }
+
+    fn unseal(&self, path: &Path) -> Result<Zeroizing<[u8; 32]>, TeeError> {
+        let sealed = decode(&fs::read(path).map_err(io("read", path))?)?;
         let mut tpm = self.tpm.lock();
         let parent = tpm.storage_key()?;
         let secret = tpm.unseal(&parent, &sealed, &self.registers);
         tpm.flush(parent.handle)?;
         secret.map_err(|error| {
+            let path = path.to_owned();
             if error.is_policy_failure() { TeeError::SealedToOther { path } } else { error.into() }
         })
     }
 
-    fn seal_into(&self, dir: &Path, secret: &[u8; 32], values: &Pcrs) -> Result<(), TeeError> {
+    fn seal_into(&self, path: &Path, secret: &[u8; 32], values: &Pcrs) -> Result<(), TeeError> {
         let mut tpm = self.tpm.lock();
         let parent = tpm.storage_key()?;
         let sealed = tpm.seal(&parent, secret, values);
         tpm.flush(parent.handle)?;
-        let path = dir.join(SEALED_FILE);
+        let dir = path.parent().unwrap_or(Path::new("."));
         fs::create_dir_all(dir).map_err(io("create", dir))?;
-        durable::replace(&path, &encode(&sealed?)).map_err(io("write", &path))
+        durable::replace(path, &encode(&sealed?)).map_err(io("write", path))
     }
 }
 
@@ -130,7 +154,16 @@ impl Platform for TpmPlatform {
     }
 
     fn measurement(&self) -> Measurements {
-        self.values.iter().map(|(index, value)| (format!("pcr{index}"), value.to_vec())).collect()
+        named(&self.values)
+    }
+
+    fn measurement_of(&self, next: &Measurements) -> Result<Measurements, TeeError> {
+        Ok(named(&self.values_with(&measured_as_one(next))))
+    }
+
+    fn hand_over_to(&self, next: &Measurements) -> Result<(), TeeError> {
+        let values = self.values_with(&measured_as_one(next));
+        self.seal_into(&self.dir.join(HANDED_FILE), &*self.secret()?, &values)
     }
 
     fn attest(&self, report_data: &[u8; 64], _now_ms: u64) -> Result<Evidence, TeeError> {
@@ -165,6 +198,10 @@ impl Platform for TpmPlatform {
             }),
         }
     }
+}
+
+fn named(values: &Pcrs) -> Measurements {
+    values.iter().map(|(index, value)| (format!("pcr{index}"), value.to_vec())).collect()
 }
 
 /// Extends the runtime register with the digest of the running code, once.
