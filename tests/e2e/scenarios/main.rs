@@ -14,6 +14,7 @@ mod crash;
 mod node_client;
 mod pod;
 mod proofs;
+mod proven;
 mod removal;
 mod secrets;
 mod users;
@@ -32,6 +33,7 @@ type Scenario = (&'static str, fn(&mut Cluster) -> Outcome);
 const SCENARIOS: &[Scenario] = &[
     ("up_ends_with_a_ready_node_within_60_seconds", pod::up_is_fast),
     ("a_pod_runs_and_its_logs_and_exec_work", pod::runs_logs_exec),
+    ("the_master_proves_what_it_is_and_kubectl_can_pin_it", proven::verified_and_pinned),
     ("a_user_works_in_the_granted_namespace_and_nowhere_else", users::grant_for_one_namespace),
     ("an_unknown_wallet_gets_401", users::unknown_wallet),
     ("every_bad_proof_gets_401_and_its_own_reason", proofs::refusals),

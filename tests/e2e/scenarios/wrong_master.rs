@@ -64,7 +64,8 @@ pub(crate) fn refused(cluster: &mut Cluster) -> Outcome {
     cluster.cli(&[&["enclave", "allow"][..], &allow].concat())?.ok()?;
     cluster.cli(&["enclave", "retire", "--measurement", &other])?.ok()?;
     cluster.cli(&["unstake", NODE])?.ok()?;
-    cluster.worker_ready(Duration::from_secs(30)).map_err(|error| format!("{WORKER}: {error}"))
+    // The worker of the cluster had left with its node, and joins again.
+    cluster.worker_ready(Duration::from_secs(60)).map_err(|error| format!("{WORKER}: {error}"))
 }
 
 fn measurements(allowed: &Value) -> Result<Vec<String>, String> {
