@@ -1,6 +1,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
+use archive::AnchorConfig;
 use engine::Disabled;
 use engine::node::{FlannelBackend, ProxyMode};
 use serde::{Deserialize, Serialize};
@@ -9,6 +10,7 @@ use tee::{KeyPolicy, PlatformKind};
 use crate::error::MasterError;
 use crate::gateway::GatewayLimits;
 use crate::health::HealthLimits;
+use crate::registration::RegistrationConfig;
 use crate::{Id, membership};
 
 /// Everything that a master needs to know. Every field has a default; those that no default can give
@@ -34,8 +36,12 @@ pub struct Config {
     pub storage_root: PathBuf,
     /// Sui.
     pub chain: ChainConfig,
+    /// When the state is anchored on chain, and what that may cost.
+    pub anchor: AnchorConfig,
     /// Trusted execution.
     pub tee: TeeConfig,
+    /// Who vouches for this enclave on chain.
+    pub registration: RegistrationConfig,
     /// Addresses inside of the cluster.
     pub network: ClusterNetwork,
     /// What a proof may look like.
@@ -64,7 +70,9 @@ impl Default for Config {
             kubernetes_binary: PathBuf::from("bin/kubernetes"),
             storage_root: PathBuf::from("/var/lib/k3s-daas/storage"),
             chain: ChainConfig::default(),
+            anchor: AnchorConfig::default(),
             tee: TeeConfig::default(),
+            registration: RegistrationConfig::default(),
             network: ClusterNetwork::default(),
             proofs: ProofConfig::default(),
             gateway: GatewayLimits::default(),
@@ -233,6 +241,8 @@ impl Config {
         if self.certificate_lifetime_ms < 60_000 {
             return bad("certificate_lifetime_ms is less than a minute (60000)".to_owned());
         }
+        self.anchor.check().map_err(MasterError::Config)?;
+        self.registration.check().map_err(MasterError::Config)?;
         self.health.check().map_err(MasterError::Config)?;
         if self.reconcile_interval_ms == 0 || self.gateway.max_connections == 0 {
             return bad("reconcile_interval_ms and gateway.max_connections have to be more than 0".to_owned());

@@ -6,20 +6,27 @@ use std::sync::Arc;
 
 use engine::pki::ClusterPki;
 use ring::rand::{SecureRandom, SystemRandom};
+use tee::custody::{Dealing, Member};
 use tee::sealed_file::{self, SealedError};
-use tee::{EnclaveKey, Measurements, Platform, PlatformKind, SealingKey, TeeError};
+use tee::{ClusterSecret, EnclaveKey, Measurements, Platform, PlatformKind, SealingKey, TeeError};
 
 use crate::config::Config;
 use crate::error::MasterError;
 use crate::shared::system_clock;
 
 const PKI_PURPOSE: &str = "k3s-daas/cluster-pki";
+const SECRET_FILE: &str = "cluster.secret";
+const KEY_FILE: &str = "enclave.key";
+const PKI_FILE: &str = "cluster.pki";
 
-/// The keys of this master, opened by its platform. Nothing of them leaves memory unsealed.
+/// The keys of this master, opened by its platform. Nothing of them leaves memory unsealed, and of the secret nothing but
+/// what the chain allows.
 pub(crate) struct Enclave {
     pub(crate) platform: Arc<dyn Platform>,
     pub(crate) key: EnclaveKey,
     pub(crate) pki: Arc<ClusterPki>,
+    pub(crate) secret: ClusterSecret,
+    /// The secret as the root of what is sealed.
     pub(crate) sealing: SealingKey,
     pub(crate) ca_hash: [u8; 32],
 }
@@ -29,12 +36,144 @@ impl Enclave {
     pub(crate) fn open(config: &Config, now_ms: u64) -> Result<Self, MasterError> {
         let sealed = private_dir(&config.state_dir.join("sealed"))?;
         let platform: Arc<dyn Platform> = open_platform(config)?.into();
-        let sealing = platform.sealing_key(config.tee.seal_to.into())?;
-        let key = EnclaveKey::open_or_create(&sealed.join("enclave.key"), &sealing)?;
-        let pki = open_pki(&sealed.join("cluster.pki"), &sealing, now_ms)?;
+        let local = platform.sealing_key(config.tee.seal_to.into())?;
+        let secret = open_secret(&sealed, &local)?;
+        let sealing = secret.root();
+        let key = EnclaveKey::open_or_create(&sealed.join(KEY_FILE), &local)?;
+        let pki = open_pki(&sealed.join(PKI_FILE), &sealing, now_ms)?;
         let ca_hash = pki.ca_der_sha256()?;
-        Ok(Self { platform, key, pki: Arc::new(pki), sealing, ca_hash })
+        Ok(Self { platform, key, pki: Arc::new(pki), secret, sealing, ca_hash })
     }
+}
+
+/// An enclave that has no cluster secret yet and may ask for it: platform and key alone. A key that another machine or another build made
+/// is set aside, since it says nothing here.
+pub struct Newcomer {
+    /// What attests.
+    pub platform: Arc<dyn Platform>,
+    /// What it will sign with.
+    pub key: EnclaveKey,
+    local: SealingKey,
+    sealed: PathBuf,
+}
+
+impl Newcomer {
+    /// Opens the platform, and opens or makes the enclave's key.
+    ///
+    /// # Errors
+    /// When the platform is not there or seals nothing, or the state directory cannot be written.
+    pub fn open(config: &Config) -> Result<Self, MasterError> {
+        private_dir(&config.state_dir)?;
+        let sealed = private_dir(&config.state_dir.join("sealed"))?;
+        let platform: Arc<dyn Platform> = open_platform(config)?.into();
+        let local = platform.sealing_key(config.tee.seal_to.into())?;
+        let path = sealed.join(KEY_FILE);
+        let key = match EnclaveKey::open_or_create(&path, &local) {
+            Err(TeeError::Sealed { source: SealedError::WrongKey, .. }) => {
+                set_aside(&path)?;
+                EnclaveKey::open_or_create(&path, &local)?
+            }
+            other => other?,
+        };
+        Ok(Self { platform, key, local, sealed })
+    }
+
+    /// Keeps the cluster's secret that was released to this enclave. CA keys and store have to be those of the cluster: what does not open
+    /// under it is left as it is and nothing is changed.
+    ///
+    /// # Errors
+    /// [`MasterError::Sealed`] when the CA keys that are here belong to another secret.
+    pub fn adopt(&self, secret: &ClusterSecret) -> Result<(), MasterError> {
+        let (pki, path) = (self.sealed.join(PKI_FILE), self.sealed.join(SECRET_FILE));
+        if pki.try_exists().map_err(io("read", &pki))? {
+            sealed_file::read(&pki, &secret.root(), PKI_PURPOSE)
+                .map_err(|source| MasterError::Sealed { path: pki, source })?;
+        }
+        match ClusterSecret::read(&path, &self.local) {
+            Ok(Some(known)) if known.commitment() == secret.commitment() => return Ok(()),
+            Ok(None) => {}
+            _ => set_aside(&path)?,
+        }
+        Ok(secret.write(&path, &self.local)?)
+    }
+}
+
+/// The secret of this state directory: the one that is wrapped there, or of a directory from before there was one, the
+/// platform's key itself, once it has opened the CA keys; or, of a new directory, a new one.
+fn open_secret(sealed: &Path, local: &SealingKey) -> Result<ClusterSecret, MasterError> {
+    let (path, pki) = (sealed.join(SECRET_FILE), sealed.join(PKI_FILE));
+    if let Some(secret) = ClusterSecret::read(&path, local)? {
+        return Ok(secret);
+    }
+    let secret = if pki.try_exists().map_err(io("read", &pki))? {
+        sealed_file::read(&pki, local, PKI_PURPOSE)
+            .map_err(|source| MasterError::Sealed { path: pki, source })?;
+        ClusterSecret::adopt(local)
+    } else {
+        ClusterSecret::generate()?
+    };
+    secret.write(&path, local)?;
+    Ok(secret)
+}
+
+fn set_aside(path: &Path) -> Result<(), MasterError> {
+    if !path.try_exists().map_err(io("read", path))? {
+        return Ok(());
+    }
+    let mut aside = path.as_os_str().to_owned();
+    aside.push(format!(".other-{}", system_clock()()));
+    let aside = PathBuf::from(aside);
+    tracing::warn!(from = %path.display(), to = %aside.display(), "does not open here and is set aside");
+    std::fs::rename(path, &aside).map_err(io("rename", path))
+}
+
+fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> MasterError {
+    let path = path.to_owned();
+    move |source| MasterError::Io { action, path, source }
+}
+
+/// Deals the cluster's secret to a committee, of whom any `threshold` can give it to an enclave that the chain allows.
+///
+/// # Errors
+/// When the sealed keys do not open, or there cannot be such a committee.
+pub fn deal(
+    config: &Config,
+    cluster: [u8; 32],
+    threshold: u8,
+    members: Vec<Member>,
+) -> Result<Dealing, MasterError> {
+    let now_ms = system_clock()();
+    let enclave = Enclave::open(config, now_ms)?;
+    Ok(Dealing::deal(&enclave.secret, cluster, threshold, members, &enclave.key, now_ms)?)
+}
+
+/// What the chain has to allow before [`hand_over`] to the program with the digests `next`.
+///
+/// # Errors
+/// When the platform measures by itself.
+pub fn measurement_of(
+    config: &Config,
+    next: &Measurements,
+) -> Result<(PlatformKind, Measurements), MasterError> {
+    let platform = open_platform(config)?;
+    Ok((platform.kind(), platform.measurement_of(next)?))
+}
+
+/// Lets the program with the digests `next` open this state directory on this machine. The caller has made sure that the chain
+/// allows its measurement.
+///
+/// # Errors
+/// When the platform cannot, or this program does not open the state directory itself.
+pub fn hand_over(config: &Config, next: &Measurements) -> Result<(), MasterError> {
+    if config.tee.seal_to == crate::SealTo::Signer {
+        let problem = "tee.seal_to is signer: the signer's next build opens this state without a hand-over";
+        return Err(MasterError::Config(problem.to_owned()));
+    }
+    let sealed = config.state_dir.join("sealed");
+    let platform = open_platform(config)?;
+    // Only what opens the state here hands it on.
+    open_secret(&sealed, &platform.sealing_key(config.tee.seal_to.into())?)?;
+    Ok(platform.hand_over_to(next)?)
 }
 
 /// What has to be registered on chain before workers trust this master.
@@ -179,6 +318,75 @@ mod tests {
         let sealed = std::fs::read(config.state_dir.join("sealed/cluster.pki")).unwrap();
         assert!(!sealed.windows(11).any(|window| window == b"PRIVATE KEY"));
         assert!(sealed.starts_with(b"K3DSEAL"));
+    }
+
+    #[test]
+    fn state_from_before_there_was_a_secret_opens_and_keeps_its_keys() {
+        let dir = tempfile::tempdir().unwrap();
+        let config = config(dir.path());
+        // As it was sealed then: everything under the platform's own key.
+        let sealed = config.state_dir.join("sealed");
+        std::fs::create_dir_all(&sealed).unwrap();
+        let local = open_platform(&config).unwrap().sealing_key(config.tee.seal_to.into()).unwrap();
+        let pki = ClusterPki::generate(system_clock()()).unwrap();
+        sealed_file::write(&sealed.join(PKI_FILE), &local, PKI_PURPOSE, &pki.to_bytes().unwrap()).unwrap();
+        let key = EnclaveKey::open_or_create(&sealed.join(KEY_FILE), &local).unwrap();
+
+        let enclave = Enclave::open(&config, 0).unwrap();
+        assert_eq!(enclave.ca_hash, pki.ca_der_sha256().unwrap());
+        assert_eq!(enclave.key.public_key(), key.public_key());
+        assert_eq!(enclave.sealing.derive("store", b"").as_bytes(), local.derive("store", b"").as_bytes());
+        assert_eq!(Enclave::open(&config, 0).unwrap().secret.commitment(), enclave.secret.commitment());
+    }
+
+    #[test]
+    fn a_copied_state_directory_opens_with_the_released_secret_alone() {
+        let (dir, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let ours = config(dir.path());
+        let secret = Enclave::open(&ours, 0).unwrap().secret;
+        let ca_hash = identity(&ours).unwrap().ca_hash;
+        // Everything but the chip: here the file that stands for it.
+        let theirs = config(elsewhere.path());
+        let sealed = theirs.state_dir.join("sealed");
+        std::fs::create_dir_all(&sealed).unwrap();
+        for file in [SECRET_FILE, KEY_FILE, PKI_FILE] {
+            std::fs::copy(ours.state_dir.join("sealed").join(file), sealed.join(file)).unwrap();
+        }
+        let refused = identity(&theirs).unwrap_err();
+        assert!(refused.to_string().contains("cluster.secret"), "{refused}");
+
+        let newcomer = Newcomer::open(&theirs).unwrap();
+        let wrong = newcomer.adopt(&ClusterSecret::generate().unwrap()).unwrap_err();
+        assert!(matches!(wrong, MasterError::Sealed { .. }), "{wrong}");
+        newcomer.adopt(&secret).unwrap();
+        let recovered = identity(&theirs).unwrap();
+        assert_eq!(recovered.ca_hash, ca_hash);
+        assert_eq!(recovered.public_key, newcomer.key.public_key());
+        assert_ne!(recovered.public_key, identity(&ours).unwrap().public_key);
+    }
+
+    #[test]
+    fn the_next_build_opens_what_was_handed_over_to_it_and_no_other_does() {
+        let dir = tempfile::tempdir().unwrap();
+        let config = config(dir.path());
+        let first = identity(&config).unwrap();
+        let next = |code: &[u8]| {
+            let mut next = first.measurement.clone();
+            next.insert("code".to_owned(), tee::measure_bytes(code).to_vec());
+            next
+        };
+        assert_eq!(measurement_of(&config, &next(b"next")).unwrap().1, next(b"next"));
+        hand_over(&config, &next(b"next")).unwrap();
+        let code = dir.path().join("code");
+        std::fs::write(&code, b"something else").unwrap();
+        identity(&config).unwrap_err();
+        hand_over(&config, &next(b"something else")).unwrap_err();
+        std::fs::write(&code, b"next").unwrap();
+        let upgraded = identity(&config).unwrap();
+        assert_eq!((upgraded.public_key, upgraded.ca_hash), (first.public_key, first.ca_hash));
+        assert_eq!(upgraded.measurement, next(b"next"));
+        std::fs::write(&code, b"code").unwrap();
+        assert_eq!(identity(&config).unwrap().ca_hash, first.ca_hash, "the old build may go back");
     }
 
     #[test]

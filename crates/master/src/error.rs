@@ -50,12 +50,33 @@ pub enum MasterError {
     /// The sealed store.
     #[error("store: {0}")]
     Store(#[from] store::StoreError),
+    /// The store is not the state that the chain knows.
+    #[error("refusing to serve: {0}")]
+    Refused(#[from] archive::Refused),
+    /// Nobody says whether the store is the latest state.
+    #[error(
+        "refusing to serve: the chain at {url} does not say whether this is the latest state of the cluster ({why}). \
+         Make the chain reachable, or start with --accept-unanchored to serve all the same: an old copy of the \
+         directory would not be noticed then"
+    )]
+    Unanchored {
+        /// The endpoint.
+        url: String,
+        /// What happened.
+        why: String,
+    },
     /// Kubernetes' processes.
     #[error("control plane: {0}")]
     ControlPlane(#[from] engine::control_plane::ControlPlaneError),
     /// The apiserver did not do what was asked.
     #[error("kubernetes: {0}")]
     Kubernetes(#[from] kube::Error),
+    /// A cluster's secret, or a committee that shall hold it.
+    #[error("cluster secret: {0}")]
+    Secret(#[from] tee::custody::CustodyError),
+    /// A service that vouches for enclaves or holds keys.
+    #[error("{0}")]
+    Custody(#[from] custody::Error),
     /// The chain.
     #[error("chain: {0}")]
     Chain(#[from] chain::Error),

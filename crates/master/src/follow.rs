@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::facts;
 use crate::outbox::Addressee;
+use crate::right::Right;
 use crate::shared::Shared;
 
 /// Pause after the chain could not be read.
@@ -197,7 +198,17 @@ impl Follow {
             .values()
             .filter(|enclave| enclave.public_key == key && state.enclave_in_standing(&enclave.id, now_ms))
             .max_by_key(|enclave| enclave.expires_ms);
-        self.shared.board.update(|board| board.enclave = ours.map(|enclave| facts::id(enclave.id)));
+        let right = Right::of(state, &key, now_ms);
+        if let (Some(reason), true) = (right.lost(), self.shared.board.read().right != right) {
+            tracing::error!(
+                "nothing is signed any more, neither statements nor certificates of nodes: {reason}"
+            );
+        }
+        self.shared.board.update(|board| {
+            board.enclave = ours.map(|enclave| facts::id(enclave.id));
+            board.registered_until_ms = ours.map_or(0, |enclave| enclave.expires_ms);
+            board.right = right;
+        });
         let standing = match (ours, &state.cluster) {
             (Some(enclave), Some(cluster)) => {
                 Some(Standing { cluster: cluster.clone(), enclave: enclave.id })

@@ -28,6 +28,10 @@
 #![forbid(unsafe_code)]
 
 mod accounts;
+mod anchor_check;
+mod anchor_keeper;
+#[cfg(test)]
+mod anchor_tests;
 mod attesting;
 mod board;
 mod bookkeeper;
@@ -46,12 +50,17 @@ pub mod membership;
 mod metrics;
 mod outbox;
 mod place;
+mod registration;
+mod release;
+mod right;
 mod shared;
 mod tls;
+mod tunnels;
 
 pub use config::{ChainConfig, ClusterNetwork, Config, ProofConfig, SealTo, TeeConfig};
-pub use enclave::{Identity, identity};
+pub use enclave::{Identity, Newcomer, deal, hand_over, identity, measurement_of};
 pub use error::MasterError;
 pub use gateway::GatewayLimits;
 pub use id::{BadId, Id};
 pub use master::Master;
+pub use registration::RegistrationConfig;

@@ -7,12 +7,15 @@ use api::MasterStatus;
 use chain::{Calls, Client, Keystore, Place};
 use engine::control_plane::{ControlPlane, ControlPlaneConfig, WEBHOOK_CLIENT, Webhooks};
 use engine::pki::Profile;
+use parking_lot::RwLock;
 use store::{Listener, Server, Store};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::anchor_check::OnChain;
+use crate::anchor_keeper::{AnchorKeeper, Poster};
 use crate::board::Board;
 use crate::bookkeeper::Bookkeeper;
 use crate::config::Config;
@@ -24,8 +27,11 @@ use crate::gateway::Gateway;
 use crate::kubernetes::{Kubernetes, Reconciler};
 use crate::outbox::{Drawer, Outbox, Post, Witness};
 use crate::place::PlaceKeeper;
+use crate::registration::RegistrationKeeper;
+use crate::release;
 use crate::shared::{Facts, Shared, system_clock};
 use crate::tls::GatewayTls;
+use crate::tunnels::{Egress, Routes, watch_nodes};
 
 /// The Kubernetes that `bin/kubernetes` is.
 const KUBERNETES_VERSION: &str = "v1.36.3";
@@ -59,6 +65,7 @@ impl Master {
     /// When the configuration is incomplete, keys or store cannot be opened, or an address cannot be bound.
     pub async fn start(config: Config) -> Result<Self, MasterError> {
         config.check()?;
+        allow_open_files(config.gateway.max_connections);
         let clock = system_clock();
         let now_ms = clock();
         let package = config.chain.package.ok_or_else(|| missing("chain.package"))?;
@@ -79,6 +86,8 @@ impl Master {
             public_key: enclave.key.public_key(),
             kubernetes_version: KUBERNETES_VERSION.to_owned(),
             apiservers: vec![authority(&config.apiserver_url, "apiserver_url")?],
+            apiserver_port: port(&config.apiserver_url, "apiserver_url")?,
+            supervisor_port: port(&config.gateway_url, "gateway_url")?,
             network: config.network.clone(),
             certificate_lifetime_ms: config.certificate_lifetime_ms,
         };
@@ -91,6 +100,10 @@ impl Master {
             enclave.pki.clone(),
             enclave.platform.clone(),
         ));
+        let trusted = custody::OnChain::new(client.clone(), facts::address(package), facts::address(cluster));
+        shared.releaser.get_or_init(|| release::releaser(&shared, trusted.clone(), enclave.secret.clone()));
+        let trusted = custody::OnChain::new(client.clone(), facts::address(package), facts::address(cluster));
+        shared.releaser.get_or_init(|| release::releaser(&shared, trusted.clone(), enclave.secret.clone()));
         let (loops, servers) = (CancellationToken::new(), CancellationToken::new());
         let tasks = TaskTracker::new();
 
@@ -121,9 +134,20 @@ impl Master {
             addressee,
         };
         tasks.spawn(follow.run(loops.child_token()));
-        let mut outbox = None;
+        let (mut outbox, mut poster) = (None, None);
         if let Some(path) = &config.chain.gas_keystore {
             let (wallet, key) = (gas_wallet(path, config.chain.gas_address)?, Arc::new(enclave.key));
+            if !config.registration.verifiers.is_empty() {
+                let keeper = RegistrationKeeper {
+                    shared: shared.clone(),
+                    chain: trusted,
+                    client: client.clone(),
+                    calls: Calls::new(facts::address(package)),
+                    wallet: wallet.clone(),
+                    config: config.registration.clone(),
+                };
+                tasks.spawn(keeper.run(loops.child_token()));
+            }
             outbox = Some(Outbox {
                 post: Post {
                     client: client.clone(),
@@ -136,8 +160,10 @@ impl Master {
                 gateway_url: config.gateway_url.clone(),
                 pauses: HashMap::new(),
             });
+            poster =
+                Some(Poster { wallet: wallet.clone(), key: key.clone(), standing: standing_seen.clone() });
             let keeper = PlaceKeeper {
-                client,
+                client: client.clone(),
                 package: facts::address(package),
                 wallet,
                 key,
@@ -157,6 +183,20 @@ impl Master {
         tasks.spawn(bookkeeper.run(loops.child_token()));
 
         let store = open_store(&config, enclave.sealing).await?;
+        let (package, cluster) = (facts::address(package), facts::address(cluster));
+        let on_chain = OnChain { client, package, cluster };
+        // Before anybody is served from it.
+        let checked = on_chain.check(&store, &config.anchor).await?;
+        let anchors = config.anchor.clone();
+        let keeper = AnchorKeeper::new(
+            shared.board.clone(),
+            on_chain,
+            store.clone(),
+            anchors,
+            clock.clone(),
+            &checked,
+        );
+        tasks.spawn(keeper.run(poster, loops.child_token()));
         let socket = config.state_dir.join("store.sock");
         let server = Server::bind(store.clone(), vec![Listener::Unix(socket.clone())]).await?;
         let serving = servers.child_token();
@@ -165,6 +205,13 @@ impl Master {
                 tracing::error!("the store ended: {error}");
             }
         });
+
+        let egress_socket = config.state_dir.join("egress.sock");
+        let egress_listener = Egress::bind(&egress_socket).map_err(|source| MasterError::Io {
+            action: "listen on",
+            path: egress_socket.clone(),
+            source,
+        })?;
 
         let webhook_client = Profile::client(WEBHOOK_CLIENT, &[], WEBHOOK_CLIENT_LIFETIME_SECONDS);
         let webhooks = SocketAddr::from(([127, 0, 0, 1], gateway_address.port()));
@@ -176,10 +223,12 @@ impl Master {
             cluster_cidr: config.network.cluster_cidr.clone(),
             cluster_domain: config.network.cluster_domain.clone(),
             disabled: config.network.disable.clone(),
+            kubelet_egress: Some(egress_socket.clone()),
             storage_root: config.storage_root.clone(),
             webhooks: Some(Webhooks {
                 token_review: format!("https://{webhooks}/webhook/token-review"),
                 authorize: format!("https://{webhooks}/webhook/authorize"),
+                audit: format!("https://{webhooks}/webhook/audit"),
                 ca: enclave.pki.ca_pem().to_owned(),
                 client: enclave.pki.issue(&webhook_client, now_ms)?,
             }),
@@ -192,6 +241,10 @@ impl Master {
         };
         let control_plane = ControlPlane::start(&plane, &enclave.pki, now_ms).await?;
         let kubernetes = Kubernetes::new(control_plane.url(), enclave.pki.ca_pem(), control_plane.admin())?;
+        let routes = Arc::new(RwLock::new(Routes::new(&config.network.service_cidr)));
+        tasks.spawn(watch_nodes(kubernetes.client.clone(), routes.clone(), loops.child_token()));
+        let egress = Egress { shared: shared.clone(), routes, kubernetes: kubernetes.client.clone() };
+        tasks.spawn(egress.serve(egress_listener, servers.child_token()));
         let interval = Duration::from_millis(config.reconcile_interval_ms);
         let reconciler = Reconciler { shared: shared.clone(), kubernetes: kubernetes.clone(), interval };
         tasks.spawn(reconciler.run(loops.child_token()));
@@ -292,6 +345,26 @@ async fn tick(shared: Arc<Shared>, store: Store, kubernetes: Kubernetes, stop: C
     }
 }
 
+/// Each connection is an open file; the usual soft limit of 1,024 would end the gateway at a thousand workers.
+fn allow_open_files(connections: usize) {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    let needed = u64::try_from(connections).unwrap_or(u64::MAX).saturating_mul(2).saturating_add(4_096);
+    let wanted = needed.min(maximum.unwrap_or(u64::MAX));
+    if current.is_some_and(|current| current < wanted) {
+        let limit = Rlimit { current: Some(wanted), maximum };
+        if let Err(error) = setrlimit(Resource::Nofile, limit) {
+            tracing::warn!("cannot raise the limit of open files to {wanted}: {error}");
+        }
+    }
+    if wanted < needed {
+        tracing::warn!(
+            "the limit of open files is {wanted}, {needed} are needed for all connections that are allowed; \
+             raise it (LimitNOFILE=)"
+        );
+    }
+}
+
 fn count_steps(shared: Arc<Shared>) -> Witness {
     Arc::new(move |step| {
         shared.metrics.outbox_steps.get_or_create(&[("step", step.as_str())]).inc();
@@ -360,6 +433,10 @@ fn host(url: &str, field: &'static str) -> Result<String, MasterError> {
 fn authority(url: &str, field: &'static str) -> Result<String, MasterError> {
     let uri = https(url, field)?;
     Ok(format!("{}:{}", uri.host().unwrap_or_default(), uri.port_u16().unwrap_or(443)))
+}
+
+fn port(url: &str, field: &'static str) -> Result<u16, MasterError> {
+    Ok(https(url, field)?.port_u16().unwrap_or(443))
 }
 
 fn https(url: &str, field: &'static str) -> Result<http::Uri, MasterError> {

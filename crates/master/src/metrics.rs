@@ -27,6 +27,7 @@ pub(crate) struct Metrics {
     pub(crate) token_reviews: Family<Label, Counter>,
     pub(crate) node_authorizations: Family<Label, Counter>,
     pub(crate) attestations: Counter,
+    pub(crate) key_releases: Family<Label, Counter>,
     pub(crate) requests: Family<RequestLabels, Counter>,
     pub(crate) latency: Latency,
     pub(crate) connections: Gauge,
@@ -36,6 +37,7 @@ pub(crate) struct Metrics {
     pub(crate) chain_reachable: Gauge,
     pub(crate) chain_silence: Gauge<i64, AtomicI64>,
     pub(crate) chain_lag: Gauge<i64, AtomicI64>,
+    pub(crate) node_requests: Family<[(&'static str, &'static str); 2], Counter>,
     pub(crate) letters: Family<[(&'static str, &'static str); 2], Counter>,
     pub(crate) letters_waiting: Gauge,
     pub(crate) outbox_steps: Family<Label, Counter>,
@@ -56,6 +58,7 @@ impl Metrics {
             token_reviews: Family::default(),
             node_authorizations: Family::default(),
             attestations: Counter::default(),
+            key_releases: Family::default(),
             requests: Family::default(),
             latency,
             connections: Gauge::default(),
@@ -65,6 +68,7 @@ impl Metrics {
             chain_reachable: Gauge::default(),
             chain_silence: Gauge::default(),
             chain_lag: Gauge::default(),
+            node_requests: Family::default(),
             letters: Family::default(),
             letters_waiting: Gauge::default(),
             outbox_steps: Family::default(),
@@ -77,10 +81,18 @@ impl Metrics {
         for step in crate::outbox::Step::ALL {
             metrics.outbox_steps.get_or_create(&[("step", step.as_str())]).inc_by(0);
         }
+        for result in tee::custody::ReleaseRefusal::REASONS.into_iter().chain(["released"]) {
+            metrics.key_releases.get_or_create(&[("result", result)]).inc_by(0);
+        }
         for reason in Refusal::REASONS {
             metrics.refusals.get_or_create(&[("reason", reason)]).inc_by(0);
         }
         metrics
+    }
+
+    /// A registry for what other parts count.
+    pub(crate) fn registry(&mut self) -> &mut Registry {
+        &mut self.registry
     }
 
     fn register(&mut self) {
@@ -99,6 +111,7 @@ impl Metrics {
             "SubjectAccessReviews answered, by result",
             self.node_authorizations.clone(),
         );
+        r.register("key_releases", "Requests for the cluster's secret, by result", self.key_releases.clone());
         r.register("attestations", "Evidence given out", self.attestations.clone());
         r.register("http_requests", "Requests answered, by route, method and code", self.requests.clone());
         r.register_with_unit(
@@ -127,6 +140,11 @@ impl Metrics {
             "Milliseconds from the last checkpoint's time to its being applied",
             Unit::Other("milliseconds".to_owned()),
             self.chain_lag.clone(),
+        );
+        r.register(
+            "node_requests_denied",
+            "Requests of nodes that kube-apiserver refused, by resource and verb",
+            self.node_requests.clone(),
         );
         r.register(
             "letters",

@@ -15,9 +15,10 @@ use crate::board::Board;
 use crate::bucket::Bucket;
 use crate::config::ClusterNetwork;
 use crate::health::{Health, HealthLimits, Saved};
-use crate::membership::{Attestation, Limits, Membership, Refusal, Wanted};
+use crate::membership::{Attestation, Limits, Membership, NodeCertificate, Refusal, Wanted};
 use crate::metrics::Metrics;
 use crate::outbox::Drawer;
+use crate::tunnels::{TunnelMetrics, Tunnels};
 
 /// Milliseconds since the Unix epoch; the one place where the master asks for the time.
 pub(crate) type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;
@@ -40,6 +41,10 @@ pub(crate) struct Facts {
     pub(crate) kubernetes_version: String,
     /// `host:port` of each apiserver.
     pub(crate) apiservers: Vec<String>,
+    /// Port of kube-apiserver, as nodes reach it.
+    pub(crate) apiserver_port: u16,
+    /// Port of the gateway, as nodes reach it.
+    pub(crate) supervisor_port: u16,
     pub(crate) network: ClusterNetwork,
     pub(crate) certificate_lifetime_ms: u64,
 }
@@ -51,7 +56,7 @@ pub(crate) struct Shared {
     pub(crate) membership: RwLock<Membership>,
     pub(crate) health: Mutex<Health>,
     pub(crate) metrics: Metrics,
-    pub(crate) board: Board,
+    pub(crate) board: Arc<Board>,
     pub(crate) pki: Arc<ClusterPki>,
     pub(crate) platform: Arc<dyn Platform>,
     pub(crate) attester: Attester,
@@ -65,6 +70,11 @@ pub(crate) struct Shared {
     pub(crate) ledger_reads: Mutex<Bucket>,
     /// What was verified of nodes' own platforms, by name.
     pub(crate) attestations_of_nodes: Mutex<BTreeMap<String, Attestation>>,
+    /// The tunnels of nodes.
+    pub(crate) tunnels: Tunnels,
+    pub(crate) tunnel_metrics: TunnelMetrics,
+    /// Gives the cluster's secret to enclaves that prove themselves; set before the gateway is bound.
+    pub(crate) releaser: OnceLock<Arc<custody::Releaser>>,
     /// Rung whenever Kubernetes may have to follow the membership.
     pub(crate) changed: Notify,
 }
@@ -86,20 +96,26 @@ impl Shared {
         pki: Arc<ClusterPki>,
         platform: Arc<dyn Platform>,
     ) -> Self {
+        let mut metrics = Metrics::new();
+        let tunnel_metrics = TunnelMetrics::default();
+        tunnel_metrics.register(metrics.registry());
         Self {
             membership: RwLock::new(Membership::new(facts.ca_hash, limits)),
             health: Mutex::new(Health::new(health)),
-            metrics: Metrics::new(),
+            tunnels: Tunnels::default(),
+            tunnel_metrics,
+            metrics,
             attester: Attester::new(platform.clone(), clock.clone()),
             stranger_lines: Mutex::new(Bucket::new(STRANGER_LINES_PER_SECOND, STRANGER_LINES_BURST)),
             node_lines: Mutex::new(Bucket::new(STRANGER_LINES_PER_SECOND, STRANGER_LINES_BURST)),
             ledger: OnceLock::new(),
             ledger_reads: Mutex::new(Bucket::new(LEDGER_READS_PER_SECOND, LEDGER_READS_BURST)),
             attestations_of_nodes: Mutex::default(),
+            releaser: OnceLock::new(),
             changed: Notify::new(),
             facts,
             clock,
-            board,
+            board: Arc::new(board),
             pki,
             platform,
         }
@@ -169,10 +185,31 @@ impl Shared {
                 .get_or_create(&[("state", state.as_str())])
                 .set(i64::try_from(count).unwrap_or(i64::MAX));
         }
+        self.watch_tunnels(now_ms);
         let chain = self.board.read().chain;
         self.metrics.chain_reachable.set(i64::from(chain.reachable));
         let silence = now_ms.saturating_sub(chain.last_contact_ms);
         self.metrics.chain_silence.set(i64::try_from(silence).unwrap_or(i64::MAX));
+    }
+
+    /// Ends the tunnels of nodes whose membership is over, and counts what goes through the others.
+    fn watch_tunnels(&self, now_ms: u64) {
+        {
+            let membership = self.membership.read();
+            // Before the chain was read, no token is known to be gone.
+            let is_live = |certificate: &NodeCertificate| {
+                let node = membership.node_by_certificate(certificate, None, now_ms);
+                !matches!(node, Err(refusal) if refusal != Refusal::ChainNotSynced)
+            };
+            self.tunnels.end_unless(is_live);
+        }
+        let totals = self.tunnels.totals();
+        let gauge = |value: usize| i64::try_from(value).unwrap_or(i64::MAX);
+        self.tunnel_metrics.open.set(gauge(totals.tunnels));
+        self.tunnel_metrics.streams.set(gauge(totals.streams));
+        for (direction, bytes) in [("received", totals.received), ("sent", totals.sent)] {
+            self.tunnel_metrics.bytes.get_or_create(&[("direction", direction)]).inc_by(bytes);
+        }
     }
 
     /// What Kubernetes shall look like because of the nodes' health.
@@ -243,9 +280,11 @@ impl Shared {
                 platform: kind.to_string(),
                 simulated: kind == tee::PlatformKind::Simulated,
                 measurement: measurement.values().next().map(hex::encode).unwrap_or_default(),
+                problem: board.right.lost().map(str::to_owned),
                 enclave_id: board.enclave.map(|id| id.to_string()).unwrap_or_default(),
             },
             store_revision: board.store_revision,
+            anchor: board.anchor,
             nodes_ready: count(&|state| state == NodeState::Ready),
             nodes_total: count(&|state| state != NodeState::Removed),
         }

@@ -1,3 +1,5 @@
+use std::path::Path;
+
 use serde_json::json;
 
 /// Certificates that the gateway signs for a node carry an organization with this prefix, the token's id and
@@ -15,6 +17,43 @@ pub(crate) fn authentication() -> String {
         "kind": "AuthenticationConfiguration",
         "jwt": [],
         "anonymous": { "enabled": true, "conditions": conditions },
+    })
+    .to_string()
+}
+
+/// kube-apiserver's way to what is in the cluster, `apiserver.k8s.io/v1beta1`: an HTTP CONNECT proxy on a unix socket.
+pub(crate) fn egress(socket: &Path) -> String {
+    json!({
+        "apiVersion": "apiserver.k8s.io/v1beta1",
+        "kind": "EgressSelectorConfiguration",
+        "egressSelections": [{
+            "name": "cluster",
+            "connection": {
+                "proxyProtocol": "HTTPConnect",
+                "transport": { "uds": { "udsName": socket } },
+            },
+        }],
+    })
+    .to_string()
+}
+
+/// kube-apiserver's audit policy, `audit.k8s.io/v1`: how each request of a node ended, without its content, but for
+/// the leases that every kubelet renews all the time.
+pub(crate) fn audit_policy() -> String {
+    let of_nodes = |level: &str| {
+        json!({
+            "level": level,
+            "userGroups": ["system:nodes"],
+            "omitStages": ["RequestReceived", "ResponseStarted", "Panic"],
+        })
+    };
+    let mut leases = of_nodes("None");
+    leases["resources"] = json!([{ "group": "coordination.k8s.io", "resources": ["leases"] }]);
+    leases["namespaces"] = json!(["kube-node-lease"]);
+    json!({
+        "apiVersion": "audit.k8s.io/v1",
+        "kind": "Policy",
+        "rules": [leases, of_nodes("Metadata"), { "level": "None" }],
     })
     .to_string()
 }

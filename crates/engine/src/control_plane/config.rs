@@ -39,7 +39,8 @@ pub struct ControlPlaneConfig {
     pub reserved_ports: Vec<u16>,
     /// Port of metrics-server, on loopback.
     pub metrics_port: u16,
-    /// Unix socket of the HTTP CONNECT proxy by which metrics-server reaches kubelets; none where all are in reach.
+    /// Unix socket of the HTTP CONNECT proxy by which kube-apiserver reaches kubelets, webhooks and extensions, and
+    /// metrics-server kubelets; none where all are in reach.
     pub kubelet_egress: Option<PathBuf>,
 }
 
@@ -53,6 +54,8 @@ pub struct Webhooks {
     pub token_review: String,
     /// URL of the SubjectAccessReview webhook, asked about nodes only.
     pub authorize: String,
+    /// URL that is told, in batches, how requests of nodes ended.
+    pub audit: String,
     /// The CA of their server certificate, PEM.
     pub ca: String,
     /// The client certificate that kube-apiserver shows them.

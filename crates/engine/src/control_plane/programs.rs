@@ -72,7 +72,7 @@ pub(crate) fn apiserver(
         flag("advertise-address", &config.advertise_address.to_string()),
         flag("service-cluster-ip-range", &config.service_cidr),
         flag("endpoint-reconciler-type", config.endpoint_reconciler()),
-        flag("kubelet-preferred-address-types", "InternalIP"),
+        flag("kubelet-preferred-address-types", kubelet_address_types(config)),
         flag("enable-admission-plugins", "NodeRestriction"),
         flag("allow-privileged", "true"),
         flag("profiling", "false"),
@@ -89,6 +89,10 @@ pub(crate) fn apiserver(
         flag("proxy-client-cert-file", &file(config, "aggregator.crt", &aggregator.certificate)?),
         flag("proxy-client-key-file", &aggregator_key),
     ]);
+    if let Some(socket) = &config.kubelet_egress {
+        let selector = file(config, "egress.json", &access::egress(socket))?;
+        program = program.arg(flag("egress-selector-config-file", &selector));
+    }
     let Some(webhooks) = &config.webhooks else {
         return Ok(program.arg("--authorization-mode=Node,RBAC"));
     };
@@ -98,14 +102,27 @@ pub(crate) fn apiserver(
     // Both hold a private key, and stay in memory.
     let token_review = program.secret(webhook(&webhooks.token_review));
     let authorize = program.secret(webhook(&webhooks.authorize));
+    let audit = program.secret(webhook(&webhooks.audit));
+    let audit_policy = file(config, "audit-policy.json", &access::audit_policy())?;
     let authorization = file(config, "authorization.json", &access::authorization(&authorize))?;
     Ok(program.args([
         flag("authorization-config", &authorization),
+        flag("audit-policy-file", &audit_policy),
+        flag("audit-webhook-config-file", &audit),
+        // A batch has to fit a body of the gateway.
+        flag("audit-webhook-batch-max-size", "100"),
+        flag("audit-webhook-batch-max-wait", "1s"),
         flag("authentication-token-webhook-config-file", &token_review),
         flag("authentication-token-webhook-version", "v1"),
         flag("authentication-token-webhook-cache-ttl", "0s"),
         flag("authentication-token-success-cache-ttl", "0s"),
     ]))
+}
+
+/// How kube-apiserver and metrics-server call nodes. The egress proxy wants names, which are pinned on chain: behind
+/// routers many nodes have the same address. Without it names mean nothing.
+pub(super) fn kubelet_address_types(config: &ControlPlaneConfig) -> &'static str {
+    if config.kubelet_egress.is_some() { "Hostname,InternalIP" } else { "InternalIP" }
 }
 
 pub(crate) fn controller_manager(

@@ -26,7 +26,8 @@ pub struct GatewayLimits {
 impl Default for GatewayLimits {
     fn default() -> Self {
         Self {
-            max_connections: 2_048,
+            // A worker keeps a connection for its heartbeats and one for its tunnel.
+            max_connections: 32_768,
             max_body_bytes: 1 << 20,
             max_csr_bytes: 64 << 10,
             handshake_timeout_ms: 5_000,

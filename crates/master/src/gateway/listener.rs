@@ -96,6 +96,7 @@ impl Gateway {
             connections.spawn(connection.run(stream));
         }
         drop(self.listener);
+        shared.tunnels.close();
         connections.close();
         // Whoever takes longer is cut off when the runtime drops the tasks.
         let _ = timeout(DRAIN, connections.wait()).await;
@@ -156,7 +157,8 @@ impl Connection {
             .header_read_timeout(Duration::from_millis(idle_ms))
             .max_headers(MAX_HEADERS)
             .max_buf_size(MAX_HEAD_BYTES)
-            .serve_connection(TokioIo::new(stream), service);
+            .serve_connection(TokioIo::new(stream), service)
+            .with_upgrades();
         let mut connection = std::pin::pin!(connection);
         let ended = tokio::select! {
             ended = connection.as_mut() => ended,

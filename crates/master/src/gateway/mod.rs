@@ -6,7 +6,10 @@
 //! bounded: connections, time for the handshake, for headers and for bodies, size of bodies, and time to take
 //! an answer.
 
+mod audit;
 mod body;
+mod certificates;
+mod connect;
 mod credential;
 mod heartbeat;
 mod join;

@@ -21,7 +21,10 @@ pub(super) async fn readyz(State(desk): State<Desk>, RawQuery(query): RawQuery) 
         ("ping", None),
         ("chain-sync", unless(synced, "the chain's state was not read yet")),
         ("chain", unless(board.chain.reachable, "the chain does not answer; joined nodes and users go on")),
-        ("enclave", unless(board.enclave.is_some(), "this enclave is not registered on chain")),
+        (
+            "enclave",
+            board.right.lost().or(unless(board.enclave.is_some(), "this enclave is not registered on chain")),
+        ),
         ("apiserver", unless(board.apiserver_ready, "kube-apiserver is not ready")),
         ("membership", unless(board.reconciled, "Kubernetes does not agree with the chain yet")),
     ];

@@ -39,8 +39,8 @@ pub(super) enum Problem {
     NotTheApiserver,
     #[error("{0}")]
     NotKept(&'static str),
-    #[error("{0}")]
-    NotOffered(&'static str),
+    #[error("this master may not sign certificates now: {0}")]
+    NoRight(&'static str),
     #[error("too many requests; try again in a second")]
     TooMany,
     #[error("the master failed: {0}; its log says more")]
@@ -75,7 +75,7 @@ impl Problem {
             Self::Method => "method_not_allowed",
             Self::NotTheApiserver => "not_the_apiserver",
             Self::NotKept(_) => "not_kept",
-            Self::NotOffered(_) => "not_implemented",
+            Self::NoRight(_) => "enclave_not_in_standing",
             Self::TooMany => "too_many_requests",
             Self::Internal(_) => "internal",
         }
@@ -100,7 +100,7 @@ impl Problem {
             Self::UnknownPath | Self::NotKept(_) => StatusCode::NOT_FOUND,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::NotTheApiserver => StatusCode::FORBIDDEN,
-            Self::NotOffered(_) => StatusCode::NOT_IMPLEMENTED,
+            Self::NoRight(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::TooMany => StatusCode::TOO_MANY_REQUESTS,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }

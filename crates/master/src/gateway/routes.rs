@@ -6,7 +6,7 @@ use axum::routing::{get, post};
 
 use super::limits::GatewayLimits;
 use super::problem::Problem;
-use super::{heartbeat, join, ledger, probes, report, rest, webhook};
+use super::{audit, certificates, connect, heartbeat, join, ledger, probes, report, rest, webhook};
 use crate::shared::Shared;
 
 /// What every handler gets.
@@ -18,18 +18,33 @@ pub(super) struct Desk {
 
 pub(super) fn router(shared: Arc<Shared>, limits: GatewayLimits) -> Router {
     let around = from_fn_with_state(shared.clone(), report::report);
+    let releases = shared.releaser.get().map(|releaser| releaser.clone().router()).unwrap_or_default();
     Router::new()
+        .nest_service("/v1-daas", releases)
         .route("/cacerts", get(join::cacerts))
+        .route("/ping", get(join::ping))
         .route("/v1-k3s/readyz", get(join::readyz))
         .route("/v1-k3s/config", get(join::config))
         .route("/v1-k3s/apiservers", get(join::apiservers))
         .route("/v1-k3s/client-ca.crt", get(join::client_ca))
         .route("/v1-k3s/server-ca.crt", get(join::server_ca))
-        .route("/v1-k3s/client-kubelet.crt", post(join::client_kubelet))
-        .route("/v1-k3s/serving-kubelet.crt", post(join::serving_kubelet))
-        .route("/v1-k3s/client-kube-proxy.crt", post(join::client_kube_proxy))
-        .route("/v1-k3s/client-k3s-controller.crt", post(join::client_k3s_controller))
-        .route("/v1-k3s/connect", get(join::connect))
+        .route(
+            "/v1-k3s/client-kubelet.crt",
+            get(certificates::client_kubelet).post(certificates::client_kubelet),
+        )
+        .route(
+            "/v1-k3s/serving-kubelet.crt",
+            get(certificates::serving_kubelet).post(certificates::serving_kubelet),
+        )
+        .route(
+            "/v1-k3s/client-kube-proxy.crt",
+            get(certificates::client_kube_proxy).post(certificates::client_kube_proxy),
+        )
+        .route(
+            "/v1-k3s/client-k3s-controller.crt",
+            get(certificates::client_k3s_controller).post(certificates::client_k3s_controller),
+        )
+        .route("/v1-k3s/connect", get(connect::connect))
         .route("/api/v1/nodes", get(rest::nodes))
         .route("/api/v1/nodes/heartbeat", post(heartbeat::heartbeat))
         .route("/api/v1/rewards", get(ledger::epochs))
@@ -40,6 +55,7 @@ pub(super) fn router(shared: Arc<Shared>, limits: GatewayLimits) -> Router {
         .route("/api/v1/status", get(rest::status))
         .route("/webhook/token-review", post(webhook::token_review))
         .route("/webhook/authorize", post(webhook::authorize))
+        .route("/webhook/audit", post(audit::audit))
         .route("/healthz", get(probes::healthz))
         .route("/readyz", get(probes::readyz))
         .route("/metrics", get(probes::metrics))

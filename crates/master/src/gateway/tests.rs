@@ -28,7 +28,9 @@ use crate::tls::GatewayTls;
 mod beats;
 mod inputs;
 mod joining;
+mod k3s_agent;
 mod reviews;
+mod tunnels;
 
 const START: u64 = 1_900_000_000_000;
 const WINDOW_MS: u64 = 60_000;
@@ -100,6 +102,8 @@ impl House {
             public_key: [0xee; 32],
             kubernetes_version: "v0".into(),
             apiservers: vec!["127.0.0.1:6443".into()],
+            apiserver_port: 6443,
+            supervisor_port: 9345,
             network: ClusterNetwork::default(),
             certificate_lifetime_ms: 3_600_000,
         };

@@ -35,7 +35,7 @@ const PAGE: u32 = 500;
 /// The apiserver, spoken to as its administrator with a key that is only in memory.
 #[derive(Clone)]
 pub(crate) struct Kubernetes {
-    pub(super) client: Client,
+    pub(crate) client: Client,
 }
 
 impl Kubernetes {

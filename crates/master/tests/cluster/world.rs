@@ -34,6 +34,7 @@ pub(crate) struct World {
 }
 
 /// A wallet with a stake and the holder key of its token.
+#[derive(Clone)]
 pub(crate) struct Holder {
     pub(crate) wallet: Keypair,
     pub(crate) key: SigningKey,
@@ -116,17 +117,7 @@ impl World {
     }
 
     pub(crate) fn proof(&self, holder: &Holder) -> String {
-        let now_ms = now_ms();
-        let claims = Claims {
-            version: seal_token::VERSION,
-            token_id: holder.token.token.into_inner(),
-            seal: holder.token.seal[..].try_into().unwrap(),
-            audience: self.ca_hash,
-            not_before_ms: now_ms,
-            not_after_ms: now_ms + 60_000,
-            nonce: now_ms.to_le_bytes().repeat(2).try_into().unwrap(),
-        };
-        Proof::mint(&holder.key, claims).to_string()
+        proof(self.ca_hash, holder)
     }
 
     pub(crate) async fn master(&self) -> Master {
@@ -170,6 +161,20 @@ impl World {
     }
 }
 
+pub(crate) fn proof(ca_hash: [u8; 32], holder: &Holder) -> String {
+    let now_ms = now_ms();
+    let claims = Claims {
+        version: seal_token::VERSION,
+        token_id: holder.token.token.into_inner(),
+        seal: holder.token.seal[..].try_into().unwrap(),
+        audience: ca_hash,
+        not_before_ms: now_ms,
+        not_after_ms: now_ms + 60_000,
+        nonce: now_ms.to_le_bytes().repeat(2).try_into().unwrap(),
+    };
+    Proof::mint(&holder.key, claims).to_string()
+}
+
 fn config(
     dir: &Path,
     wire: &Wire,
@@ -192,6 +197,12 @@ fn config(
     config.chain.cluster = Some(Id(cluster.cluster.into_inner()));
     config.chain.gas_keystore = Some(keystore);
     config.chain.silence_ms = SILENCE_MS;
+    config.health.interval_ms = 500;
+    config.health.suspect_after_ms = 1_500;
+    config.health.down_after_ms = 4_000;
+    config.health.ready_after_ms = 1_000;
+    config.health.drain_before_ms = 1_000;
+    config.reconcile_interval_ms = 1_000;
     config
 }
 

@@ -1,0 +1,113 @@
+//! A node whose machine dies, and one that is taken out for maintenance: their pods go elsewhere in time.
+
+use std::time::{Duration, Instant};
+
+use chain::Tier;
+use serde_json::{Value, json};
+
+use crate::hostile::Agent;
+use crate::world::{Holder, World};
+use crate::{get, until};
+
+/// Two nodes without kubelets: their heartbeats come from here, their Nodes are Ready because nobody says
+/// otherwise. One falls silent.
+pub(crate) async fn a_dead_nodes_pods_are_started_elsewhere(world: &World, admin: &Holder) {
+    let (first, second) = (world.stake(Tier::Node, "first").await, world.stake(Tier::Node, "second").await);
+    until("both in", async || world.certificate(&second, "client-kubelet").await.is_ok()).await;
+    for holder in [&first, &second] {
+        register(world, admin, &holder.token.node_name).await;
+    }
+    let (first_agent, second_agent) = (Agent::new(world, &first).await, Agent::new(world, &second).await);
+    let alive = |agent: &Agent| {
+        let agent = agent.clone();
+        tokio::spawn(async move {
+            loop {
+                agent.post(&agent.own_beat()).await;
+                tokio::time::sleep(Duration::from_millis(300)).await;
+            }
+        })
+    };
+    let (one, two) = (alive(&first_agent), alive(&second_agent));
+    for name in ["first", "second"] {
+        until("both ready", async || state(world, admin, name).await == "ready").await;
+    }
+    let deployment = json!({
+        "metadata": { "name": "app" },
+        "spec": { "replicas": 1, "selector": { "matchLabels": { "app": "app" } }, "template": {
+            "metadata": { "labels": { "app": "app" } },
+            "spec": { "containers": [{ "name": "c", "image": "none" }],
+                "affinity": { "nodeAffinity": { "preferredDuringSchedulingIgnoredDuringExecution": [{ "weight": 100,
+                    "preference": { "matchExpressions": [
+                        { "key": "kubernetes.io/hostname", "operator": "In", "values": ["first"] }] } }] } } },
+        } },
+    });
+    create(world, admin, "/apis/apps/v1/namespaces/team/deployments", &deployment).await;
+    until("a pod on the first node", async || on(world, admin, "first").await == 1).await;
+
+    one.abort();
+    let died = Instant::now();
+    until("suspect", async || state(world, admin, "first").await == "suspect").await;
+    until("down", async || state(world, admin, "first").await == "down").await;
+    until("the pod on the second node", async || on(world, admin, "second").await == 1).await;
+    let took = died.elapsed();
+    let limits = world.config.health;
+    let allowed = Duration::from_millis(limits.down_after_ms) + Duration::from_secs(4);
+    assert!(took <= allowed, "{took:?} until the pod was elsewhere, {allowed:?} are allowed");
+    eprintln!("a dead node's pod was elsewhere after {took:?} (down after {} ms)", limits.down_after_ms);
+
+    // It comes back without anybody's hand.
+    let one = alive(&first_agent);
+    until("ready again", async || state(world, admin, "first").await == "ready").await;
+    until("without taint", async || {
+        let (_, node) = get(world, admin, "/api/v1/nodes/first").await;
+        node["spec"]["taints"]
+            .as_array()
+            .is_none_or(|taints| taints.iter().all(|taint| taint["key"] != "k3s-daas.io/down"))
+    })
+    .await;
+    one.abort();
+    two.abort();
+}
+
+async fn state(world: &World, admin: &Holder, name: &str) -> String {
+    let url = format!("{}/api/v1/nodes", world.config.gateway_url);
+    let answer = world.https(None).await.get(url).bearer_auth(world.proof(admin)).send().await.unwrap();
+    let list: Value = answer.json().await.unwrap();
+    let nodes = list["nodes"].as_array().unwrap();
+    let node = nodes.iter().find(|node| node["name"] == name);
+    node.map_or(String::new(), |node| node["state"].as_str().unwrap().to_owned())
+}
+
+/// How many pods of the app are to run on a node.
+async fn on(world: &World, admin: &Holder, node: &str) -> usize {
+    let (_, pods) = get(world, admin, "/api/v1/namespaces/team/pods?labelSelector=app%3Dapp").await;
+    let there =
+        |pod: &&Value| pod["spec"]["nodeName"] == node && pod["metadata"]["deletionTimestamp"].is_null();
+    pods["items"].as_array().map_or(0, |pods| pods.iter().filter(there).count())
+}
+
+/// A Node that is Ready and stays so: no kubelet renews its lease, so the test marks it as kwok's are.
+async fn register(world: &World, admin: &Holder, name: &str) {
+    let node = json!({
+        "metadata": { "name": name, "labels": { "kubernetes.io/hostname": name } },
+    });
+    create(world, admin, "/api/v1/nodes", &node).await;
+    let status = json!({ "status": {
+        "allocatable": { "cpu": "4", "memory": "8Gi", "pods": "110" },
+        "capacity": { "cpu": "4", "memory": "8Gi", "pods": "110" },
+        "conditions": [{ "type": "Ready", "status": "True", "reason": "Test", "message": "",
+            "lastHeartbeatTime": "2026-01-01T00:00:00Z", "lastTransitionTime": "2026-01-01T00:00:00Z" }],
+    } });
+    let url = format!("{}/api/v1/nodes/{name}/status", world.config.apiserver_url);
+    let request = world.https(None).await.patch(url).bearer_auth(world.proof(admin));
+    let request = request.header("content-type", "application/merge-patch+json").body(status.to_string());
+    let answer = request.send().await.unwrap();
+    assert_eq!(answer.status(), 200, "{}", answer.text().await.unwrap());
+}
+
+pub(crate) async fn create(world: &World, admin: &Holder, path: &str, body: &Value) {
+    let url = format!("{}{path}", world.config.apiserver_url);
+    let request = world.https(None).await.post(url).bearer_auth(world.proof(admin)).json(body);
+    let answer = request.send().await.unwrap();
+    assert_eq!(answer.status(), 201, "{}", answer.text().await.unwrap());
+}
