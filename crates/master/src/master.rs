@@ -102,10 +102,6 @@ impl Master {
         ));
         let trusted = custody::OnChain::new(client.clone(), facts::address(package), facts::address(cluster));
         shared.releaser.get_or_init(|| release::releaser(&shared, trusted.clone(), enclave.secret.clone()));
-        let trusted = custody::OnChain::new(client.clone(), facts::address(package), facts::address(cluster));
-        shared.releaser.get_or_init(|| release::releaser(&shared, trusted.clone(), enclave.secret.clone()));
-        let trusted = custody::OnChain::new(client.clone(), facts::address(package), facts::address(cluster));
-        shared.releaser.get_or_init(|| release::releaser(&shared, trusted.clone(), enclave.secret.clone()));
         let (loops, servers) = (CancellationToken::new(), CancellationToken::new());
         let tasks = TaskTracker::new();
 
