@@ -44,6 +44,8 @@ pub(crate) async fn a_dead_nodes_pods_are_started_elsewhere(world: &World, admin
     create(world, admin, "/apis/apps/v1/namespaces/team/deployments", &deployment).await;
     until("a pod on the first node", async || on(world, admin, "first").await == 1).await;
 
+    workloads_choose_by_stake(world, admin).await;
+
     one.abort();
     let died = Instant::now();
     until("suspect", async || state(world, admin, "first").await == "suspect").await;
@@ -67,6 +69,51 @@ pub(crate) async fn a_dead_nodes_pods_are_started_elsewhere(world: &World, admin
     .await;
     one.abort();
     two.abort();
+}
+
+/// The examples that are handed out, as they are.
+async fn workloads_choose_by_stake(world: &World, admin: &Holder) {
+    let examples = [
+        include_str!("../../../../deploy/examples/attested.yaml"),
+        include_str!("../../../../deploy/examples/spread-over-operators.yaml"),
+        include_str!("../../../../deploy/examples/large-stake.yaml"),
+    ];
+    for document in examples.iter().flat_map(|text| text.split("\n---\n")) {
+        let name = document.lines().find_map(|line| line.strip_prefix("  name: ")).unwrap();
+        let path = if document.contains("kind: Deployment") {
+            format!("/apis/apps/v1/namespaces/team/deployments/{name}")
+        } else {
+            format!("/apis/policy/v1/namespaces/team/poddisruptionbudgets/{name}")
+        };
+        let url = format!("{}{path}?fieldManager=test", world.config.apiserver_url);
+        let request = world.https(None).await.patch(url).bearer_auth(world.proof(admin));
+        let request = request.header("content-type", "application/apply-patch+yaml").body(document);
+        let answer = request.send().await.unwrap();
+        assert_eq!(answer.status(), 201, "{name}: {}", answer.text().await.unwrap());
+    }
+    let nodes = async |app: &str| -> Vec<String> {
+        let path = format!("/api/v1/namespaces/team/pods?labelSelector=app%3D{app}");
+        let (_, pods) = get(world, admin, &path).await;
+        let pods = pods["items"].as_array().cloned().unwrap_or_default();
+        pods.iter().map(|pod| pod["spec"]["nodeName"].as_str().unwrap_or_default().to_owned()).collect()
+    };
+    until("replicas with two operators", async || {
+        let mut found = nodes("spread").await;
+        found.sort();
+        found == ["first", "second"]
+    })
+    .await;
+    until("a pod where more is staked", async || {
+        nodes("large-stake").await.iter().any(|node| !node.is_empty())
+    })
+    .await;
+    assert_eq!(nodes("attested").await, ["", ""], "no node has shown its hardware, so they wait");
+    for app in ["attested", "spread", "large-stake"] {
+        let url = format!("{}/apis/apps/v1/namespaces/team/deployments/{app}", world.config.apiserver_url);
+        let deleted =
+            world.https(None).await.delete(url).bearer_auth(world.proof(admin)).send().await.unwrap();
+        assert_eq!(deleted.status(), 200);
+    }
 }
 
 async fn state(world: &World, admin: &Holder, name: &str) -> String {
