@@ -100,14 +100,14 @@ pub(crate) fn nitro() -> &'static SimulatedNitro {
     NITRO.get_or_init(|| SimulatedNitro::generate().unwrap())
 }
 
-/// A verifier, measurements and an enclave that is old enough.
+/// Verifiers, measurements and an enclave that is old enough.
 pub(crate) fn set_up(play: &mut Play) {
     allow(play, 0, 0, USUAL);
     allow(play, 0, 0, ON_NITRO);
-    let verifiers = vec![public(&key(VERIFIER))];
-    let arguments = [&trusting(play, 0)[..], &[pure(&verifiers), pure(&1u64), clock()]].concat();
+    let verifiers: Vec<_> = (0..3).map(|number| public(&key(VERIFIER + number))).collect();
+    let arguments = [&trusting(play, 0)[..], &[pure(&verifiers), pure(&2u64), clock()]].concat();
     let done = play.world.call(0, "enclave", "set_verifiers", arguments);
-    play.judge("there is a verifier", Expect::Must, &done);
+    play.judge("there are verifiers", Expect::Must, &done);
     register(play, USUAL, false);
     play.world.now += DAY_MS;
 }
@@ -123,7 +123,7 @@ pub(crate) fn step(play: &mut Play) {
     let (cap, caller) = play.any_cap();
     match play.dice.random_range(0..10) {
         0..3 => {
-            let (code, forged) = (play.some_code(), play.chance(20));
+            let (code, forged) = (play.some_code(), play.chance(40));
             register(play, code, forged);
         }
         3..5 => register_nitro(play),
@@ -204,13 +204,22 @@ fn enrolled(play: &mut Play, id: Address, key: u8, expires_ms: u64, code: u8) {
     play.enclaves.push(Enclave { id, key, registered_ms, expires_ms, revoked, code, latest_ms });
 }
 
-/// By the signature of the verifier.
+/// By the signatures of verifiers.
 fn register(play: &mut Play, code: u8, forged: bool) {
     let caller = play.actor();
     let now = play.world.now;
     let seed = seed(play);
     let expires_ms = now + LIFETIME_MS;
-    let verifier = if forged { VERIFIER + 1 } else { VERIFIER };
+    // It takes two of three: not one, not one twice, not a stranger.
+    let [one, two, three, stranger] = [VERIFIER, VERIFIER + 1, VERIFIER + 2, VERIFIER + 3];
+    let signers = match (forged, play.dice.random_range(0..3)) {
+        (false, 0) => vec![one, two],
+        (false, 1) => vec![three, one],
+        (false, _) => vec![one, two, three],
+        (true, 0) => vec![two],
+        (true, 1) => vec![two, two],
+        (true, _) => vec![one, stranger],
+    };
     let measured = measurement(code);
     let claims = (INTENT_REGISTER, now, play.world.cluster, &measured, public(&key(seed)), expires_ms);
     let arguments = vec![
@@ -221,8 +230,8 @@ fn register(play: &mut Play, code: u8, forged: bool) {
         pure(&public(&key(seed))),
         pure(&expires_ms),
         pure(&now),
-        pure(&vec![public(&key(VERIFIER))]),
-        pure(&vec![sign(&key(verifier), &claims)]),
+        pure(&signers.iter().map(|signer| public(&key(*signer))).collect::<Vec<_>>()),
+        pure(&signers.iter().map(|signer| sign(&key(*signer), &claims)).collect::<Vec<_>>()),
         clock(),
     ];
     let expect = Expect::when(!forged && play.allowed.holds(code, now));

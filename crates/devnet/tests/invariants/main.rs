@@ -9,7 +9,7 @@
 //! - Nobody withdraws before lock-up and unbonding are over, or more than theirs; a stake with an open penalty does
 //!   not leave; and a pause keeps nobody's unlocked money ([`stakes`]).
 //! - Penalties stay below stake and cap, wait for their windows, and no fault is judged twice ([`slashes`]).
-//! - Claims never exceed the pool, and use never exceeds time and price ([`money`]).
+//! - Claims never exceed the pool ([`rewards`]); use costs time and price to the MIST ([`usage`]); payouts wait, once ([`insurance`]).
 //! - A revoked or expired capability does nothing, and money waits for the timelock ([`power`]).
 //! - One live token and one name per stake ([`stakes`]), and a token is live as long as what was done to it says ([`tokens`]).
 //! - What is retired, revoked or expired says nothing any more ([`enclaves`]); an anchor only goes forward ([`points`]).
@@ -19,14 +19,16 @@
 
 mod enclaves;
 mod gas;
-mod money;
+mod insurance;
 mod objects;
 mod points;
 mod power;
+mod rewards;
 mod slashes;
 mod stakes;
 mod tokens;
 mod upgrades;
+mod usage;
 mod world;
 
 use std::collections::BTreeSet;
@@ -67,9 +69,9 @@ pub(crate) struct Play {
     pub(crate) stakes: Vec<stakes::Stake>,
     pub(crate) names: BTreeSet<String>,
     pub(crate) cases: Vec<slashes::Case>,
-    pub(crate) epochs: Vec<money::Epoch>,
-    pub(crate) escrows: Vec<money::Escrow>,
-    pub(crate) payouts: Vec<money::Payout>,
+    pub(crate) epochs: Vec<rewards::Epoch>,
+    pub(crate) escrows: Vec<usage::Escrow>,
+    pub(crate) payouts: Vec<insurance::Payout>,
     pub(crate) caps: Vec<power::Cap>,
     pub(crate) enclaves: Vec<enclaves::Enclave>,
     pub(crate) allowed: enclaves::Allowed,
@@ -190,7 +192,7 @@ impl Play {
             0..18 => self.advance(),
             18..42 => stakes::step(self),
             42..60 => slashes::step(self),
-            60..80 => money::step(self),
+            60..80 => rewards::step(self),
             80..89 => power::step(self),
             89..93 => enclaves::step(self),
             93..98 => points::step(self),
@@ -200,7 +202,7 @@ impl Play {
         tokens::check(self);
         points::check(self);
         slashes::check(self);
-        money::check(self);
+        rewards::check(self);
     }
 }
 

@@ -161,7 +161,7 @@ pub(crate) struct Insurance {
     _next: u64,
 }
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub(crate) struct Escrow {
     pub(crate) id: Address,
     _version: u64,
@@ -172,14 +172,8 @@ pub(crate) struct Escrow {
     pub(crate) balance: u64,
     pub(crate) earned: u64,
     pub(crate) settled_ms: u64,
-    status: u8,
-}
-
-impl Escrow {
     /// 0 active, 1 in grace, 2 suspended.
-    pub(crate) fn status(&self) -> u8 {
-        self.status
-    }
+    pub(crate) status: u8,
 }
 
 /// Decodes an object that the contracts made; panics if it has another form than is written here.

@@ -78,7 +78,7 @@ fn propose(play: &mut Play, at: usize) {
     let judged =
         play.stakes[at].judged.get(&reason).and_then(|judged| judged.last()).map_or(made_ms, |last| last.1);
     let (from_ms, to_ms) = if play.chance(60) && judged + play.rules.epoch_ms <= now {
-        let from_ms = judged.max(now - play.rules.evidence_age_ms.min(now)) - u64::from(play.chance(20));
+        let from_ms = judged.max(now - play.rules.evidence_age_ms.min(now)) - u64::from(play.chance(30));
         (from_ms, from_ms + play.rules.epoch_ms)
     } else {
         (from_ms, to_ms)
@@ -277,11 +277,15 @@ fn execute(play: &mut Play, at: usize) {
     let case = &play.cases[at];
     let (stake, amount, reporter) = (case.stake, case.amount, case.reporter);
     let due = play.world.now >= case.executes_ms && play.world.now < case.lapses_ms;
-    let expect = Expect::when(due && !play.paused());
+    // Of another stake, sometimes.
+    let live: Vec<usize> = (0..play.stakes.len()).filter(|index| !play.stakes[*index].gone).collect();
+    let paying = if play.chance(15) { live[play.dice.random_range(0..live.len())] } else { stake };
+    let case = &play.cases[at];
+    let expect = Expect::when(due && paying == stake && !play.paused());
     let before: objects::Insurance = play.world.read(play.world.insurance).unwrap();
     let arguments = vec![
         Arg::Object(case.id),
-        Arg::Object(play.stakes[stake].id),
+        Arg::Object(play.stakes[paying].id),
         Arg::Read(play.world.cluster),
         Arg::Object(play.world.insurance),
         clock(),

@@ -62,7 +62,11 @@ fn stake(play: &mut Play) {
     let owner = play.actor();
     let tier = play.dice.random_range(0..3u8);
     let minimum = play.rules.minimums[usize::from(tier)];
-    let amount = minimum - 1 + play.dice.random_range(0..3 * minimum);
+    let amount = match play.dice.random_range(0..8) {
+        0 => minimum - 1,
+        1 => minimum,
+        _ => minimum + play.dice.random_range(0..3 * minimum),
+    };
     let arguments = vec![Arg::Read(play.world.cluster), pure(&tier), Arg::Coin(amount), clock()];
     let done = play.world.call(owner, "staking", "stake", arguments);
     let expect = Expect::when(amount >= minimum && !play.paused());

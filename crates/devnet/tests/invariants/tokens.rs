@@ -53,8 +53,8 @@ pub(crate) fn step(play: &mut Play, at: usize) {
     let what = match play.dice.random_range(0..12) {
         0..4 => "renew",
         4..7 => "rotate_key",
-        7 => "revoke",
-        8 => "revoke_by_governance",
+        7..9 => "revoke",
+        9 => "revoke_by_governance",
         _ => "reissue",
     };
     let (caller, arguments, allowed) = match what {
@@ -74,7 +74,10 @@ pub(crate) fn step(play: &mut Play, at: usize) {
             ];
             (caller, arguments, held && live && honest)
         }
-        "revoke" => (caller, vec![token], mine && !revoked),
+        "revoke" => {
+            let caller = if play.chance(40) { play.actor() } else { caller };
+            (caller, vec![token], caller == play.stakes[at].owner && !revoked)
+        }
         "revoke_by_governance" => {
             let (cap, caller) = play.any_cap();
             let admin = [Arg::Read(play.world.governance), Arg::Object(play.caps[cap].id), clock()];

@@ -1,4 +1,4 @@
-//! Rewards, use and insurance.
+//! Rewards.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use sui_sdk_types::Address;
 
 use crate::objects;
 use crate::world::{Arg, DAY_MS, actor, clock, key, pure, sign};
-use crate::{Expect, Play};
+use crate::{Expect, Play, insurance, usage};
 
 const INTENT_EPOCH: u8 = 4;
 
@@ -43,24 +43,6 @@ struct Claim {
     weight: u64,
 }
 
-pub(crate) struct Escrow {
-    id: Address,
-    owner: usize,
-    /// MIST paid in less what came back.
-    net: u64,
-    /// MIST that were used up, collected or not.
-    used: u64,
-    gone: bool,
-}
-
-pub(crate) struct Payout {
-    number: u64,
-    amount: u64,
-    recipient: usize,
-    pub(crate) ripe_ms: u64,
-    gone: bool,
-}
-
 pub(crate) fn step(play: &mut Play) {
     match play.dice.random_range(0..20) {
         0 => fund(play),
@@ -68,8 +50,8 @@ pub(crate) fn step(play: &mut Play) {
         4..7 => open_shard(play),
         7..12 => claim(play),
         12 => sweep(play),
-        13..18 => use_(play),
-        _ => insure(play),
+        13..18 => usage::step(play),
+        _ => insurance::step(play),
     }
 }
 
@@ -259,6 +241,8 @@ fn claim(play: &mut Play) {
     let shard = &epoch.shards[shard_at];
     let claim = &shard.claims[index];
     let levels = claim_tree(play.world.cluster, number(at), &shard.claims);
+    // The same proof under another number, which differs above the height of the tree.
+    let place = index as u8 | if lie == 2 { 0x80 } else { 0 };
     let (weight, owner) = match lie {
         0 => (claim.weight + 1, claim.owner),
         1 => (claim.weight, (claim.owner + 1) % crate::ACTORS),
@@ -266,7 +250,7 @@ fn claim(play: &mut Play) {
     };
     let arguments = vec![
         Arg::Object(shard.id.unwrap()),
-        pure(&(index as u8)),
+        pure(&place),
         pure(&claim.stake),
         pure(&actor(owner)),
         pure(&weight),
@@ -275,7 +259,7 @@ fn claim(play: &mut Play) {
     ];
     let amount = part(epoch.budget, claim.weight, epoch.weight);
     let allowed =
-        lie > 1 && !shard.claimed.contains(&index) && play.world.now < epoch.deadline_ms && amount > 0;
+        lie > 2 && !shard.claimed.contains(&index) && play.world.now < epoch.deadline_ms && amount > 0;
     let expect = if allowed && !epoch.honest { Expect::May } else { Expect::when(allowed) };
     let done = play.world.call(caller, "rewards", "claim", arguments);
     // Not even a pause keeps what was earned.
@@ -307,146 +291,6 @@ fn sweep(play: &mut Play) {
         let done = play.world.call(caller, "rewards", "sweep_epoch", arguments);
         play.judge(&format!("epoch {at} is swept"), expect, &done);
         play.epochs[at].swept |= done.ok();
-    }
-}
-
-fn use_(play: &mut Play) {
-    let live: Vec<usize> = (0..play.escrows.len()).filter(|index| !play.escrows[*index].gone).collect();
-    let Some(at) = play.pick(live.len()).map(|index| live[index]) else { return open_escrow(play) };
-    let owner = play.escrows[at].owner;
-    let caller = play.mostly(owner);
-    let before: objects::Escrow = play.world.read(play.escrows[at].id).unwrap();
-    let amount = play.dice.random_range(0..before.balance.max(2) / 2 + 1);
-    let units = play.dice.random_range(1..1_000u64);
-    let (id, governance, pool) = (play.escrows[at].id, play.world.governance, play.world.pool);
-    let (escrow, governance) = (Arg::Object(id), Arg::Read(governance));
-    let mine = caller == owner;
-    let (what, arguments, expect) = match play.dice.random_range(0..8) {
-        0 => return open_escrow(play),
-        1 => ("top_up", vec![escrow, governance, Arg::Coin(amount), clock()], Expect::when(amount > 0)),
-        2 => ("settle", vec![escrow, governance, clock()], Expect::Must),
-        3 => (
-            "withdraw",
-            vec![escrow, governance, pure(&amount), clock()],
-            if mine { Expect::May } else { Expect::MustNot },
-        ),
-        4 => (
-            "resize",
-            vec![escrow, governance, pure(&units), clock()],
-            if mine { Expect::May } else { Expect::MustNot },
-        ),
-        5 => ("reprice", vec![escrow, governance, clock()], Expect::when(before.price != play.rules.price)),
-        6 => ("collect", vec![escrow, Arg::Object(pool)], Expect::when(before.earned > 0)),
-        _ => {
-            let arguments = vec![escrow, Arg::Object(pool), governance, clock()];
-            ("close", arguments, Expect::when(mine))
-        }
-    };
-    let done = play.world.call(caller, "usage", what, arguments);
-    play.judge(&format!("{caller} calls usage::{what} of escrow {at}"), expect, &done);
-    if !done.ok() {
-        return;
-    }
-    let book = &mut play.escrows[at];
-    match what {
-        "top_up" => book.net += amount,
-        "withdraw" => book.net -= amount,
-        _ => {}
-    }
-    let rate = u128::from(before.units) * u128::from(before.price);
-    let seconds = u128::from(play.world.now.saturating_sub(before.settled_ms) / 1_000);
-    let left = match play.world.read::<objects::Escrow>(id) {
-        Some(after) => after.balance,
-        None => {
-            book.gone = true;
-            u64::try_from(done.received[owner]).unwrap()
-        }
-    };
-    // What was used is what is not there any more.
-    let used = book.net.checked_sub(left).unwrap_or_else(|| panic!("an escrow holds more than was paid in"));
-    let now_used = used.checked_sub(book.used).unwrap_or_else(|| panic!("what was used came back"));
-    assert!(u128::from(now_used) <= rate * seconds, "more was used than the time and the price");
-    assert!(rate == 0 || u128::from(now_used).is_multiple_of(rate), "a part of a second was used");
-    if what == "settle" && u128::from(before.balance) >= rate * seconds && before.status() < 2 {
-        assert_eq!(u128::from(now_used), rate * seconds, "time is used for nothing");
-    }
-    book.used = used;
-}
-
-fn open_escrow(play: &mut Play) {
-    let caller = play.actor();
-    let units = play.dice.random_range(0..2_000u64);
-    let least = units * play.rules.price * (play.rules.grace_ms / 1_000 + 1);
-    let amount = (least + play.dice.random_range(0..9 * least.max(1))).saturating_sub(least / 4);
-    let arguments = vec![
-        Arg::Read(play.world.cluster),
-        Arg::Read(play.world.governance),
-        pure(&units),
-        Arg::Coin(amount),
-        clock(),
-    ];
-    let done = play.world.call(caller, "usage", "open", arguments);
-    let expect = Expect::when(units >= 1 && amount >= least && !play.paused());
-    play.judge(&format!("{caller} opens an escrow of {units} units with {amount}"), expect, &done);
-    if done.ok() {
-        let made: objects::Escrow = done.made("usage", "Escrow");
-        assert_eq!((made.owner, made.balance), (actor(caller), amount));
-        play.escrows.push(Escrow { id: made.id, owner: caller, net: amount, used: 0, gone: false });
-    }
-}
-
-fn insure(play: &mut Play) {
-    let (cap, caller) = play.any_cap();
-    let works = play.caps[cap].works(caller, play.world.now);
-    let (insurance, governance) = (play.world.insurance, play.world.governance);
-    let admin = [Arg::Object(insurance), Arg::Read(governance), Arg::Object(play.caps[cap].id)];
-    let amount = play.dice.random_range(0..3_000u64);
-    let live: Vec<usize> = (0..play.payouts.len()).filter(|index| !play.payouts[*index].gone).collect();
-    let at = play.pick(live.len()).map(|index| live[index]);
-    // One that is paid or cancelled is tried again, too.
-    let at = if play.chance(25) { play.pick_late(play.payouts.len()) } else { at };
-    match (play.dice.random_range(0..5), at) {
-        (0, _) => {
-            let arguments = vec![Arg::Object(insurance), Arg::Coin(amount)];
-            let done = play.world.call(caller, "insurance", "donate", arguments);
-            play.judge(&format!("{caller} donates {amount}"), Expect::when(amount > 0), &done);
-        }
-        (1, Some(at)) => {
-            let arguments = [&admin[..], &[pure(&play.payouts[at].number), clock()]].concat();
-            let done = play.world.call(caller, "insurance", "cancel_payout", arguments);
-            let expect = Expect::when(works && !play.payouts[at].gone);
-            play.judge(&format!("payout {at} is cancelled"), expect, &done);
-            play.payouts[at].gone |= done.ok();
-        }
-        (2..4, Some(at)) => {
-            let before: objects::Insurance = play.world.read(insurance).unwrap();
-            let Payout { number, amount, recipient, ripe_ms, gone } = play.payouts[at];
-            let allowed = works && !gone && play.world.now >= ripe_ms && before.balance >= amount;
-            let arguments = [&admin[..], &[pure(&number), clock()]].concat();
-            let done = play.world.call(caller, "insurance", "pay", arguments);
-            play.judge(&format!("payout {at} of {amount} is paid"), Expect::when(allowed), &done);
-            if done.ok() {
-                assert_eq!(done.received[recipient], i128::from(amount));
-                play.payouts[at].gone = true;
-            }
-        }
-        _ => {
-            let recipient = play.actor();
-            let arguments = [&admin[..], &[pure(&amount), pure(&actor(recipient)), clock()]].concat();
-            let room = live.len() < 16;
-            let done = play.world.call(caller, "insurance", "propose_payout", arguments);
-            play.judge(
-                &format!("a payout of {amount} is proposed"),
-                Expect::when(works && amount > 0 && room),
-                &done,
-            );
-            if done.ok() {
-                let insurance: objects::Insurance = play.world.read(insurance).unwrap();
-                let number = insurance.payouts[insurance.payouts.len() - 1].number;
-                let ripe_ms = play.world.now + play.rules.timelock_ms;
-                play.payouts.push(Payout { number, amount, recipient, ripe_ms, gone: false });
-            }
-        }
     }
 }
 
