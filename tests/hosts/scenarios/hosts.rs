@@ -49,7 +49,6 @@ impl Hosts {
         let started = Instant::now();
         self.cli("master", &["up", "--detach", "--no-worker"], 4 * MINUTE)?.ok()?;
         println!("  the master is up after {:.1} s", started.elapsed().as_secs_f64());
-        self.cli("master", &["wallet", "new", "staker"], MINUTE)?.ok()?;
         self.cli("master", &["wallet", "faucet", "staker"], MINUTE)?.ok().map(drop)
     }
 

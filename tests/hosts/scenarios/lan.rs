@@ -39,10 +39,10 @@ impl Lan {
         self.inside("switch", "ip link add br0 type bridge && ip link set br0 up")?;
         for (host, address) in [("router", ROUTER), ("master", MASTER), ("w1", WORKER_1), ("w2", WORKER_2)] {
             self.cable("switch", host, "eth0", address)?;
-            self.inside("switch", &format!("ip link set {host} master br0"))?;
+            self.inside("switch", &format!("ip link set to-{host} master br0"))?;
         }
         self.cable("router", "w3", "eth0", NATED)?;
-        self.inside("router", &format!("ip address add {ROUTER_INSIDE}/24 dev w3"))?;
+        self.inside("router", &format!("ip address add {ROUTER_INSIDE}/24 dev to-w3"))?;
         for host in ["master", "w1", "w2"] {
             self.inside(host, &format!("ip route add default via {ROUTER}"))?;
         }
@@ -52,8 +52,8 @@ impl Lan {
         for rule in [
             "-t nat -A POSTROUTING -o eth0 -j MASQUERADE",
             "-P FORWARD DROP",
-            "-A FORWARD -i w3 -o eth0 -j ACCEPT",
-            "-A FORWARD -i eth0 -o w3 -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT",
+            "-A FORWARD -i to-w3 -o eth0 -j ACCEPT",
+            "-A FORWARD -i eth0 -o to-w3 -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT",
         ] {
             self.inside("router", &format!("iptables -w 5 {rule}"))?;
         }
@@ -62,11 +62,11 @@ impl Lan {
 
     /// A cable between two machines; the far end gets an address of a /24.
     fn cable(&self, near: &str, far: &str, interface: &str, address: &str) -> Result<(), String> {
-        let (near_space, far_space) = (self.name(near), self.name(far));
+        let (near_space, far_space, port) = (self.name(near), self.name(far), format!("to-{far}"));
         ip(&[
             "link",
             "add",
-            far,
+            &port,
             "netns",
             &near_space,
             "type",
@@ -77,7 +77,7 @@ impl Lan {
             "netns",
             &far_space,
         ])?;
-        self.inside(near, &format!("ip link set {far} up"))?;
+        self.inside(near, &format!("ip link set {port} up"))?;
         self.inside(
             far,
             &format!("ip address add {address}/24 dev {interface} && ip link set {interface} up"),
