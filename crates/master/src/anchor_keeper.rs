@@ -96,6 +96,7 @@ impl AnchorKeeper {
             if let Err(refused) = self.look(poster.as_ref()).await {
                 tracing::error!("the store may not serve any longer: {refused}");
                 self.tell(|status| status.error = Some(refused.to_string()));
+                self.store.anchor_failed(&refused.to_string());
                 self.store.stop(&refused.to_string());
                 return;
             }

@@ -1,7 +1,17 @@
 use clap::{Args, Subcommand};
 
+use super::Tx;
+
+#[derive(Debug, Args)]
+pub(crate) struct Grant {
+    #[command(flatten)]
+    pub(crate) tx: Tx,
+    #[command(subcommand)]
+    pub(crate) what: GrantCommand,
+}
+
 #[derive(Debug, Subcommand)]
-pub(crate) enum Grant {
+pub(crate) enum GrantCommand {
     /// Give a role
     Add(GrantAdd),
     /// Take a role back
@@ -9,9 +19,6 @@ pub(crate) enum Grant {
         /// Grant object id
         #[arg(value_name = "0xID")]
         grant: String,
-        /// Say what would change and what it would cost, and change nothing
-        #[arg(long)]
-        dry_run: bool,
     },
     /// Every grant of the cluster
     List,
@@ -28,7 +35,4 @@ pub(crate) struct GrantAdd {
     /// Role: view, edit, admin or cluster-admin
     #[arg(long, default_value = "edit", value_name = "ROLE")]
     pub(crate) role: String,
-    /// Say what would change and what it would cost, and change nothing
-    #[arg(long)]
-    pub(crate) dry_run: bool,
 }

@@ -1,8 +1,10 @@
 //! The command line, one file of arguments per command. Names and flags follow kubectl, k3s, etcd and the Sui CLI.
 
+mod anchor;
 mod attest;
 mod cluster;
 mod credential;
+mod custody;
 mod devnet;
 mod down;
 mod enclave;
@@ -11,6 +13,7 @@ mod govern;
 mod grant;
 mod kubeconfig;
 mod master;
+mod prove;
 mod publish;
 mod rewards;
 mod simulate;
@@ -30,9 +33,11 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub(crate) use anchor::Anchor;
 pub(crate) use attest::{Attest, AttestCommand, CollateralArgs};
 pub(crate) use cluster::{Cluster, ClusterCommand, ClusterConfig};
 pub(crate) use credential::Credential;
+pub(crate) use custody::{Committee, CommitteeCommand, Custodian, HandOver, Service, Verifier};
 pub(crate) use devnet::Devnet;
 pub(crate) use down::Down;
 pub(crate) use enclave::{Enclave, EnclaveCommand, Measurement};
@@ -40,14 +45,15 @@ pub(crate) use escrow::{Escrow, EscrowCommand};
 pub(crate) use govern::{
     CapCommand, EconomicsCommand, Govern, GovernCommand, InsuranceCommand, UpgradeCommand,
 };
-pub(crate) use grant::{Grant, GrantAdd};
+pub(crate) use grant::{Grant, GrantAdd, GrantCommand};
 pub(crate) use kubeconfig::Kubeconfig;
 pub(crate) use master::Master;
+pub(crate) use prove::{Prove, VerifyProof};
 pub(crate) use publish::Publish;
 pub(crate) use rewards::{Rewards, RewardsCommand, SharesOf};
 pub(crate) use simulate::{Economics, Simulate};
 pub(crate) use slash::{Slash, SlashCommand};
-pub(crate) use snapshot::{RotateStoreKey, Snapshot, SnapshotFile};
+pub(crate) use snapshot::{RotateStoreKey, Snapshot, SnapshotFile, SnapshotRestore};
 pub(crate) use stake::{Stake, StakeCommand, Tier, Unstake};
 pub(crate) use store::Store;
 pub(crate) use token::{Token, TokenChange};
@@ -128,11 +134,17 @@ pub(crate) enum Command {
     WalrusDev(WalrusDev),
     /// Run the sealed etcd store alone
     Store(Store),
-    /// Check snapshots that etcdctl saved, and make stores from them
+    /// Snapshots in the cold store, and files that etcdctl saved
     #[command(subcommand)]
     Snapshot(Snapshot),
     /// Seal a running store under keys of a new generation
     RotateStoreKey(RotateStoreKey),
+    /// Anchor the state on chain now, instead of when it is due
+    Anchor(Anchor),
+    /// Print a proof of what a key of the cluster's state has, against the anchor on chain, as JSON
+    Prove(Prove),
+    /// Check a proof against the chain, on any machine: exit 0 with what it shows, 3 if it shows nothing
+    VerifyProof(VerifyProof),
     /// Run a master: gateway, sealed store and Kubernetes control plane
     Master(Master),
     /// Run a worker: join with a seal token and run the node
@@ -158,7 +170,6 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Token(Token),
     /// Give a wallet a role in a namespace, or take it back
-    #[command(subcommand)]
     Grant(Grant),
     /// Look at, allow and retire code measurements and enclaves on chain
     Enclave(Enclave),
@@ -171,6 +182,12 @@ pub(crate) enum Command {
     Kubeconfig(Kubeconfig),
     /// Print this machine's attestation evidence as JSON
     Attest(Attest),
+    /// Share the cluster's secret among holders, and get it back for a new enclave
+    Committee(Committee),
+    /// Run a member of a recovery committee: holds a share and gives it to enclaves that prove themselves
+    Custodian(Custodian),
+    /// Run a verifier: verifies enclaves' evidence and signs the claims of their registration
+    Verifier(Verifier),
     /// Verify a platform's evidence on this machine: exit 0 with claims, 3 with every reason why not
     Verify(Verify),
     /// Play a cluster's rules before money depends on them

@@ -2,13 +2,36 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-/// Snapshots are saved with any etcd client: `etcdctl snapshot save FILE`. They are sealed.
+/// Sealed snapshots: of the master in its cold store ([master.snapshots]), and files saved with any etcd client,
+/// `etcdctl snapshot save FILE`.
 #[derive(Clone, Debug, Subcommand)]
 pub(crate) enum Snapshot {
-    /// Check a saved snapshot and say what it holds
+    /// Have the running master take a snapshot into the cold store now
+    Save,
+    /// List the snapshots in the cold store, and when the next one is due
+    List,
+    /// Fetch a snapshot from the cold store with all that it needs, and check every record
+    Verify(SnapshotName),
+    /// Remove snapshots from the cold store that the configuration does not keep
+    Prune(SnapshotPrune),
+    /// Check a saved file and say what it holds
     Status(SnapshotFile),
-    /// Make a store from a saved snapshot, where none is
-    Restore(SnapshotFile),
+    /// Make a store from a saved file or from the cold store, where none is
+    Restore(SnapshotRestore),
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct SnapshotName {
+    /// Which; the newest of the list without it
+    #[arg(value_name = "NAME")]
+    pub(crate) name: Option<String>,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct SnapshotPrune {
+    /// Only say which would go
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }
 
 #[derive(Clone, Debug, Args)]
@@ -16,6 +39,22 @@ pub(crate) struct SnapshotFile {
     /// What `etcdctl snapshot save` wrote
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
+    /// The --data-dir of `k3s-daas store`, which has the key; without it that of this state directory's master
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct SnapshotRestore {
+    /// What `etcdctl snapshot save` wrote
+    #[arg(value_name = "FILE", required_unless_present = "name")]
+    pub(crate) file: Option<PathBuf>,
+    /// A snapshot of the cold store instead: its name, or `newest`
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["file", "data_dir"])]
+    pub(crate) name: Option<String>,
+    /// As it was at this revision; anything between the chain's base and the snapshot
+    #[arg(long, value_name = "N", requires = "name", value_parser = clap::value_parser!(i64).range(1..))]
+    pub(crate) revision: Option<i64>,
     /// The --data-dir of `k3s-daas store`, which has the key; without it that of this state directory's master
     #[arg(long, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,

@@ -2,6 +2,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use super::Tx;
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Token {
     /// Tokens of this state directory and what the chain says of them
@@ -46,7 +48,6 @@ pub(crate) enum Token {
 pub(crate) struct TokenChange {
     /// Token name
     pub(crate) name: String,
-    /// Say what would change and what it would cost, and change nothing
-    #[arg(long)]
-    pub(crate) dry_run: bool,
+    #[command(flatten)]
+    pub(crate) tx: Tx,
 }

@@ -20,4 +20,7 @@ pub(crate) struct Up {
     /// Leave one of these out: coredns, servicelb, local-storage, metrics-server
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     pub(crate) disable: Vec<String>,
+    /// Serve though the chain cannot be reached, which alone knows whether this is the latest state
+    #[arg(long)]
+    pub(crate) accept_unanchored: bool,
 }

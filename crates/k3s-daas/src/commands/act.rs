@@ -33,18 +33,6 @@ pub(crate) async fn act(
     Ok(Some(receipt))
 }
 
-/// Prints what a transaction by the wallet of this name would change and cost.
-pub(crate) async fn rehearse(
-    context: &Context,
-    session: &Session,
-    wallet: &str,
-    draft: &Draft,
-    doing: &str,
-) -> Result<()> {
-    let sender = session.wallets.signer(wallet)?;
-    dry_run(context, session, Parties { sender: sender.as_ref(), sponsor: None }, draft, doing).await
-}
-
 async fn dry_run(
     context: &Context,
     session: &Session,

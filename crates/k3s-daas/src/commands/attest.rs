@@ -13,8 +13,10 @@ use crate::tokens::bytes32;
 
 /// `k3s-daas attest`: evidence of this very binary on this machine.
 pub(crate) async fn run(context: &Context, args: Attest) -> Result<()> {
-    if let Some(AttestCommand::Collateral(args)) = args.command {
-        return collateral(context, args).await;
+    match args.command {
+        Some(AttestCommand::Collateral(args)) => return collateral(context, args).await,
+        Some(AttestCommand::HandOver(args)) => return super::committee::hand_over(context, args).await,
+        None => {}
     }
     let detected = tee::detect(Path::new("/"), context.settings.simulated_tee_allowed());
     if args.explain {

@@ -1,31 +1,45 @@
-use chain::{Address, Event};
+use chain::{Address, Draft, Event, Parties, Receipt};
 use serde_json::json;
 
-use super::act::rehearse;
+use super::act::act;
 use super::{Context, OPERATOR};
-use crate::cli::{Grant, GrantAdd};
+use crate::cli::{Grant, GrantAdd, GrantCommand, Tx};
 use crate::failure::{Failure, Result};
 use crate::output::{print, table};
 use crate::session::Session;
 
 /// `k3s-daas grant add|revoke|list`
-pub(crate) async fn run(context: &Context, command: Grant) -> Result<()> {
+pub(crate) async fn run(context: &Context, args: Grant) -> Result<()> {
     let session = Session::open(context).await?;
-    match command {
-        Grant::Add(args) => add(context, &session, &args).await,
-        Grant::Revoke { grant, dry_run } => revoke(context, &session, &grant, dry_run).await,
-        Grant::List => list(context, &session).await,
+    match args.what {
+        GrantCommand::Add(wanted) => add(context, &session, &args.tx, &wanted).await,
+        GrantCommand::Revoke { grant } => revoke(context, &session, &args.tx, &grant).await,
+        GrantCommand::List => list(context, &session).await,
     }
 }
 
-async fn add(context: &Context, session: &Session, args: &GrantAdd) -> Result<()> {
+/// Nothing, after a dry run.
+async fn execute(
+    context: &Context,
+    session: &Session,
+    tx: &Tx,
+    draft: &Draft,
+    doing: &str,
+) -> Result<Option<Receipt>> {
+    if tx.dry_run {
+        return act(context, session, tx, OPERATOR, draft, doing).await;
+    }
+    let sender = session.wallets.signer(tx.wallet.as_deref().unwrap_or(OPERATOR))?;
+    let sponsor = tx.sponsor.as_deref().map(|name| session.wallets.signer(name)).transpose()?;
+    let parties = Parties { sender: sender.as_ref(), sponsor: sponsor.as_deref() };
+    session.execute(parties, draft, doing).await.map(Some)
+}
+
+async fn add(context: &Context, session: &Session, tx: &Tx, args: &GrantAdd) -> Result<()> {
     let grantee = session.wallets.address(&args.grantee)?;
     let namespace = args.namespace.as_deref().unwrap_or_default();
     let draft = session.calls.grant(session.cluster, session.admin()?, grantee, namespace, &args.role);
-    if args.dry_run {
-        return rehearse(context, session, OPERATOR, &draft, "granting").await;
-    }
-    let receipt = session.execute(session.wallets.get(OPERATOR)?, &draft, "granting").await?;
+    let Some(receipt) = execute(context, session, tx, &draft, "granting").await? else { return Ok(()) };
     let grant = receipt.events_of(session.calls.package()).into_iter().find_map(|event| match event {
         Event::Granted(granted) => Some(granted.grant),
         _ => None,
@@ -38,15 +52,14 @@ async fn add(context: &Context, session: &Session, args: &GrantAdd) -> Result<()
     print(context.global.output, &answer, |_| grant.to_string())
 }
 
-async fn revoke(context: &Context, session: &Session, grant: &str, dry_run: bool) -> Result<()> {
+async fn revoke(context: &Context, session: &Session, tx: &Tx, grant: &str) -> Result<()> {
     let id: Address = grant
         .parse()
         .map_err(|_| Failure::usage(format!("{grant:?} is no object id: see `k3s-daas grant list`")))?;
     let draft = session.calls.revoke_grant(session.admin()?, id);
-    if dry_run {
-        return rehearse(context, session, OPERATOR, &draft, "revoking the grant").await;
-    }
-    let receipt = session.execute(session.wallets.get(OPERATOR)?, &draft, "revoking the grant").await?;
+    let Some(receipt) = execute(context, session, tx, &draft, "revoking the grant").await? else {
+        return Ok(());
+    };
     let answer =
         json!({ "grantId": id, "checkpoint": receipt.checkpoint, "digest": receipt.digest.to_string() });
     print(context.global.output, &answer, |_| id.to_string())

@@ -9,7 +9,8 @@ use crate::output::{print, say};
 /// `k3s-daas master`: runs until it is asked to stop.
 pub(crate) async fn run(context: &Context, args: Master) -> Result<()> {
     let deployment = Deployment::find(&context.state)?.unwrap_or_default();
-    let config = crate::parts::master(context, &deployment)?;
+    let mut config = crate::parts::master(context, &deployment)?;
+    config.anchor.accept_unanchored |= args.accept_unanchored;
     if args.print_identity {
         let identity = master::identity(&config).context("opening the master's identity")?;
         let measurements: serde_json::Map<_, _> = identity

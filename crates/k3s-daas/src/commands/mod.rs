@@ -1,12 +1,16 @@
 //! One file per command.
 
 mod act;
+mod anchor;
 mod attest;
 mod check;
 mod claims;
 mod cluster;
+mod cold;
+pub(crate) mod committee;
 mod completion;
 mod credential;
+mod custodian;
 mod devnet;
 mod down;
 mod enclave;
@@ -15,10 +19,12 @@ mod govern;
 mod grant;
 mod kubeconfig;
 mod master;
+mod prove;
 pub(crate) mod publish;
 #[cfg(test)]
 mod reach;
 mod rewards;
+mod service;
 pub(crate) mod simulate;
 mod slash;
 mod snapshot;
@@ -27,7 +33,8 @@ mod status;
 mod store;
 pub(crate) mod token;
 mod up;
-pub(crate) mod verify;
+pub(crate) mod verifier;
+mod verify;
 mod verify_master;
 mod wallet;
 mod walrus_dev;
@@ -49,6 +56,7 @@ pub(crate) const STAKER: &str = "staker";
 pub(crate) const ADMIN: &str = "admin";
 
 /// What every command starts from.
+#[derive(Clone)]
 pub(crate) struct Context {
     pub(crate) global: Global,
     pub(crate) state: StateDir,
@@ -79,6 +87,9 @@ pub(crate) async fn run(cli: Cli) -> Result<()> {
         Command::Store(args) => store::run(&context, args).await,
         Command::Snapshot(command) => snapshot::run(&context, command).await,
         Command::RotateStoreKey(args) => snapshot::rotate(&context, args).await,
+        Command::Anchor(args) => anchor::run(&context, args).await,
+        Command::Prove(args) => prove::prove(&context, args).await,
+        Command::VerifyProof(args) => prove::verify(&context, args).await,
         Command::Master(args) => master::run(&context, args).await,
         Command::Worker(args) => worker::run(&context, args).await,
         Command::Stake(args) => stake::stake(&context, args).await,
@@ -97,6 +108,9 @@ pub(crate) async fn run(cli: Cli) -> Result<()> {
         Command::Credential(args) => credential::run(&context, &args).await,
         Command::Kubeconfig(args) => kubeconfig::run(&context, args).await,
         Command::Attest(args) => attest::run(&context, args).await,
+        Command::Committee(args) => committee::run(&context, args).await,
+        Command::Custodian(args) => custodian::run(&context, args).await,
+        Command::Verifier(args) => verifier::run(&context, args).await,
         Command::Verify(args) => verify::run(&context, args).await,
         Command::Simulate(command) => simulate::run(&context, command),
         Command::Completion { shell } => completion::run(shell),

@@ -3,35 +3,39 @@ use std::path::PathBuf;
 use serde_json::json;
 
 use super::Context;
-use crate::cli::{RotateStoreKey, Snapshot, SnapshotFile};
+use super::cold;
+use crate::cli::{RotateStoreKey, Snapshot, SnapshotFile, SnapshotRestore};
+use crate::deployment::Deployment;
 use crate::failure::{Context as _, Failure, Result};
 use crate::output::{print, say};
 
-/// `k3s-daas snapshot`: what `etcdctl snapshot save` wrote becomes a store again.
+/// `k3s-daas snapshot`: copies in the cold store, and files that `etcdctl snapshot save` wrote.
 pub(crate) async fn run(context: &Context, command: Snapshot) -> Result<()> {
-    let (args, restore) = match command {
-        Snapshot::Status(args) => (args, false),
-        Snapshot::Restore(args) => (args, true),
-    };
-    let places = Places::of(context, &args)?;
-    if !places.tee.is_dir() {
-        let tee = places.tee.display();
-        return Err(Failure::failed(format!(
-            "{tee} is not there: the key that sealed the snapshot is in it"
-        )));
+    match command {
+        Snapshot::Save => cold::save(context).await,
+        Snapshot::List => cold::list(context),
+        Snapshot::Verify(args) => cold::verify(context, args.name).await,
+        Snapshot::Prune(args) => cold::prune(context, args.dry_run).await,
+        Snapshot::Status(SnapshotFile { file, data_dir }) => saved(context, file, data_dir, false).await,
+        Snapshot::Restore(SnapshotRestore { name: Some(name), revision, .. }) => {
+            let places = Places::of(context, None)?;
+            places.must_be_free()?;
+            cold::restore(context, &name, revision, &places.log).await
+        }
+        Snapshot::Restore(SnapshotRestore { file: Some(file), data_dir, .. }) => {
+            saved(context, file, data_dir, true).await
+        }
+        Snapshot::Restore(_) => Err(Failure::usage("name a FILE, or a snapshot with --name")),
     }
-    if restore && places.anchor.exists() {
-        return Err(Failure::failed(format!(
-            "{} belongs to the store that was here and would refuse an older state: move it away, with {}",
-            places.anchor.display(),
-            places.log.display()
-        )));
+}
+
+/// A file of `etcdctl snapshot save`: looked at, or made a store of again.
+async fn saved(context: &Context, file: PathBuf, data_dir: Option<PathBuf>, restore: bool) -> Result<()> {
+    let places = Places::of(context, data_dir.as_ref())?;
+    if restore {
+        places.must_be_free()?;
     }
-    let key = super::attest::platform(context, &places.tee)?
-        .sealing_key(tee::KeyPolicy::Signer)
-        .context("getting the sealing key")?;
-    let config = store::Config::new(&places.log, key);
-    let file = args.file.clone();
+    let config = store::Config::new(&places.log, places.key.clone());
     let work = move || match restore {
         true => store::restore(&config, &file).context("restoring"),
         false => store::snapshot_status(&config, &file).context("reading the snapshot"),
@@ -61,7 +65,7 @@ pub(crate) async fn run(context: &Context, command: Snapshot) -> Result<()> {
 pub(crate) async fn rotate(context: &Context, args: RotateStoreKey) -> Result<()> {
     let url = match args.endpoint {
         Some(url) => url,
-        None => format!("unix://{}", context.state.path("master/store.sock").display()),
+        None => store_url(context),
     };
     let epoch = store::rotate_key(&url).await.context("rotating the store's keys")?;
     print(context.global.output, &json!({ "keyEpoch": epoch }), |_| {
@@ -69,25 +73,53 @@ pub(crate) async fn rotate(context: &Context, args: RotateStoreKey) -> Result<()
     })
 }
 
+/// Where this state directory's master serves its store.
+pub(super) fn store_url(context: &Context) -> String {
+    format!("unix://{}", context.state.path("master/store.sock").display())
+}
+
 /// Where a store keeps what.
 struct Places {
-    tee: PathBuf,
+    key: tee::SealingKey,
     log: PathBuf,
     anchor: PathBuf,
 }
 
 impl Places {
-    fn of(context: &Context, args: &SnapshotFile) -> Result<Self> {
-        Ok(match &args.data_dir {
-            Some(dir) => Self { tee: dir.join("tee"), log: dir.join("log"), anchor: dir.join("anchor") },
-            None => {
-                let master = context.state.path("master");
-                Self {
-                    tee: master.join("tee"),
-                    log: master.join("store"),
-                    anchor: master.join("anchor/store.anchor"),
-                }
-            }
-        })
+    /// Of the store with this data directory, or of the master.
+    fn of(context: &Context, data_dir: Option<&PathBuf>) -> Result<Self> {
+        if let Some(dir) = data_dir {
+            let tee = dir.join("tee");
+            must_be_there(&tee)?;
+            let key = super::attest::platform(context, &tee)?
+                .sealing_key(tee::KeyPolicy::Signer)
+                .context("getting the sealing key")?;
+            return Ok(Self { key, log: dir.join("log"), anchor: dir.join("anchor") });
+        }
+        let master = context.state.path("master");
+        must_be_there(&master.join("tee"))?;
+        let deployment = Deployment::find(&context.state)?.unwrap_or_default();
+        let config = crate::parts::master(context, &deployment)?;
+        let key = master::store_key(&config).context("getting the sealing key")?;
+        Ok(Self { key, log: master.join("store"), anchor: master.join("anchor/store.anchor") })
     }
+
+    fn must_be_free(&self) -> Result<()> {
+        if !self.anchor.exists() {
+            return Ok(());
+        }
+        Err(Failure::failed(format!(
+            "{} belongs to the store that was here and would refuse an older state: move it away, with {}",
+            self.anchor.display(),
+            self.log.display()
+        )))
+    }
+}
+
+fn must_be_there(tee: &std::path::Path) -> Result<()> {
+    if tee.is_dir() {
+        return Ok(());
+    }
+    let tee = tee.display();
+    Err(Failure::failed(format!("{tee} is not there: the key that sealed the snapshot is in it")))
 }

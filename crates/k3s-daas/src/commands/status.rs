@@ -81,6 +81,17 @@ fn text(status: &Value) -> String {
         let on = master["addons"].as_array().map(Vec::as_slice).unwrap_or_default();
         line("add-ons", on.iter().map(show).collect::<Vec<_>>().join(", "));
     }
+    let anchor = &master["anchor"];
+    if anchor.is_object() {
+        line("anchored", anchored(anchor, &master["storeRevision"]));
+        line("anchors cost", anchor_cost(anchor));
+        if let Some(why) = anchor["unanchored"].as_str() {
+            line("", format!("SERVED UNANCHORED: nobody has said that this is the latest state ({why})"));
+        }
+        if let Some(error) = anchor["error"].as_str() {
+            line("", format!("NO ANCHOR IS POSTED: {error}"));
+        }
+    }
     let rows = |value: &Value, keys: &[&str]| -> Vec<Vec<String>> {
         let all = value.as_array().map(Vec::as_slice).unwrap_or_default();
         all.iter().map(|row| keys.iter().map(|key| show(&row[key])).collect()).collect()
@@ -94,6 +105,30 @@ fn text(status: &Value) -> String {
     let processes = rows(&status["processes"], &["name", "pid", "state", "restarts"]);
     text.push_str(&table(&["PROCESS", "PID", "STATE", "RESTARTS"], &processes));
     text
+}
+
+/// Up to where an older copy of the state would be refused, and how long what comes after waits for that.
+fn anchored(anchor: &Value, store_revision: &Value) -> String {
+    let known = anchor["revision"].as_i64().unwrap_or_default();
+    let open = store_revision.as_i64().unwrap_or_default().saturating_sub(known).max(0);
+    let seconds = |name: &str| anchor[name].as_u64().unwrap_or_default() / 1000;
+    format!(
+        "revision {known}; {open} later ones are not protected against an older copy yet: a change waits {} s at most, \
+         heartbeats alone up to {} s",
+        seconds("windowMs"),
+        seconds("idleWindowMs")
+    )
+}
+
+fn anchor_cost(anchor: &Value) -> String {
+    let sui = |name: &str| anchor[name].as_u64().unwrap_or_default() as f64 / 1e9;
+    let waits = if anchor["unpaid"] == true { "; THE NEXT WAITS FOR MONEY" } else { "" };
+    format!(
+        "{:.4} SUI in the last day, {:.4} a busy day, {:.4} at most{waits}",
+        sui("spentMist"),
+        sui("dayMist"),
+        sui("maxMistPerDay")
+    )
 }
 
 /// Asks the gateway as the administrator.

@@ -1,11 +1,11 @@
 use std::io::Read;
 use std::path::Path;
 
-use chain::{Address, Event, Receipt};
+use chain::{Address, Event, Parties, Receipt};
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use super::act::rehearse;
+use super::act::act;
 use super::{Context, now_ms};
 use crate::cli;
 use crate::deployment::Deployment;
@@ -58,7 +58,9 @@ fn export(context: &Context, name: Option<&str>, write: Option<&Path>) -> Result
         }
     }
     say(match name {
-        Some(_) => "whoever has this line is that node: carry it safely; there: k3s-daas worker --token-file FILE",
+        Some(_) => {
+            "whoever has this line is that node: carry it safely; there: k3s-daas worker --token-file FILE"
+        }
         None => "this line is no secret; there: k3s-daas token import FILE, then k3s-daas stake --tier node",
     });
     Ok(())
@@ -129,7 +131,7 @@ async fn list(context: &Context) -> Result<()> {
 /// Lets a token live on: renews it while it is live, issues it anew when it has expired.
 pub(crate) async fn extend(context: &Context, session: &Session, name: &str, live: bool) -> Result<()> {
     let change = if live { Change::Renew } else { Change::Issue };
-    apply(context, session, name, change, false).await.map(|_| ())
+    apply(context, session, name, change, &cli::Tx::default()).await.map(|_| ())
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -142,7 +144,7 @@ enum Change {
 
 async fn change(context: &Context, args: &cli::TokenChange, change: Change) -> Result<()> {
     let session = Session::open(context).await?;
-    let Some((id, receipt)) = apply(context, &session, &args.name, change, args.dry_run).await? else {
+    let Some((id, receipt)) = apply(context, &session, &args.name, change, &args.tx).await? else {
         return Ok(());
     };
     let answer = json!({ "tokenId": id.to_string(), "checkpoint": receipt.checkpoint, "digest": receipt.digest.to_string() });
@@ -162,10 +164,12 @@ async fn apply(
     session: &Session,
     name: &str,
     change: Change,
-    dry_run: bool,
+    tx: &cli::Tx,
 ) -> Result<Option<(Address, Receipt)>> {
     let mut token = Token::load(&context.state, name)?;
-    let wallet = session.wallets.get(&token.wallet)?;
+    let sender = session.wallets.signer(tx.wallet.as_deref().unwrap_or(&token.wallet))?;
+    let sponsor = tx.sponsor.as_deref().map(|name| session.wallets.signer(name)).transpose()?;
+    let parties = Parties { sender: sender.as_ref(), sponsor: sponsor.as_deref() };
     let stake = token.stake_id.ok_or_else(|| Failure::usage(format!("{name:?} has no stake yet")))?;
     let Some(id) = token.token_id else {
         return Err(Failure::usage(format!(
@@ -178,7 +182,7 @@ async fn apply(
     let new = match change {
         Change::Rotate | Change::Issue => {
             let key = new_key();
-            if !dry_run {
+            if !tx.dry_run {
                 save_key(&context.state, &next, &key)?;
             }
             Some(key)
@@ -200,11 +204,11 @@ async fn apply(
         (Change::Renew, _) => (session.calls.renew_token(path), "renewing the token"),
         _ => (session.calls.revoke_token(id), "revoking the token"),
     };
-    if dry_run {
-        rehearse(context, session, &token.wallet, &draft, doing).await?;
+    if tx.dry_run {
+        act(context, session, tx, &token.wallet, &draft, doing).await?;
         return Ok(None);
     }
-    let receipt = session.execute(wallet, &draft, doing).await?;
+    let receipt = session.execute(parties, &draft, doing).await?;
     if new.is_some() {
         for event in receipt.events_of(session.calls.package()) {
             if let Event::TokenIssued(issued) = event {

@@ -14,8 +14,9 @@ use crate::wallets::Wallets;
 pub(crate) async fn run(context: &Context, args: cli::Worker) -> Result<()> {
     let name = match &args.token_file {
         None => args.token,
-        Some(file) => super::token::take_in(context, file)?
-            .ok_or_else(|| Failure::usage("this invitation is for no node: export it with the node's name"))?,
+        Some(file) => super::token::take_in(context, file)?.ok_or_else(|| {
+            Failure::usage("this invitation is for no node: export it with the node's name")
+        })?,
     };
     let token = Token::load(&context.state, &name)?;
     let deployment = Deployment::load(&context.state)?;

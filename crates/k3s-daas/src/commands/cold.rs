@@ -1,0 +1,223 @@
+//! The master's snapshots in the cold store.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use archive::cold::{Catalog, ColdConfig, ColdKeys, ColdStore, Entry, Fetched, Progress};
+use serde_json::{Value, json};
+
+use super::Context;
+use crate::deployment::Deployment;
+use crate::failure::{Context as _, Failure, Result};
+use crate::output::{print, say};
+
+/// What the commands work with.
+struct Cold {
+    config: ColdConfig,
+    place: Arc<dyn ColdStore>,
+    catalog: Catalog,
+    cluster: [u8; 32],
+    keys: Option<ColdKeys>,
+}
+
+/// `snapshot save`: by the running master.
+pub(super) async fn save(context: &Context) -> Result<()> {
+    say("taking a snapshot…");
+    let name = store::copy(&super::snapshot::store_url(context)).await.context("taking a snapshot")?;
+    print(context.global.output, &json!({ "name": name }), |_| name.clone())
+}
+
+/// `snapshot list`.
+pub(super) fn list(context: &Context) -> Result<()> {
+    let cold = Cold::open(context, false)?;
+    let snapshots: Vec<Value> = cold.catalog.entries().iter().map(shown).collect();
+    let next = cold.next_ms();
+    let answer = json!({ "place": cold.place.place(), "nextMs": next, "snapshots": snapshots });
+    print(context.global.output, &answer, |_| {
+        let mut text = format!(
+            "{:<12} {:>12} {:>12} {:>6} {:<20}  NAME",
+            "REVISION", "SINCE", "BYTES", "CHAIN", "TAKEN"
+        );
+        for entry in cold.catalog.entries() {
+            let link = &entry.link;
+            let since = if link.since == 0 { "base".to_owned() } else { link.since.to_string() };
+            text.push_str(&format!(
+                "\n{:<12} {since:>12} {:>12} {:>6} {:<20}  {}",
+                link.revision,
+                link.bytes,
+                entry.chain.len() + 1,
+                time(link.created_ms),
+                link.last.name
+            ));
+        }
+        let next = next.map_or("when asked: k3s-daas snapshot save".to_owned(), time);
+        text.push_str(&format!("\nin {}; the next one {next}", cold.place.place()));
+        text
+    })
+}
+
+/// `snapshot verify`.
+pub(super) async fn verify(context: &Context, name: Option<String>) -> Result<()> {
+    let cold = Cold::open(context, true)?;
+    let dir = Fetching::new(context)?;
+    let summary = {
+        let fetched = cold.fetch(name.as_deref().unwrap_or(NEWEST), &dir.0).await?;
+        let check = move || fetched.verify().context("checking the snapshot");
+        tokio::task::spawn_blocking(check).await.context("checking the snapshot")??
+    };
+    dir.done()?;
+    let answer = json!({
+        "revision": summary.revision,
+        "snapshots": summary.snapshots,
+        "records": summary.records,
+        "leases": summary.leases,
+        "bytes": summary.bytes,
+        "createdMs": summary.created_ms,
+    });
+    print(context.global.output, &answer, |_| {
+        format!(
+            "good: revision {}, taken {}, {} records of {} snapshots in {} bytes",
+            summary.revision,
+            time(summary.created_ms),
+            summary.records,
+            summary.snapshots,
+            summary.bytes
+        )
+    })
+}
+
+/// `snapshot prune`.
+pub(super) async fn prune(context: &Context, dry_run: bool) -> Result<()> {
+    let mut cold = Cold::open(context, false)?;
+    let now = super::now_ms();
+    let gone: Vec<Entry> = if dry_run {
+        let entries = cold.catalog.entries();
+        cold.config.keep.prune(entries, now).into_iter().map(|i| entries[i].clone()).collect()
+    } else {
+        let keep = cold.config.keep;
+        cold.catalog.prune(&keep, &*cold.place, now).await.context("removing snapshots")?
+    };
+    let names: Vec<Value> = gone.iter().map(shown).collect();
+    print(context.global.output, &json!({ "dryRun": dry_run, "removed": names }), |_| {
+        let verb = if dry_run { "would go" } else { "removed" };
+        let mut text = format!(
+            "{} {verb}, {} stay",
+            gone.len(),
+            cold.catalog.entries().len() - if dry_run { gone.len() } else { 0 }
+        );
+        for entry in &gone {
+            text.push_str(&format!("\n{}  revision {}", entry.link.last.name, entry.link.revision));
+        }
+        text
+    })
+}
+
+/// `snapshot restore --name`: into a directory without a store.
+pub(super) async fn restore(context: &Context, name: &str, revision: Option<i64>, log: &Path) -> Result<()> {
+    let cold = Cold::open(context, true)?;
+    let deployment = Deployment::find(&context.state)?.unwrap_or_default();
+    let key =
+        master::store_key(&crate::parts::master(context, &deployment)?).context("getting the sealing key")?;
+    let dir = Fetching::new(context)?;
+    let fetched = cold.fetch(name, &dir.0).await?;
+    let config = store::Config::new(log, key);
+    let work = move || fetched.restore(&config, revision).context("restoring");
+    let restored = tokio::task::spawn_blocking(work).await.context("restoring")??;
+    dir.done()?;
+    say(format_args!("restored into {}; start the master as before", log.display()));
+    print(context.global.output, &json!({ "revision": restored }), |_| format!("revision {restored}"))
+}
+
+const NEWEST: &str = "newest";
+
+impl Cold {
+    fn open(context: &Context, with_keys: bool) -> Result<Self> {
+        let deployment = Deployment::find(&context.state)?.unwrap_or_default();
+        let config = crate::parts::master(context, &deployment)?;
+        let Some(place) = &config.snapshots.place else {
+            return Err(Failure::usage(
+                "no cold store is configured: set [master.snapshots.place] to directory = \"/PATH\" or to walrus",
+            ));
+        };
+        let cluster = config.chain.cluster.ok_or_else(|| Failure::not_ready("there is no cluster yet"))?;
+        let path = config.state_dir.join("archive/catalog.json");
+        Ok(Self {
+            place: place.open().context("opening the cold store")?,
+            catalog: Catalog::open(path).context("reading the catalogue")?,
+            cluster: cluster.0,
+            keys: match with_keys {
+                true => Some(ColdKeys::new(master::store_key(&config).context("getting the sealing key")?)),
+                false => None,
+            },
+            config: config.snapshots,
+        })
+    }
+
+    /// Fetches a snapshot by its name, or the newest of the catalogue.
+    async fn fetch(&self, name: &str, dir: &Path) -> Result<Fetched> {
+        let newest = self.catalog.newest().map(|entry| entry.link.last.name.as_str());
+        let name = match (name, newest) {
+            (NEWEST, Some(newest)) => newest,
+            (NEWEST, None) => {
+                return Err(Failure::failed(
+                    "no snapshot is in the catalogue: name one, or k3s-daas snapshot save",
+                ));
+            }
+            (name, _) => name,
+        };
+        let keys = self.keys.as_ref().ok_or_else(|| Failure::failed("the keys are not open"))?;
+        let told = |progress: Progress| {
+            say(format_args!(
+                "piece {} of {}, {} of {} MiB",
+                progress.sent,
+                progress.pieces,
+                progress.sent_bytes >> 20,
+                progress.bytes >> 20
+            ));
+        };
+        say(format_args!("fetching {name} from {}", self.place.place()));
+        Fetched::chain(&*self.place, name, &self.cluster, keys, dir, told)
+            .await
+            .context("fetching the snapshot")
+    }
+
+    /// When the next one is due.
+    fn next_ms(&self) -> Option<u64> {
+        let last = self.catalog.newest().map_or_else(super::now_ms, |entry| entry.link.created_ms);
+        (self.config.interval_ms > 0).then(|| last.saturating_add(self.config.interval_ms))
+    }
+}
+
+/// The directory of what is fetched. It stays after a failure, so that the next attempt goes on.
+struct Fetching(std::path::PathBuf);
+
+impl Fetching {
+    fn new(context: &Context) -> Result<Self> {
+        Ok(Self(context.state.dir("master/archive/fetched")?))
+    }
+
+    fn done(self) -> Result<()> {
+        std::fs::remove_dir_all(&self.0).context("removing what was fetched")
+    }
+}
+
+fn shown(entry: &Entry) -> Value {
+    let link = &entry.link;
+    json!({
+        "name": link.last.name,
+        "revision": link.revision,
+        "since": link.since,
+        "bytes": link.bytes,
+        "chain": entry.chain.len() + 1,
+        "createdMs": link.created_ms,
+    })
+}
+
+fn time(ms: u64) -> String {
+    let seconds = i64::try_from(ms / 1_000).unwrap_or(i64::MAX);
+    let format = time::format_description::well_known::Rfc3339;
+    time::OffsetDateTime::from_unix_timestamp(seconds)
+        .ok()
+        .and_then(|time| time.format(&format).ok())
+        .unwrap_or_else(|| format!("{ms} ms"))
+}
