@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"os"
@@ -14,6 +15,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/flannel-io/flannel/pkg/backend"
 	"github.com/flannel-io/flannel/pkg/ip"
@@ -33,6 +35,8 @@ const (
 	deviceName = "flannel-wg"
 	overhead   = 80
 	probeName  = "k3s-daas-probe"
+	// How often it is looked where peers are.
+	lookAtPeers = 5 * time.Second
 )
 
 // kernelHasWireguard tries: a module that is not loaded yet is loaded by this.
@@ -113,8 +117,13 @@ func (u *userspace) RegisterNetwork(
 	}
 	return &network{
 		dev: dev, own: own, manager: u.manager, mtu: settings.MTU - overhead,
-		peers: newPeers(settings.PersistentKeepaliveInterval),
+		peers: newPeers(settings.PersistentKeepaliveInterval, loadLearned(peersFile())), peersFile: peersFile(),
 	}, nil
+}
+
+// peersFile is beside the key.
+func peersFile() string {
+	return filepath.Join(filepath.Dir(os.Getenv("WIREGUARD_KEY_FILE")), "wireguard.peers")
 }
 
 // openKey reads a private key in WireGuard's base64, or makes one.
@@ -161,11 +170,12 @@ func route(own, all ip.IP4Net) error {
 }
 
 type network struct {
-	dev     *device.Device
-	own     *lease.Lease
-	manager subnet.Manager
-	mtu     int
-	peers   *peers
+	dev       *device.Device
+	own       *lease.Lease
+	manager   subnet.Manager
+	mtu       int
+	peers     *peers
+	peersFile string
 }
 
 func (n *network) Lease() *lease.Lease { return n.own }
@@ -176,10 +186,16 @@ func (n *network) MTU() int { return n.mtu }
 func (n *network) Run(ctx context.Context) {
 	events := make(chan []lease.Event)
 	go subnet.WatchLeases(ctx, n.manager, n.own, events)
+	look := time.NewTicker(lookAtPeers)
+	defer look.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
+		case <-look.C:
+			if err := n.remember(); err != nil {
+				klog.ErrorS(err, "where other nodes are is not remembered")
+			}
 		case batch := <-events:
 			for _, event := range batch {
 				change, err := n.peers.change(event)
@@ -194,10 +210,24 @@ func (n *network) Run(ctx context.Context) {
 	}
 }
 
+// remember writes down where peers are, when that has changed.
+func (n *network) remember() error {
+	account, err := n.dev.IpcGet()
+	if err != nil {
+		return err
+	}
+	seen, err := endpoints(account)
+	if err != nil || !n.peers.saw(seen) {
+		return err
+	}
+	return n.peers.learned.save(n.peersFile)
+}
+
 // peers decides what the device is told, without touching it.
 type peers struct {
 	keepalive uint16
 	known     map[string]peer // by range of pod addresses
+	learned   learned
 }
 
 type peer struct {
@@ -205,8 +235,23 @@ type peer struct {
 	endpoint netip.AddrPort
 }
 
-func newPeers(keepalive uint16) *peers {
-	return &peers{keepalive: keepalive, known: make(map[string]peer)}
+func newPeers(keepalive uint16, known learned) *peers {
+	return &peers{keepalive: keepalive, known: make(map[string]peer), learned: known}
+}
+
+// saw takes in where peers are now; whether that is news. Nodes that are gone are forgotten.
+func (p *peers) saw(endpoints map[string]netip.AddrPort) bool {
+	now := make(learned)
+	for _, peer := range p.known {
+		if seen, is := endpoints[peer.key]; is {
+			now[peer.key] = whereabouts{Announced: peer.endpoint, Seen: seen}
+		}
+	}
+	if maps.Equal(now, p.learned) {
+		return false
+	}
+	p.learned = now
+	return true
 }
 
 // change is what the device has to be told for event, in the language of WireGuard's configuration protocol; nothing
@@ -243,7 +288,7 @@ func (p *peers) change(event lease.Event) (string, error) {
 	p.known[pods] = now
 	return forget + fmt.Sprintf(
 		"public_key=%s\nendpoint=%s\npersistent_keepalive_interval=%d\nreplace_allowed_ips=true\nallowed_ip=%s\n",
-		now.key, now.endpoint, p.keepalive, pods), nil
+		now.key, p.learned.endpoint(now), p.keepalive, pods), nil
 }
 
 // read takes what another node says of itself. Nothing of it is trusted to be well-formed.

@@ -36,7 +36,7 @@ func keyText(key byte) string {
 }
 
 func TestAnEndpointIsSaidOnce(t *testing.T) {
-	peers := newPeers(25)
+	peers := newPeers(25, learned{})
 	added := node(t, lease.EventAdded, "10.42.1.0/24", "192.0.2.1", 1)
 	change, err := peers.change(added)
 	if err != nil {
@@ -59,7 +59,7 @@ func TestAnEndpointIsSaidOnce(t *testing.T) {
 }
 
 func TestANewKeyReplacesTheOldAndANodeThatIsGoneIsForgotten(t *testing.T) {
-	peers := newPeers(0)
+	peers := newPeers(0, learned{})
 	if _, err := peers.change(node(t, lease.EventAdded, "10.42.1.0/24", "192.0.2.1", 1)); err != nil {
 		t.Fatal(err)
 	}
@@ -74,7 +74,7 @@ func TestANewKeyReplacesTheOldAndANodeThatIsGoneIsForgotten(t *testing.T) {
 }
 
 func TestWhatANodeSaysOfItselfIsNotTrusted(t *testing.T) {
-	peers := newPeers(0)
+	peers := newPeers(0, learned{})
 	if _, err := peers.change(node(t, lease.EventAdded, "10.42.1.0/24", "192.0.2.1", 1)); err != nil {
 		t.Fatal(err)
 	}
@@ -109,5 +109,31 @@ func TestAKeyIsMadeOnceAndKept(t *testing.T) {
 	second, err := openKey(path)
 	if err != nil || first != second {
 		t.Errorf("another key: %v", err)
+	}
+}
+
+func TestANodeBehindNATIsLookedForWhereItWasSeen(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "peers")
+	before := newPeers(25, loadLearned(path))
+	added := node(t, lease.EventAdded, "10.42.1.0/24", "10.0.0.5", 1)
+	if _, err := before.change(added); err != nil {
+		t.Fatal(err)
+	}
+	account := "private_key=00\npublic_key=" + keyText(1) + "\nendpoint=192.0.2.7:40000\nlast_handshake_time_sec=1\n"
+	seen, err := endpoints(account)
+	if err != nil || !before.saw(seen) || before.saw(seen) {
+		t.Fatalf("%v %v", seen, err)
+	}
+	if err := before.learned.save(path); err != nil {
+		t.Fatal(err)
+	}
+	change, err := newPeers(25, loadLearned(path)).change(added)
+	if err != nil || !strings.Contains(change, "endpoint=192.0.2.7:40000\n") {
+		t.Errorf("%q %v", change, err)
+	}
+	moved := node(t, lease.EventAdded, "10.42.1.0/24", "10.0.0.6", 1)
+	change, err = newPeers(25, loadLearned(path)).change(moved)
+	if err != nil || !strings.Contains(change, "endpoint=10.0.0.6:51820\n") {
+		t.Errorf("it said that it is elsewhere now: %q %v", change, err)
 	}
 }

@@ -19,6 +19,10 @@ pub(crate) fn worker(hosts: &mut Hosts) -> Outcome {
     // Reached from another node again: network, proxy and pod are back.
     eventually(Duration::from_secs(60), || ask(hosts, "w1", &address, "says-w2"))?;
     println!("  pods of the worker are reached {:.1} s after its start", started.elapsed().as_secs_f64());
+    // The node behind NAT is found where it was: it does not speak up by itself before its session has aged.
+    let hidden = web_address(hosts, "w3")?;
+    eventually(Duration::from_secs(20), || ask(hosts, "w2", &hidden, "says-w3"))?;
+    println!("  and the node behind NAT is reached from it {:.1} s after", started.elapsed().as_secs_f64());
     hosts.ready("w2", Duration::from_secs(60))?;
     let after = hosts.get(&["pod", "web-w2"], container)?;
     if before == after { Ok(()) } else { Err(format!("the pod was started again: {before} became {after}")) }
