@@ -319,7 +319,7 @@ async fn old_chains_are_pruned_and_what_is_needed_stays() {
         assert_eq!(base, number % 3 == 0);
         world.snapshot(&place, base, number * 1_000).await;
     }
-    let keep = KeepPolicy { last: 3, daily: 0, weekly: 0, max_age: None };
+    let keep = KeepPolicy { last: 3, daily: 0, weekly: 0, max_age_days: 0 };
     let removed = world.catalog.prune(&keep, &place, 8_000).await.unwrap();
     assert_eq!(removed.len(), 3, "5 and its chain from 3 stay");
     let count = std::fs::read_dir(home.path().join("cold")).unwrap().count();

@@ -2,6 +2,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use archive::AnchorConfig;
+use archive::cold::ColdConfig;
 use engine::Disabled;
 use engine::node::{FlannelBackend, ProxyMode};
 use serde::{Deserialize, Serialize};
@@ -38,6 +39,8 @@ pub struct Config {
     pub chain: ChainConfig,
     /// When the state is anchored on chain, and what that may cost.
     pub anchor: AnchorConfig,
+    /// Snapshots into the cold store.
+    pub snapshots: ColdConfig,
     /// Trusted execution.
     pub tee: TeeConfig,
     /// Who vouches for this enclave on chain.
@@ -71,6 +74,7 @@ impl Default for Config {
             storage_root: PathBuf::from("/var/lib/k3s-daas/storage"),
             chain: ChainConfig::default(),
             anchor: AnchorConfig::default(),
+            snapshots: ColdConfig::default(),
             tee: TeeConfig::default(),
             registration: RegistrationConfig::default(),
             network: ClusterNetwork::default(),

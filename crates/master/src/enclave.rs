@@ -132,6 +132,14 @@ fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> MasterErro
     move |source| MasterError::Io { action, path, source }
 }
 
+/// The key under which the master's store and its snapshots are sealed.
+///
+/// # Errors
+/// When the platform is not there, or the sealed keys do not open.
+pub fn store_key(config: &Config) -> Result<SealingKey, MasterError> {
+    Ok(Enclave::open(config, system_clock()())?.sealing)
+}
+
 /// Deals the cluster's secret to a committee, of whom any `threshold` can give it to an enclave that the chain allows.
 ///
 /// # Errors

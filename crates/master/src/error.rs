@@ -50,6 +50,9 @@ pub enum MasterError {
     /// The sealed store.
     #[error("store: {0}")]
     Store(#[from] store::StoreError),
+    /// Snapshots into the cold store.
+    #[error("snapshots: {0}")]
+    Snapshots(#[from] archive::cold::ColdError),
     /// The store is not the state that the chain knows.
     #[error("refusing to serve: {0}")]
     Refused(#[from] archive::Refused),

@@ -32,6 +32,7 @@ mod anchor_check;
 mod anchor_keeper;
 #[cfg(test)]
 mod anchor_tests;
+mod archiver;
 mod attesting;
 mod board;
 mod bookkeeper;
@@ -54,11 +55,13 @@ mod registration;
 mod release;
 mod right;
 mod shared;
+#[cfg(test)]
+mod standing_tests;
 mod tls;
 mod tunnels;
 
 pub use config::{ChainConfig, ClusterNetwork, Config, ProofConfig, SealTo, TeeConfig};
-pub use enclave::{Identity, Newcomer, deal, hand_over, identity, measurement_of};
+pub use enclave::{Identity, Newcomer, deal, hand_over, identity, measurement_of, store_key};
 pub use error::MasterError;
 pub use gateway::GatewayLimits;
 pub use id::{BadId, Id};

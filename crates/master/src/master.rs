@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use api::MasterStatus;
+use archive::cold::ColdKeys;
 use chain::{Calls, Client, Keystore, Place};
 use engine::control_plane::{ControlPlane, ControlPlaneConfig, WEBHOOK_CLIENT, Webhooks};
 use engine::pki::Profile;
@@ -16,6 +17,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::anchor_check::OnChain;
 use crate::anchor_keeper::{AnchorKeeper, Poster};
+use crate::archiver::Archiver;
 use crate::board::Board;
 use crate::bookkeeper::Bookkeeper;
 use crate::config::Config;
@@ -180,6 +182,7 @@ impl Master {
             Bookkeeper { shared: shared.clone(), drawer: ledger, outbox, addressee: addressee_seen };
         tasks.spawn(bookkeeper.run(loops.child_token()));
 
+        let cold_keys = ColdKeys::new(enclave.sealing.clone());
         let store = open_store(&config, enclave.sealing).await?;
         let (package, cluster) = (facts::address(package), facts::address(cluster));
         let on_chain = OnChain { client, package, cluster };
@@ -195,6 +198,21 @@ impl Master {
             &checked,
         );
         tasks.spawn(keeper.run(poster, loops.child_token()));
+        if let Some(place) = &config.snapshots.place {
+            let archiver = Archiver {
+                board: shared.board.clone(),
+                store: store.clone(),
+                keys: cold_keys,
+                cluster: cluster.into_inner(),
+                clock: clock.clone(),
+                config: config.snapshots.clone(),
+                place: place.open()?,
+                dir: private_dir(&config.state_dir.join("archive"))?,
+                attached: vec![config.state_dir.join("sealed/cluster.pki")],
+            };
+            let catalog = archiver.catalog()?;
+            tasks.spawn(archiver.run(catalog, loops.child_token()));
+        }
         let socket = config.state_dir.join("store.sock");
         let server = Server::bind(store.clone(), vec![Listener::Unix(socket.clone())]).await?;
         let serving = servers.child_token();

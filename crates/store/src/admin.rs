@@ -12,7 +12,8 @@ use tonic::{Code, Request, Status};
 use tonic_prost::ProstCodec;
 
 use crate::proto::{
-    AnchorNowRequest, AnchorNowResponse, ProveRequest, ProveResponse, RotateKeyRequest, RotateKeyResponse,
+    AnchorNowRequest, AnchorNowResponse, CopyNowRequest, CopyNowResponse, ProveRequest, ProveResponse,
+    RotateKeyRequest, RotateKeyResponse,
 };
 use crate::root::Proof;
 
@@ -65,6 +66,15 @@ pub async fn prove(url: &str, key: Bytes, revision: i64) -> Result<(Proof, Optio
 pub async fn anchor(url: &str) -> Result<i64, AdminError> {
     let answer: AnchorNowResponse = call(url, "Anchor", AnchorNowRequest {}).await?;
     Ok(answer.revision)
+}
+
+/// Has a copy of the store that serves at `url` taken elsewhere now; gives its name there.
+///
+/// # Errors
+/// The store is not reached, or nobody takes copies of it, or it failed.
+pub async fn copy(url: &str) -> Result<String, AdminError> {
+    let answer: CopyNowResponse = call(url, "Copy", CopyNowRequest {}).await?;
+    Ok(answer.name)
 }
 
 async fn call<Q, A>(url: &str, method: &'static str, request: Q) -> Result<A, AdminError>

@@ -29,6 +29,7 @@
 mod admin;
 mod anchor;
 mod anchoring;
+mod archiving;
 mod committer;
 mod config;
 pub mod disk;
@@ -59,7 +60,7 @@ mod store;
 pub mod watch;
 mod watch_stream;
 
-pub use admin::{AdminError, anchor, prove, rotate_key};
+pub use admin::{AdminError, anchor, copy, prove, rotate_key};
 pub use anchor::{Anchor, AnchorError, AnchorPoint, FileAnchor};
 pub use config::{AutoCompaction, Config};
 pub use error::StoreError;

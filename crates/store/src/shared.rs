@@ -35,6 +35,7 @@ pub(crate) struct Shared {
     /// The state's Merkle tree.
     pub(crate) root: Mutex<Following>,
     /// Who posts anchors and who asks for them.
+    pub(crate) archiving: crate::archiving::Archiving,
     pub(crate) anchoring: Anchoring,
     /// Compact revision up to which history is removed.
     pub(crate) scrubbed: watch::Sender<i64>,

@@ -109,6 +109,7 @@ impl Store {
             hub: Mutex::new(Hub::new(state.revision(), Limits::default())),
             durable: Mutex::new((segments.position(), state.revision())),
             root: Mutex::default(),
+            archiving: crate::archiving::Archiving::default(),
             anchoring: Anchoring::default(),
             scrubbed: watch::Sender::new(state.compact_revision()),
             state: RwLock::new(state),

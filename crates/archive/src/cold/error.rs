@@ -8,7 +8,7 @@ use store::{EtcdError, StoreError};
 #[non_exhaustive]
 pub enum ColdError {
     /// A local file.
-    #[error("cannot {action} {path}")]
+    #[error("cannot {action} {}: {source}", path.display())]
     Io {
         /// What was tried.
         action: &'static str,
@@ -92,7 +92,7 @@ pub enum ColdError {
         to: i64,
     },
     /// A catalogue or a spool that nobody here wrote.
-    #[error("{path} cannot be read: {source}; remove it, and a new base will be taken")]
+    #[error("{} cannot be read: {source}; remove it, and a new base will be taken", path.display())]
     Json {
         /// The file.
         path: PathBuf,

@@ -10,6 +10,7 @@
 //! ([`Spool::send`]) may be cut off anywhere and goes on where it was. [`Fetched`] is the way back.
 
 mod catalog;
+mod config;
 mod directory;
 mod error;
 mod fetch;
@@ -24,6 +25,7 @@ mod store;
 mod walrus_store;
 
 pub use catalog::{Catalog, Entry};
+pub use config::{ColdConfig, Place, WalrusPlace};
 pub use directory::Directory;
 pub use error::ColdError;
 pub use fetch::{Fetched, Summary};

@@ -1,10 +1,12 @@
 use std::collections::HashSet;
-use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
 
 use super::Entry;
 
 /// When a chain ends and a new base begins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct BasePolicy {
     /// Snapshots in a chain, the base counted. A recovery reads them all.
     pub max_chain: usize,
@@ -46,7 +48,8 @@ impl BasePolicy {
 }
 
 /// Which snapshots are kept; each rule keeps what it names, and everything that those need.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct KeepPolicy {
     /// The newest ones.
     pub last: usize,
@@ -54,13 +57,13 @@ pub struct KeepPolicy {
     pub daily: usize,
     /// See `daily`.
     pub weekly: usize,
-    /// None that is older, whatever the other rules say, but for the newest.
-    pub max_age: Option<Duration>,
+    /// None that is older than so many days, whatever the other rules say, but for the newest; 0 for no such rule.
+    pub max_age_days: u64,
 }
 
 impl Default for KeepPolicy {
     fn default() -> Self {
-        Self { last: 48, daily: 14, weekly: 8, max_age: None }
+        Self { last: 48, daily: 14, weekly: 8, max_age_days: 0 }
     }
 }
 
@@ -75,8 +78,8 @@ impl KeepPolicy {
         kept.extend(count.saturating_sub(self.last.max(1))..count);
         keep_periods(&mut kept, entries, self.daily, DAY_MS);
         keep_periods(&mut kept, entries, self.weekly, 7 * DAY_MS);
-        if let Some(age) = self.max_age {
-            let oldest = now_ms.saturating_sub(u64::try_from(age.as_millis()).unwrap_or(u64::MAX));
+        if self.max_age_days > 0 {
+            let oldest = now_ms.saturating_sub(self.max_age_days.saturating_mul(DAY_MS));
             kept.retain(|&i| i + 1 == count || entries[i].link.created_ms >= oldest);
         }
         let needed: HashSet<&str> = kept
@@ -141,13 +144,12 @@ mod tests {
     fn days_and_weeks_keep_their_newest() {
         let hours: Vec<(bool, u64)> = (0..24 * 30).map(|_| (true, DAY_MS / 24)).collect();
         let entries = entries(&hours);
-        let policy = KeepPolicy { last: 3, daily: 5, weekly: 2, max_age: None };
+        let policy = KeepPolicy { last: 3, daily: 5, weekly: 2, max_age_days: 0 };
         let gone: HashSet<usize> = policy.prune(&entries, 0).into_iter().collect();
         let kept: Vec<usize> = (0..entries.len()).filter(|i| !gone.contains(i)).collect();
         // The newest is the first of its day; the week before ended with hour 671, which is a day kept anyhow.
         assert_eq!(kept, [646, 670, 694, 717, 718, 719]);
-        let week =
-            KeepPolicy { last: 1, daily: 100, weekly: 0, max_age: Some(Duration::from_millis(3 * DAY_MS)) };
+        let week = KeepPolicy { last: 1, daily: 100, weekly: 0, max_age_days: 3 };
         assert_eq!(entries.len() - week.prune(&entries, 30 * DAY_MS).len(), 4);
     }
 
@@ -155,10 +157,10 @@ mod tests {
         #[test]
         fn the_newest_stays_and_nothing_that_is_needed_goes(
             plan in proptest::collection::vec((any::<bool>(), 0..3 * DAY_MS), 0..60),
-            last in 0..5_usize, daily in 0..5_usize, weekly in 0..3_usize, age in proptest::option::of(0..20 * DAY_MS),
+            last in 0..5_usize, daily in 0..5_usize, weekly in 0..3_usize, max_age_days in 0..20_u64,
         ) {
             let entries = entries(&plan);
-            let policy = KeepPolicy { last, daily, weekly, max_age: age.map(Duration::from_millis) };
+            let policy = KeepPolicy { last, daily, weekly, max_age_days };
             let gone: HashSet<usize> = policy.prune(&entries, 40 * DAY_MS).into_iter().collect();
             prop_assert!(entries.is_empty() || !gone.contains(&(entries.len() - 1)));
             for (i, entry) in entries.iter().enumerate().filter(|(i, _)| !gone.contains(i)) {

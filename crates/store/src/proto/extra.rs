@@ -86,6 +86,17 @@ pub struct ProvenEntry {
     pub body: Vec<u8>,
 }
 
+/// Asks for a copy elsewhere, now.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, prost::Message)]
+pub struct CopyNowRequest {}
+
+#[derive(Clone, PartialEq, Eq, Hash, prost::Message)]
+pub struct CopyNowResponse {
+    /// Its name there.
+    #[prost(string, tag = "1")]
+    pub name: String,
+}
+
 /// Asks for an anchor now.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, prost::Message)]
 pub struct AnchorNowRequest {}

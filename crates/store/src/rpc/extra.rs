@@ -4,8 +4,8 @@ use tonic::Status;
 use super::dispatch::{Context, HttpRequest, HttpResponse, server_streaming, streaming, unary, unknown};
 use super::reflection;
 use crate::proto::{
-    AnchorNowRequest, AnchorNowResponse, HealthCheckRequest, HealthCheckResponse, ProveRequest,
-    ProveResponse, RotateKeyRequest, RotateKeyResponse, ServingStatus,
+    AnchorNowRequest, AnchorNowResponse, CopyNowRequest, CopyNowResponse, HealthCheckRequest,
+    HealthCheckResponse, ProveRequest, ProveResponse, RotateKeyRequest, RotateKeyResponse, ServingStatus,
 };
 use crate::{EtcdError, Store};
 
@@ -45,6 +45,12 @@ pub(super) async fn call(
         ("k3s_daas.store.v1.Admin", "Anchor") => {
             unary(request, |_: AnchorNowRequest| async move {
                 Ok(AnchorNowResponse { revision: store.request_anchor().await? })
+            })
+            .await
+        }
+        ("k3s_daas.store.v1.Admin", "Copy") => {
+            unary(request, |_: CopyNowRequest| async move {
+                Ok(CopyNowResponse { name: store.request_copy().await? })
             })
             .await
         }

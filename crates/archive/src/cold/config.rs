@@ -1,0 +1,92 @@
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use walrus::{Client, Encoding, Lifetime, StoreOptions, WalrusError};
+
+use super::{BasePolicy, ColdError, ColdStore, Directory, KeepPolicy, WalrusStore};
+
+/// Where snapshots go, how often they are taken and how long they are kept.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ColdConfig {
+    /// Where they go; without one none is taken.
+    pub place: Option<Place>,
+    /// How often, milliseconds; 0 for only when asked.
+    pub interval_ms: u64,
+    /// Bytes after which a piece is closed, before it is sent.
+    pub piece_bytes: u64,
+    /// When a chain ends.
+    pub base: BasePolicy,
+    /// Which are kept.
+    pub keep: KeepPolicy,
+}
+
+impl Default for ColdConfig {
+    fn default() -> Self {
+        Self {
+            place: None,
+            interval_ms: 3_600_000,
+            piece_bytes: 32 << 20,
+            base: BasePolicy::default(),
+            keep: KeepPolicy::default(),
+        }
+    }
+}
+
+/// A cold store, by its configuration.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Place {
+    /// A directory, on another disk or a mounted share.
+    Directory(PathBuf),
+    /// Walrus.
+    Walrus(WalrusPlace),
+}
+
+/// Walrus, by its configuration.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct WalrusPlace {
+    /// Base URLs of publishers; may be empty for who only reads.
+    #[serde(default)]
+    pub publishers: Vec<String>,
+    /// Base URLs of aggregators.
+    pub aggregators: Vec<String>,
+    /// How many epochs a piece is kept (mainnet: two weeks each; 53 at most). Pieces are permanent.
+    pub epochs: u32,
+    /// The network's shards.
+    #[serde(default = "shards")]
+    pub shards: u16,
+    /// A file with the bearer token that publishers ask for.
+    #[serde(default)]
+    pub token_file: Option<PathBuf>,
+}
+
+fn shards() -> u16 {
+    1_000
+}
+
+impl Place {
+    /// Opens it; nothing is asked of a network yet.
+    ///
+    /// # Errors
+    /// What is configured cannot be used.
+    pub fn open(&self) -> Result<Arc<dyn ColdStore>, ColdError> {
+        let place = match self {
+            Place::Directory(path) => return Ok(Arc::new(Directory::open(path.clone())?)),
+            Place::Walrus(place) => place,
+        };
+        let mut config = walrus::Config::new(place.publishers.clone(), place.aggregators.clone());
+        config.encoding = Encoding::new(place.shards).map_err(WalrusError::from)?;
+        config.timeout = Duration::from_secs(300);
+        if let Some(path) = &place.token_file {
+            let token = std::fs::read_to_string(path).map_err(ColdError::io("read", path))?;
+            config.token = Some(token.trim().to_owned());
+        }
+        let lifetime = Lifetime::Permanent;
+        let options = StoreOptions { epochs: place.epochs, lifetime, send_object_to: None };
+        Ok(Arc::new(WalrusStore::new(Client::new(config)?, options)))
+    }
+}
