@@ -22,6 +22,8 @@ const EOldKey: u64 = 6;
 const MAX_BLOB_BYTES: u64 = 64;
 /// Intent of the enclave's statement.
 const INTENT_ANCHOR: u8 = 3;
+/// Intent of the statement that it has served without having read the anchor.
+const INTENT_UNANCHORED: u8 = 7;
 
 /// The latest point of a cluster's state. Shared; written by its enclaves only.
 public struct Anchor has key {
@@ -49,6 +51,14 @@ public struct Point has copy, drop {
     key_epoch: u64,
 }
 
+/// What the enclave signs when it has opened a state without having reached the chain.
+public struct Unanchored has copy, drop {
+    cluster: ID,
+    revision: u64,
+    state_root: vector<u8>,
+    opened_ms: u64,
+}
+
 public struct AnchorCreated has copy, drop {
     cluster: ID,
     anchor: ID,
@@ -64,6 +74,17 @@ public struct Anchored has copy, drop {
     blob: vector<u8>,
     key_epoch: u64,
     anchored_ms: u64,
+}
+
+/// An enclave has served a state that it could not hold against the anchor.
+public struct OpenedUnanchored has copy, drop {
+    cluster: ID,
+    anchor: ID,
+    enclave: ID,
+    revision: u64,
+    state_root: vector<u8>,
+    opened_ms: u64,
+    declared_ms: u64,
 }
 
 /// Anchors a point that is after the last one, with a statement of an enclave in good standing.
@@ -107,6 +128,36 @@ public fun record(
         blob,
         key_epoch,
         anchored_ms: anchor.anchored_ms,
+    });
+}
+
+/// Declares that an enclave in good standing opened a state before it could read the anchor. Changes nothing: whoever
+/// relies on the cluster sees it.
+public fun declare_unanchored(
+    anchor: &Anchor,
+    registry: &Registry,
+    enclave: &mut Enclave,
+    revision: u64,
+    state_root: vector<u8>,
+    opened_ms: u64,
+    timestamp_ms: u64,
+    signature: vector<u8>,
+    clock: &Clock,
+) {
+    assert!(anchor.version == governance::version(), EWrongVersion);
+    let cluster = anchor.cluster;
+    assert!(enclave.cluster() == cluster, EWrongCluster);
+    assert!(state_root.length() == 32, EBadHash);
+    let opened = Unanchored { cluster, revision, state_root, opened_ms };
+    enclave.verify(registry, INTENT_UNANCHORED, timestamp_ms, opened, &signature, clock);
+    event::emit(OpenedUnanchored {
+        cluster,
+        anchor: object::id(anchor),
+        enclave: object::id(enclave),
+        revision,
+        state_root,
+        opened_ms,
+        declared_ms: clock.timestamp_ms(),
     });
 }
 

@@ -52,7 +52,7 @@ const ENotOwner: u64 = 13;
 const EContested: u64 = 14;
 /// The time for that is over.
 const ETooLate: u64 = 15;
-/// The time for that has not come.
+/// It is too early: the time to contest it, or to execute it, is not over.
 const ETooEarly: u64 = 16;
 /// What a statement is about is empty or too long.
 const EBadSubject: u64 = 17;

@@ -34,8 +34,12 @@ const EFrozen: u64 = 8;
 const EJudged: u64 = 9;
 /// Nothing of the stake may be taken: the cap of the period is reached, or the penalty rounds to nothing.
 const ENothingToTake: u64 = 10;
+/// Maintenance is announced before it begins, and lasts at most a day.
+const EBadMaintenance: u64 = 11;
 
 const NODE: u8 = 0;
+/// Announced maintenance lasts at most this long: a day.
+const MAX_MAINTENANCE_MS: u64 = 86_400_000;
 
 /// One stake. Shared.
 public struct Stake has key {
@@ -120,6 +124,14 @@ public struct Withdrawn has copy, drop {
     amount: u64,
 }
 
+/// The owner takes the node down on purpose.
+public struct MaintenanceAnnounced has copy, drop {
+    cluster: ID,
+    stake: ID,
+    from_ms: u64,
+    to_ms: u64,
+}
+
 /// Locks `coin` for a tier: 0 node, 1 user, 2 admin.
 public fun stake(cluster: &Cluster, tier: u8, coin: Coin<SUI>, clock: &Clock, ctx: &mut TxContext) {
     cluster.check_running(clock);
@@ -170,6 +182,14 @@ public fun top_up(stake: &mut Stake, coin: Coin<SUI>, ctx: &TxContext) {
     stake.balance.join(coin.into_balance());
     let amount = stake.balance.value();
     event::emit(ToppedUp { cluster: stake.cluster, stake: object::id(stake), added, amount });
+}
+
+/// Announces that the node is taken down on purpose, so that masters drain it first and do not count the time.
+public fun announce_maintenance(stake: &Stake, from_ms: u64, to_ms: u64, clock: &Clock, ctx: &TxContext) {
+    check_owner(stake, ctx);
+    assert!(clock.timestamp_ms() <= from_ms && from_ms < to_ms, EBadMaintenance);
+    assert!(to_ms - from_ms <= MAX_MAINTENANCE_MS, EBadMaintenance);
+    event::emit(MaintenanceAnnounced { cluster: stake.cluster, stake: object::id(stake), from_ms, to_ms });
 }
 
 /// Asks a stake back. Its token is worth nothing from now on; the money follows when lock-up and unbonding

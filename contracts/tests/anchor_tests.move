@@ -2,6 +2,7 @@
 module k3s_daas::anchor_tests;
 
 use k3s_daas::anchor::{Self, Anchor};
+use k3s_daas::enclave;
 use k3s_daas::intent_message;
 use k3s_daas::scene;
 use k3s_daas::signed;
@@ -105,4 +106,37 @@ fun an_anchor_is_migrated() {
     anchor.migrate(governance);
     world::share(anchor);
     assert!(world.events_of() == 1);
+}
+
+fun declare(mut world: World, root: vector<u8>): World {
+    let anchor = world.take<Anchor>();
+    let mut enclave = world.take_enclave();
+    let (_, _, registry, _, clock, _) = world.parts();
+    let now = world::start_ms();
+    anchor.declare_unanchored(registry, &mut enclave, 5, root, now - 3_600_000, now, signed::unanchored(), clock);
+    world::share(anchor);
+    world::share(enclave);
+    world.next(world::stranger())
+}
+
+#[test]
+fun an_enclave_declares_that_it_went_without_the_anchor() {
+    let mut world = scene::trusted();
+    world = declare(world, ROOT);
+    world.end();
+}
+
+#[test, expected_failure(abort_code = enclave::EBadTimestamp)]
+fun it_is_declared_once() {
+    let mut world = scene::trusted();
+    world = declare(world, ROOT);
+    world = declare(world, ROOT);
+    world.end();
+}
+
+#[test, expected_failure(abort_code = intent_message::EBadSignature)]
+fun what_is_declared_is_signed() {
+    let mut world = scene::trusted();
+    world = declare(world, LOG);
+    world.end();
 }

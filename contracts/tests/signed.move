@@ -38,6 +38,10 @@ public fun next_point(): vector<u8> {
     x"6b3ad090fe4711b007e018e78fe5a678d08ca2f7972d54517d0ed2542d709467a10b93c75a67e1dd55c347111f724d01ac92959f84446e690b18301eb86ebd0a"
 }
 
+public fun unanchored(): vector<u8> {
+    x"8e66e34f5d730c48a920ffbe5e3b24d69d5f6f014a5f6b2ada3573b521cedba8aa99b9f2dfbda72000f0bc4113cad7bf3b23d24f17bcbc7d3a62e55988d62007"
+}
+
 public fun shares(): vector<u8> {
     x"2ee751ecc6fea46ad2cdd6e21353b5955886761d8b7cd4c8b6f3d283bd82a6cb78d1e177504ec2df83c9eb0dbe9fa2d95ea6eb4efd646bc720a08341421ce20b"
 }

@@ -200,3 +200,33 @@ fun another_clusters_governance_migrates_nothing() {
     world::share(stake);
     world.end();
 }
+
+fun maintain(sender: address, from_ms: u64, to_ms: u64): World {
+    let mut world = staked(NODE, 100).next(sender);
+    let stake = world.take_stake();
+    let now = world.now();
+    let (_, _, _, _, clock, ctx) = world.parts();
+    stake.announce_maintenance(now + from_ms, now + to_ms, clock, ctx);
+    world::share(stake);
+    world
+}
+
+#[test]
+fun maintenance_is_announced() {
+    assert!(maintain(world::staker(), 0, DAY_MS).events_of() == 1);
+}
+
+#[test, expected_failure(abort_code = staking::EBadMaintenance)]
+fun maintenance_ends() {
+    maintain(world::staker(), 5, 5).end();
+}
+
+#[test, expected_failure(abort_code = staking::EBadMaintenance)]
+fun maintenance_lasts_a_day_at_most() {
+    maintain(world::staker(), 0, DAY_MS + 1).end();
+}
+
+#[test, expected_failure(abort_code = staking::ENotOwner)]
+fun only_the_owner_announces_maintenance() {
+    maintain(world::stranger(), 0, DAY_MS).end();
+}

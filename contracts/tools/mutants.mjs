@@ -121,6 +121,8 @@ const MUTANTS = [
   ["what is allowed is punished", "slashing", "    assert!(!registry.is_allowed(&measurement, clock), EMeasurementAllowed);\n", ""],
   ["a Nitro enclave in debug mode", "nitro", "        assert!(!is_zero(&registers[i]), EDebugMode);\n", ""],
   ["a Nitro document for another cluster", "enclave", "    assert!(user_data == option::some(registry.cluster.to_bytes()), EWrongUserData);\n", ""],
+  ["maintenance of any length", "staking", "    assert!(to_ms - from_ms <= MAX_MAINTENANCE_MS, EBadMaintenance);\n", ""],
+  ["anybody announces maintenance", "staking", "    check_owner(stake, ctx);\n    assert!(clock.timestamp_ms() <= from_ms", "    assert!(clock.timestamp_ms() <= from_ms"],
   ["a pause does not stop stakes", "staking", "cluster.check_running(clock);", "cluster.check_version();"],
 ];
 

@@ -84,6 +84,11 @@ def point(revision, key_epoch, timestamp_ms):
     return statement(3, timestamp_ms, payload)
 
 
+def unanchored(revision, opened_ms, timestamp_ms):
+    payload = CLUSTER + u64(revision) + text(b"\x11" * 32) + u64(opened_ms)
+    return statement(7, timestamp_ms, payload)
+
+
 def inner(left, right):
     return blake2b256(b"\x02" + left + right)
 
@@ -152,6 +157,8 @@ CONSTANTS = {
     # By the enclave, over points of the state.
     "point": point(5, 1, START_MS),
     "next_point": point(6, 2, START_MS + 1),
+    # By the enclave, which opened its state an hour before.
+    "unanchored": unanchored(5, START_MS - HOUR_MS, START_MS),
     # By the enclave, over the shares of the first day, two days after the start.
     "shares": shares(1, START_MS, START_MS + DAY_MS, 7, EPOCH, NOW_MS),
     "liar_shares": shares(1, START_MS, START_MS + DAY_MS, 7, LIAR, NOW_MS),

@@ -83,3 +83,17 @@ pub struct Point {
     /// Epoch of the sealing key.
     pub key_epoch: u64,
 }
+
+/// `anchor::Unanchored`: what an enclave signs when it has opened a state without having reached the chain.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unanchored {
+    /// The cluster.
+    pub cluster: Address,
+    /// Revision of the store.
+    pub revision: u64,
+    /// Hash of the state at the revision, 32 bytes.
+    #[serde(with = "crate::hex_bytes")]
+    pub state_root: Vec<u8>,
+    /// When it was opened, milliseconds since the Unix epoch.
+    pub opened_ms: u64,
+}

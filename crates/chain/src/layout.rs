@@ -86,6 +86,7 @@ mod tests {
             ("slashing", "NodeStatement", super::fields::<crate::NodeStatement>()),
             ("rewards", "Shares", super::fields::<crate::Shares>()),
             ("anchor", "Point", super::fields::<crate::Point>()),
+            ("anchor", "Unanchored", super::fields::<crate::Unanchored>()),
         ];
         for (module, name, ours) in events::known().into_iter().chain(objects::known()).chain(statements) {
             let theirs: Vec<_> =

@@ -64,7 +64,7 @@ pub use checkpoint::{Checkpoint, Cursor, EventAt};
 pub use client::{Client, EndpointStatus};
 pub use draft::Draft;
 pub use dry_run::{BalanceChange, Changes, DryRun, ObjectKind, TouchedObject};
-pub use enclave_statements::{Evidence, NodeStatement, Point, Shares};
+pub use enclave_statements::{Evidence, NodeStatement, Point, Shares, Unanchored};
 pub use error::Error;
 pub use events::*;
 pub use external_signer::ExternalSigner;

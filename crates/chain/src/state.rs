@@ -265,6 +265,10 @@ impl State {
                 self.stakes.insert(e.stake, stake);
             }
             Event::ToppedUp(e) => self.stakes.get_mut(&e.stake)?.amount = e.amount,
+            // A plan of its owner: what is locked stays as it is.
+            Event::MaintenanceAnnounced(e) => {
+                self.stakes.get(&e.stake)?;
+            }
             Event::UnstakeRequested(e) => {
                 let stake = self.stakes.get_mut(&e.stake)?;
                 stake.unbonding_ms = Some(e.unbonding_ms);

@@ -310,6 +310,10 @@ impl Money {
                 anchor.blob = e.blob.clone();
                 (anchor.enclave, anchor.anchored_ms) = (Some(e.enclave), e.anchored_ms);
             }
+            // The anchor stays as it is.
+            Event::OpenedUnanchored(_) => {
+                self.anchor.as_ref()?;
+            }
             _ => return None,
         }
         Some(())

@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 use sui_sdk_types::Address;
 
-use crate::{Error, Evidence, IntentMessage, Keypair, NodeStatement, Place, Point, Shares};
+use crate::{Error, Evidence, IntentMessage, Keypair, NodeStatement, Place, Point, Shares, Unanchored};
 
 /// What enclaves state about their cluster, each kind under an intent of its own.
 pub trait EnclavePayload: Serialize {
@@ -15,6 +15,10 @@ impl EnclavePayload for Place {
 
 impl EnclavePayload for Point {
     const INTENT: u8 = 3;
+}
+
+impl EnclavePayload for Unanchored {
+    const INTENT: u8 = 7;
 }
 
 impl EnclavePayload for Shares {

@@ -143,6 +143,16 @@ async fn staking(p: &Probe) {
     p.refused(&stranger, &calls.request_unstake(stake, cluster.id), "staking::ENotOwner").await;
     p.refused(&staker, &calls.request_unstake(stake, p.other.id), "staking::EWrongCluster").await;
     p.refused(&staker, &calls.withdraw(stake, cluster.names), "staking::ENotUnbonding").await;
+    let now = p.now();
+    let soon = now + MINUTE_MS;
+    for (from_ms, to_ms) in [(now - 1, now), (soon, soon), (soon, soon + DAY_MS + 1)] {
+        let announce = calls.announce_maintenance(stake, from_ms, to_ms);
+        p.refused(&staker, &announce, "staking::EBadMaintenance").await;
+    }
+    let announce = calls.announce_maintenance(stake, soon, soon + DAY_MS);
+    p.refused(&stranger, &announce, "staking::ENotOwner").await;
+    let (_, events) = p.world.run(&staker, &announce).await;
+    assert!(matches!(&events[..], [Event::MaintenanceAnnounced(told)] if told.stake == stake), "{events:?}");
     // Lock-up is over; unbonding still has to pass.
     p.advance(8 * DAY_MS).await;
     p.world.run(&staker, &calls.request_unstake(stake, cluster.id)).await;

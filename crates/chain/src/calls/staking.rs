@@ -25,6 +25,11 @@ impl Calls {
         draft
     }
 
+    /// `staking::announce_maintenance`: says that the node is taken down from `from_ms` to `to_ms`, at most a day.
+    pub fn announce_maintenance(&self, stake: Address, from_ms: u64, to_ms: u64) -> Draft {
+        self.entry(MODULE, "announce_maintenance").read(stake).pure(&from_ms).pure(&to_ms).at_now()
+    }
+
     /// `staking::request_unstake`: asks a stake back; its token is worth nothing at once.
     pub fn request_unstake(&self, stake: Address, cluster: Address) -> Draft {
         let mut draft = Draft::new();

@@ -32,3 +32,22 @@ pub struct Anchored {
     /// When, milliseconds since the Unix epoch.
     pub anchored_ms: u64,
 }
+
+/// An enclave has served a state that it could not hold against the anchor.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OpenedUnanchored {
+    /// The cluster.
+    pub cluster: Address,
+    /// The anchor object.
+    pub anchor: Address,
+    /// The enclave that says so.
+    pub enclave: Address,
+    /// Revision of the store.
+    pub revision: u64,
+    /// Hash of the state at the revision, 32 bytes.
+    pub state_root: Vec<u8>,
+    /// When it was opened, milliseconds since the Unix epoch.
+    pub opened_ms: u64,
+    /// When it was declared, milliseconds since the Unix epoch.
+    pub declared_ms: u64,
+}

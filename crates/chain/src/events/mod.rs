@@ -10,7 +10,7 @@ mod staking;
 mod upgrade;
 mod usage;
 
-pub use anchor::{AnchorCreated, Anchored};
+pub use anchor::{AnchorCreated, Anchored, OpenedUnanchored};
 pub use cluster::{ClusterCreated, ConfigChanged, GrantRevoked, Granted, PauseChanged, PlaceChanged};
 pub use enclave::{
     EnclaveRegistered, EnclaveRevoked, MeasurementAllowed, MeasurementRetired, RegistryCreated,
@@ -26,7 +26,7 @@ pub use seal_token::{KeyRotated, TokenIssued, TokenRenewed, TokenRevoked};
 pub use slashing::{
     ContradictionShown, EvidenceShown, SlashContested, SlashDropped, SlashExecuted, SlashProposed,
 };
-pub use staking::{Staked, ToppedUp, UnstakeRequested, Withdrawn};
+pub use staking::{MaintenanceAnnounced, Staked, ToppedUp, UnstakeRequested, Withdrawn};
 use sui_sdk_types::Address;
 pub use upgrade::{
     UpgradeAuthorized, UpgradeCancelled, UpgradeProposed, Upgraded, UpgraderAccepted, UpgraderCreated,
@@ -128,6 +128,7 @@ events! {
         Staked in "staking": "A stake was made.",
         ToppedUp in "staking": "A stake grew.",
         UnstakeRequested in "staking": "A stake was asked back.",
+        MaintenanceAnnounced in "staking": "A node is to be taken down on purpose.",
         Withdrawn in "staking": "A stake was paid out.",
         TokenIssued in "seal_token": "A seal token was issued.",
         TokenRenewed in "seal_token": "A seal token lives longer.",
@@ -147,6 +148,7 @@ events! {
         EpochSwept in "rewards": "An epoch is gone; what no shard took went back to the pool.",
         AnchorCreated in "anchor": "A cluster has an anchor.",
         Anchored in "anchor": "A point of the cluster's state was anchored.",
+        OpenedUnanchored in "anchor": "An enclave has served a state without having read the anchor.",
         EscrowOpened in "usage": "An escrow was opened.",
         EscrowChanged in "usage": "Use was paid, or money or terms of an escrow have changed.",
         UsageCollected in "usage": "What was used went to the reward pool.",

@@ -50,6 +50,19 @@ pub struct UnstakeRequested {
     pub locked_until_ms: u64,
 }
 
+/// The owner takes a node down on purpose.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MaintenanceAnnounced {
+    /// The cluster.
+    pub cluster: Address,
+    /// The stake.
+    pub stake: Address,
+    /// From when, milliseconds since the Unix epoch.
+    pub from_ms: u64,
+    /// Until when, milliseconds since the Unix epoch.
+    pub to_ms: u64,
+}
+
 /// A stake was paid out and is gone, its node name is free.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Withdrawn {

@@ -9,6 +9,7 @@ use crate::{Expect, Play};
 
 const INTENT_PLACE: u8 = 1;
 const INTENT_ANCHOR: u8 = 3;
+const INTENT_UNANCHORED: u8 = 7;
 
 /// What the cluster's objects have to say.
 #[derive(Default)]
@@ -22,7 +23,8 @@ pub(crate) struct Points {
 pub(crate) fn step(play: &mut Play) {
     match play.dice.random_range(0..8) {
         0..2 => place(play),
-        2..6 => anchor(play),
+        2..5 => anchor(play),
+        5 => unanchored(play),
         6 => grant(play),
         _ => revoke_grant(play),
     }
@@ -116,6 +118,37 @@ fn anchor(play: &mut Play) {
     if done.ok() {
         (play.points.revision, play.points.key_epoch) = (revision, key_epoch);
         play.enclaves[by].latest_ms.insert(INTENT_ANCHOR, timestamp_ms);
+    }
+}
+
+fn unanchored(play: &mut Play) {
+    let Some(by) = play.some_enclave() else { return };
+    let caller = play.actor();
+    let latest_ms = play.enclaves[by].latest_ms.get(&INTENT_UNANCHORED).copied().unwrap_or_default();
+    let timestamp_ms = time(play, latest_ms);
+    let (revision, opened_ms) = (play.dice.random_range(0..100u64), play.world.now);
+    let state_root = vec![1u8; if play.chance(90) { 32 } else { 31 }];
+    let enclave = &play.enclaves[by];
+    let stated =
+        (INTENT_UNANCHORED, timestamp_ms, enclave.id, play.world.cluster, revision, &state_root, opened_ms);
+    let signature = sign(&key(enclave.key), &stated);
+    let arguments = vec![
+        Arg::Read(play.world.anchor),
+        Arg::Read(play.world.registry),
+        Arg::Object(enclave.id),
+        pure(&revision),
+        pure(&state_root),
+        pure(&opened_ms),
+        pure(&timestamp_ms),
+        pure(&signature),
+        clock(),
+    ];
+    let news = enclave.is_news(INTENT_UNANCHORED, timestamp_ms, play.world.now);
+    let expect = Expect::when(play.stands(by) && news && state_root.len() == 32);
+    let done = play.world.call(caller, "anchor", "declare_unanchored", arguments);
+    play.judge(&format!("enclave {by} declares that it went without the anchor"), expect, &done);
+    if done.ok() {
+        play.enclaves[by].latest_ms.insert(INTENT_UNANCHORED, timestamp_ms);
     }
 }
 

@@ -7,7 +7,7 @@ use sui_sdk_types::Address;
 
 use crate::objects;
 use crate::tokens::{self, SECOND_KEY, Token};
-use crate::world::{Arg, actor, clock, key, public, pure};
+use crate::world::{Arg, DAY_MS, actor, clock, key, public, pure};
 use crate::{Expect, Play};
 
 pub(crate) struct Stake {
@@ -51,7 +51,8 @@ pub(crate) fn step(play: &mut Play) {
     match play.dice.random_range(0..16) {
         0..3 => stake(play),
         3 => top_up(play, at),
-        4..6 => ask_back(play, at),
+        4 => maintain(play, at),
+        5 => ask_back(play, at),
         6..9 => withdraw(play, at),
         9..12 => issue(play, at),
         _ => tokens::step(play, at),
@@ -109,6 +110,17 @@ fn top_up(play: &mut Play, at: usize) {
         stake.paid += amount;
     }
     play.judge(&format!("{caller} tops stake {at} up by {amount}"), expect, &done);
+}
+
+fn maintain(play: &mut Play, at: usize) {
+    let caller = play.mostly(play.stakes[at].owner);
+    let from_ms = play.world.now - u64::from(play.chance(15));
+    let length = [0, 1, DAY_MS, DAY_MS + 1][play.dice.random_range(0..4)];
+    let arguments = vec![Arg::Read(play.stakes[at].id), pure(&from_ms), pure(&(from_ms + length)), clock()];
+    let done = play.world.call(caller, "staking", "announce_maintenance", arguments);
+    let allowed =
+        caller == play.stakes[at].owner && from_ms == play.world.now && (1..=DAY_MS).contains(&length);
+    play.judge(&format!("{caller} announces {length} ms for stake {at}"), Expect::when(allowed), &done);
 }
 
 fn ask_back(play: &mut Play, at: usize) {
