@@ -16,6 +16,7 @@ mod pod;
 mod proofs;
 mod proven;
 mod removal;
+mod rollback;
 mod secrets;
 mod users;
 mod wrong_master;
@@ -44,6 +45,8 @@ const SCENARIOS: &[Scenario] = &[
     ("a_chain_outage_stops_new_joins_only", chain_outage::joined_go_on),
     ("a_worker_refuses_a_master_that_the_chain_does_not_know", wrong_master::refused),
     ("kill_9_of_everything_loses_nothing", crash::kill_everything),
+    ("the_state_is_anchored_and_its_keys_are_proven", rollback::anchored_and_proven),
+    ("an_old_copy_of_the_disk_is_refused", rollback::old_copy_refused),
     ("down_leaves_nothing_behind", pod::down_cleans_up),
 ];
 

@@ -1,9 +1,10 @@
+use master::MasterError;
 use serde_json::json;
 
 use super::Context;
 use crate::cli::Master;
 use crate::deployment::Deployment;
-use crate::failure::{Context as _, Result};
+use crate::failure::{Context as _, Failure, Result};
 use crate::output::{print, say};
 
 /// `k3s-daas master`: runs until it is asked to stop.
@@ -27,7 +28,13 @@ pub(crate) async fn run(context: &Context, args: Master) -> Result<()> {
         });
         return print(crate::cli::Output::Json, &answer, |_| String::new());
     }
-    let master = master::Master::start(config).await.context("starting the master")?;
+    let master = match master::Master::start(config).await {
+        // Not an accident: this state may not be served.
+        Err(refused @ (MasterError::Refused(_) | MasterError::Unanchored { .. })) => {
+            return Err(Failure::refused(refused));
+        }
+        started => started.context("starting the master")?,
+    };
     say("the master runs");
     tokio::select! {
         () = super::asked_to_stop() => {}
