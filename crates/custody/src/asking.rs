@@ -164,3 +164,12 @@ pub async fn fetch_dealing(url: &str) -> Result<Dealing, Error> {
     let request = client()?.get(join(url, "/v1/dealing"));
     Ok(Dealing::decode(&send(url, request, MAX_DEALING_BYTES).await?)?)
 }
+
+/// Brings `dealing` to the custodian at `url`, which keeps it if the chain says that its dealer is the cluster's enclave.
+///
+/// # Errors
+/// That it cannot be asked, or refuses.
+pub async fn send_dealing(url: &str, dealing: &Dealing) -> Result<(), Error> {
+    let request = client()?.put(join(url, "/v1/dealing")).body(dealing.encode());
+    send(url, request, MAX_ANSWER_BYTES).await.map(drop)
+}

@@ -22,7 +22,7 @@ mod registrar;
 mod releaser;
 mod verifier;
 
-pub use asking::{Asking, Recovered, fetch_dealing};
+pub use asking::{Asking, Recovered, fetch_dealing, send_dealing};
 pub use custodian::{Custodian, open_holder_key};
 pub use error::Error;
 pub use listener::Listener;
