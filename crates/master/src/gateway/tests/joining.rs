@@ -244,3 +244,26 @@ async fn attestation_is_fresh_and_bound() {
         expect(ask(bad), 400, "bad_query").await;
     }
 }
+
+#[tokio::test]
+async fn without_its_right_on_chain_the_master_signs_no_certificate_and_says_why() {
+    let house = House::new().await;
+    let client = house.client(None);
+    let reason = "this enclave was revoked on chain";
+    house.shared.board.update(|board| board.right = crate::right::Right::Lost(reason));
+    for what in CERTIFICATES {
+        let refused = sign(&house, &client, what, &house.proof(NODE), csr()).send().await.unwrap();
+        assert_eq!(refused.status(), 503, "{what}");
+        let body: Value = refused.json().await.unwrap();
+        assert_eq!(body["reason"], "enclave_not_in_standing");
+        assert!(body["message"].as_str().unwrap().contains(reason), "{body}");
+    }
+    let ready = client.get(house.url("/readyz")).send().await.unwrap().text().await.unwrap();
+    assert!(ready.contains(&format!("[-]enclave failed: {reason}")), "{ready}");
+    let status: Value = client.get(house.url("/api/v1/status")).send().await.unwrap().json().await.unwrap();
+    assert_eq!(status["tee"]["problem"], reason);
+
+    house.shared.board.update(|board| board.right = crate::right::Right::Held);
+    let signed = sign(&house, &client, "client-kubelet", &house.proof(NODE), csr()).send().await.unwrap();
+    assert_eq!(signed.status(), 200);
+}
