@@ -143,6 +143,7 @@ mod tests {
             state_root: vec![history; 32],
             log_hash: vec![history.wrapping_add(1); 32],
             confirmed: 0,
+            resumes_at: 0,
         }
     }
 

@@ -10,8 +10,10 @@ pub mod cold;
 mod document;
 #[doc(hidden)]
 pub mod fuzz;
+mod recover;
 mod schedule;
 
 pub use admit::{Admitted, Local, Refused, admit};
 pub use document::{DocumentError, ProofDocument, ProvenAbsence, ProvenLeaf, Verified};
+pub use recover::{ResumeError, Resumed, resume};
 pub use schedule::{AnchorConfig, Due, Pending, Schedule};
