@@ -101,6 +101,10 @@ test-long: ## What takes long: 200 kills, thousands of simulated disks and histo
 
 .PHONY: verify
 verify: lint test ## What CI runs
+	$(call say,machines in network namespaces: vxlan with nftables)
+	@HOSTS_CLUSTER=$$'flannel_backend = "vxlan"\nkube_proxy_mode = "nftables"' cargo test --locked -p hosts
+	$(call say,machines in network namespaces: host-gw)
+	@HOSTS_CLUSTER='flannel_backend = "host-gw"' cargo test --locked -p hosts
 
 .PHONY: bench
 bench: build ## Benchmarks (stakes a second and a fresh chain on the development chain)

@@ -11,6 +11,7 @@ packages=(
     ethtool
     iproute2
     iptables
+    nftables                     # kube-proxy's other mode
     runc
     socat                        # kubectl port-forward
     swtpm                        # a TPM 2.0 in software: tests of attestation and sealing

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use crate::node::NodeError;
+use crate::node::{FlannelBackend, NodeError};
 
 /// How one look ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -41,14 +41,24 @@ impl Finding {
         Self { name: name.to_owned(), verdict, detail: detail.into(), remedy: remedy.into() }
     }
 
+    /// All is well.
+    pub fn good(name: &str, detail: impl Into<String>) -> Self {
+        Self::new(name, Verdict::Good, detail, "")
+    }
+
+    /// It works, with less than it could have.
+    pub fn warning(name: &str, detail: impl Into<String>, remedy: &str) -> Self {
+        Self::new(name, Verdict::Warning, detail, remedy)
+    }
+
     fn of(name: &str, good: bool, detail: impl Into<String>, remedy: &str) -> Self {
         let verdict = if good { Verdict::Good } else { Verdict::Bad };
         Self::new(name, verdict, detail, if good { "" } else { remedy })
     }
 }
 
-/// What a worker needs.
-pub fn worker(state_dir: &Path) -> Vec<Finding> {
+/// What a worker needs, in a cluster whose pods reach each other by `backend`.
+pub fn worker(state_dir: &Path, backend: FlannelBackend) -> Vec<Finding> {
     let mut findings = vec![Finding::of(
         "root",
         rustix::process::geteuid().is_root(),
@@ -83,7 +93,7 @@ pub fn worker(state_dir: &Path) -> Vec<Finding> {
     let remedy = "install the Debian package containernetworking-plugins, or run `make setup`";
     findings.push(Finding::of("cni plugins", bridge.exists(), bridge.display().to_string(), remedy));
     findings.push(packet_filter());
-    findings.push(wireguard());
+    findings.push(pod_network(backend));
     findings.push(bridges());
     findings.push(overlay());
     findings.push(disk(state_dir));
@@ -109,8 +119,13 @@ fn packet_filter() -> Finding {
 }
 
 /// Whether pods of different nodes can talk without others reading it.
-fn wireguard() -> Finding {
-    let name = "wireguard";
+fn pod_network(backend: FlannelBackend) -> Finding {
+    let name = "pod network";
+    if !backend.is_encrypted() {
+        let detail = format!("{}: what pods of different nodes say is not encrypted", backend.as_str());
+        let remedy = "set [cluster] flannel_backend = \"wireguard\", unless nobody listens between the nodes";
+        return Finding::new(name, Verdict::Warning, detail, remedy);
+    }
     // A module that is not loaded yet is in modules.dep or built in; a link of this kind loads it.
     let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let modules = Path::new("/lib/modules").join(release.trim());
@@ -118,14 +133,19 @@ fn wireguard() -> Finding {
         std::fs::read_to_string(modules.join(file)).is_ok_and(|text| text.contains("/wireguard.ko"))
     });
     if listed || Path::new("/sys/module/wireguard").exists() {
-        return Finding::of(name, true, "in the kernel: pod traffic between nodes is encrypted", "");
+        return Finding::of(
+            name,
+            true,
+            "WireGuard in the kernel: what pods of different nodes say is encrypted",
+            "",
+        );
     }
     if Path::new("/dev/net/tun").exists() {
-        let detail = "not in this kernel: pod traffic between nodes is encrypted in flannel's own process, which is slower";
+        let detail = "no WireGuard in this kernel: what pods of different nodes say is encrypted in flannel's own process, slower";
         let remedy = "use a kernel with CONFIG_WIREGUARD (5.6 or newer)";
         return Finding::new(name, Verdict::Warning, detail, remedy);
     }
-    let detail = "neither in this kernel nor by /dev/net/tun: no encrypted pod network";
+    let detail = "no WireGuard in this kernel, and no /dev/net/tun for one outside of it";
     let remedy = "load it with `modprobe wireguard` or `modprobe tun` (as root), or, where nobody listens between the \
                   nodes, set [cluster] flannel_backend = \"vxlan\"";
     Finding::new(name, Verdict::Bad, detail, remedy)
@@ -209,7 +229,7 @@ mod tests {
     #[test]
     fn what_is_not_well_comes_with_a_remedy_and_what_is_well_without() {
         let dir = tempfile::tempdir().unwrap();
-        let findings = worker(&dir.path().join("not/there/yet"));
+        let findings = worker(&dir.path().join("not/there/yet"), FlannelBackend::Wireguard);
         assert!(findings.len() > 10);
         for finding in findings {
             assert_eq!(finding.verdict == Verdict::Good, finding.remedy.is_empty(), "{finding:?}");

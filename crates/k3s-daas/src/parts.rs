@@ -19,7 +19,7 @@ pub(crate) fn master(context: &Context, deployment: &Deployment) -> Result<maste
         state_dir: state.path("master"),
         kubernetes_binary: beside("kubernetes"),
         storage_root: state.path("storage"),
-        network: context.settings.section("cluster", table(&master::ClusterNetwork::default())?)?,
+        network: network(context)?,
         ..master::Config::default()
     };
     base.tee.allow_simulated = context.settings.simulated_tee_allowed();
@@ -53,6 +53,11 @@ pub(crate) fn master(context: &Context, deployment: &Deployment) -> Result<maste
         }
     }
     Ok(config)
+}
+
+/// The cluster's own settings, `[cluster]`.
+pub(crate) fn network(context: &Context) -> Result<master::ClusterNetwork> {
+    context.settings.section("cluster", table(&master::ClusterNetwork::default())?)
 }
 
 /// The worker that this state directory has a token for.

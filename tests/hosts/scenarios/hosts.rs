@@ -8,7 +8,24 @@ use crate::lan::{Lan, NATED, WORKER_1, WORKER_2};
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// Node names, which are the names of the machines too, and their addresses. The last one is behind NAT.
-pub(crate) const WORKERS: [(&str, &str); 3] = [("w1", WORKER_1), ("w2", WORKER_2), ("w3", NATED)];
+const WORKERS: [(&str, &str); 3] = [("w1", WORKER_1), ("w2", WORKER_2), ("w3", NATED)];
+
+/// The one behind NAT.
+pub(crate) const HIDDEN: &str = "w3";
+
+/// Without the last one where pods cannot reach it: only WireGuard gets through a router.
+pub(crate) fn workers() -> &'static [(&'static str, &'static str)] {
+    if cluster_settings().is_some_and(|text| text.contains("flannel_backend")) {
+        &WORKERS[..2]
+    } else {
+        &WORKERS
+    }
+}
+
+/// What `HOSTS_CLUSTER` puts into the section `[cluster]`.
+fn cluster_settings() -> Option<String> {
+    std::env::var("HOSTS_CLUSTER").ok()
+}
 
 /// One master and three workers, each a machine with a network and directories of its own.
 pub(crate) struct Hosts {
@@ -34,7 +51,7 @@ impl Hosts {
             .map_err(|error| format!("making a directory: {error}"))?;
         let mut hosts = Self { dir, bin, workers: Vec::new(), up: false, lan: Lan::new()? };
         hosts.master()?;
-        for (name, _) in WORKERS {
+        for (name, _) in workers() {
             hosts.invite(name)?;
             hosts.work(name)?;
         }
@@ -43,7 +60,8 @@ impl Hosts {
 
     fn master(&mut self) -> Result<(), String> {
         // The chain has to be reachable by the others; all else is the default.
-        let config = format!("[devnet]\nlisten = \"{}:9000\"\n", crate::lan::MASTER);
+        let cluster = cluster_settings().unwrap_or_default();
+        let config = format!("[devnet]\nlisten = \"{}:9000\"\n[cluster]\n{cluster}\n", crate::lan::MASTER);
         std::fs::write(self.config("master"), config).map_err(|error| error.to_string())?;
         self.up = true;
         let started = Instant::now();

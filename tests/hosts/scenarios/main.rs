@@ -2,7 +2,8 @@
 //! and the commands that a staker uses.
 //!
 //! `cargo test -p hosts` runs all scenarios; `cargo test -p hosts -- NAME…` those whose name contains NAME. Needs root.
-//! `HOSTS_KEEP_LOGS=1` copies the workers' logs to /tmp.
+//! `HOSTS_KEEP_LOGS=1` copies the workers' logs to /tmp; `HOSTS_CLUSTER='flannel_backend = "vxlan"'` is put into
+//! `[cluster]`.
 #![forbid(unsafe_code)]
 // It is its own test runner and prints as one.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a test harness of our own prints its report")]
@@ -30,6 +31,7 @@ const SCENARIOS: &[Scenario] = &[
     ("pods_reach_each_other_by_address_service_and_name", network::pods_reach_each_other),
     ("a_volume_survives_its_pod_and_goes_with_its_claim", storage::volume_survives),
     ("a_service_answers_at_the_addresses_of_nodes", network::load_balancer),
+    ("logs_and_exec_reach_the_node_behind_nat", network::logs_and_exec),
     ("kubectl_top_shows_nodes_and_pods", network::metrics),
     ("kill_9_of_a_worker_needs_no_hand", crash::worker),
     ("kill_9_of_the_master_stops_no_workload", crash::master),

@@ -2,7 +2,7 @@ use std::time::{Duration, Instant};
 
 use crate::Outcome;
 use crate::command::eventually;
-use crate::hosts::{Hosts, WORKERS};
+use crate::hosts::{Hosts, workers};
 use crate::pods::{PORT, check, web_address, web_servers};
 
 /// How long after the first worker's start all nodes may take.
@@ -10,7 +10,7 @@ const READY_LIMIT: Duration = Duration::from_secs(90);
 
 pub(crate) fn all_ready(hosts: &mut Hosts) -> Outcome {
     let started = Instant::now();
-    for (node, _) in WORKERS {
+    for (node, _) in workers() {
         hosts.ready(node, READY_LIMIT)?;
     }
     println!("  all are Ready {:.1} s after the last worker was started", started.elapsed().as_secs_f64());
@@ -18,7 +18,7 @@ pub(crate) fn all_ready(hosts: &mut Hosts) -> Outcome {
     let mut ranges: Vec<&str> = ranges.split(' ').collect();
     ranges.sort_unstable();
     ranges.dedup();
-    if ranges.len() != WORKERS.len() {
+    if ranges.len() != workers().len() {
         return Err(format!("nodes share ranges of pod addresses: {ranges:?}"));
     }
     // Nobody outside reaches the machine behind the router.
@@ -30,7 +30,7 @@ pub(crate) fn all_ready(hosts: &mut Hosts) -> Outcome {
 pub(crate) fn pods_reach_each_other(hosts: &mut Hosts) -> Outcome {
     web_servers(hosts)?;
     let mut by_address = String::new();
-    for (node, _) in WORKERS {
+    for (node, _) in workers() {
         let address = web_address(hosts, node)?;
         by_address += &format!("try \"{node} by address\" ask {address} {PORT} says-{node}\n");
     }
@@ -51,7 +51,7 @@ try "SRV" srv
 try "PTR" ptr
 "#
     );
-    for (node, _) in WORKERS {
+    for (node, _) in workers() {
         check(hosts, &format!("check-{node}"), node, &script)?;
     }
     Ok(())
@@ -64,13 +64,13 @@ pub(crate) fn load_balancer(hosts: &mut Hosts) -> Outcome {
     let path = "{.status.loadBalancer.ingress[*].ip}";
     let addresses = eventually(Duration::from_secs(20), || {
         let addresses = hosts.get(&["service", "web"], path)?;
-        if addresses.split(' ').count() == WORKERS.len() {
+        if addresses.split(' ').count() == workers().len() {
             Ok(addresses)
         } else {
             Err(format!("addresses: {addresses}"))
         }
     })?;
-    for (node, address) in &WORKERS[..2] {
+    for (node, address) in &workers()[..2] {
         if !addresses.split(' ').any(|given| given == *address) {
             return Err(format!("{node}'s address is not among {addresses}"));
         }
@@ -91,12 +91,25 @@ pub(crate) fn load_balancer(hosts: &mut Hosts) -> Outcome {
     }
 }
 
-/// `kubectl top`, for nodes that the master reaches by itself.
+/// Through the connection that the worker holds open: the master has no way to it.
+pub(crate) fn logs_and_exec(hosts: &mut Hosts) -> Outcome {
+    for (node, _) in workers() {
+        let (pod, word) = (format!("web-{node}"), format!("says-{node}"));
+        let logs = hosts.kubectl(&["logs", &pod], "")?.ok()?;
+        let said = hosts.kubectl(&["exec", &pod, "--", "cat", "/tmp/www/index.html"], "")?.ok()?;
+        if logs.trim() != word || said.trim() != word {
+            return Err(format!("{node}: logs say {logs:?}, exec says {said:?}"));
+        }
+    }
+    Ok(())
+}
+
+/// `kubectl top` knows all nodes, that behind NAT too.
 pub(crate) fn metrics(hosts: &mut Hosts) -> Outcome {
     eventually(Duration::from_secs(90), || {
         let top = hosts.kubectl(&["top", "nodes", "--no-headers"], "")?.ok()?;
         let known = top.lines().filter(|line| line.contains('%') && !line.contains("unknown")).count();
-        if known >= 2 { Ok(()) } else { Err(top) }
+        if known == workers().len() { Ok(()) } else { Err(top) }
     })?;
     hosts.kubectl(&["top", "pods"], "")?.ok().map(drop)
 }

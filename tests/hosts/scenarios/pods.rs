@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::command::eventually;
-use crate::hosts::{Hosts, WORKERS};
+use crate::hosts::{Hosts, workers};
 
 const IMAGE: &str = "k3s-daas/busybox:1";
 pub(crate) const PORT: u16 = 8080;
@@ -31,14 +31,14 @@ metadata: {{ name: peers }}
 spec: {{ clusterIP: None, selector: {{ app: web }}, ports: [{{ name: http, port: {PORT} }}] }}
 "#
     );
-    for (node, _) in WORKERS {
+    for (node, _) in workers() {
         let script = format!(
-            "mkdir -p /tmp/www && echo says-{node} > /tmp/www/index.html && exec httpd -f -p {PORT} -h /tmp/www"
+            "mkdir -p /tmp/www && echo says-{node} > /tmp/www/index.html && echo says-{node} && exec httpd -f -p {PORT} -h /tmp/www"
         );
         manifest += &format!("---\n{}", pod(&format!("web-{node}"), node, &script, "Always", ""));
     }
     hosts.apply(&manifest)?;
-    for (node, _) in WORKERS {
+    for (node, _) in workers() {
         hosts
             .kubectl(&["wait", "--for=condition=Ready", "pod", &format!("web-{node}"), "--timeout=60s"], "")?
             .ok()?;

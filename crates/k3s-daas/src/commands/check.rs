@@ -13,7 +13,11 @@ const PORTS_LIMIT: Duration = Duration::from_secs(3);
 
 /// `k3s-daas check`
 pub(crate) async fn run(context: &Context) -> Result<()> {
-    let mut groups = vec![("machine", worker(context.state.root())), ("built", built())];
+    let mut groups = vec![
+        ("machine", worker(context.state.root(), backend(context)?)),
+        ("built", built()),
+        ("keys", vec![crate::harden::check()]),
+    ];
     if Record::running(&context.state)?.is_none() {
         groups.push(("ports", ports(context)?));
     }
@@ -45,7 +49,7 @@ pub(crate) async fn before_up(context: &Context, with_worker: bool) -> Result<()
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     if with_worker {
-        findings.extend(worker(context.state.root()));
+        findings.extend(worker(context.state.root(), backend(context)?));
     } else {
         findings.push(disk(context.state.root()));
     }
@@ -55,6 +59,10 @@ pub(crate) async fn before_up(context: &Context, with_worker: bool) -> Result<()
     }
     say(render(&findings).trim_end());
     Err(Failure::failed("this machine is not ready; each line above says what to do"))
+}
+
+fn backend(context: &Context) -> Result<engine::node::FlannelBackend> {
+    Ok(crate::parts::network(context)?.flannel_backend)
 }
 
 fn built() -> Vec<Finding> {
