@@ -12,6 +12,7 @@ pub(crate) const GATEWAY_PORT: u16 = 19345;
 pub(crate) const CHAIN_PORT: u16 = 19000;
 pub(crate) const WORKER_PORT: u16 = 19346;
 pub(crate) const KUBELET_PORT: u16 = 20250;
+pub(crate) const WALRUS_PORT: u16 = 19415;
 const KUBELET_HEALTH_PORT: u16 = 20248;
 
 /// The worker that `up` stakes for.
@@ -204,6 +205,14 @@ listen = "127.0.0.1:{CHAIN_PORT}"
 [master]
 listen = "127.0.0.1:{GATEWAY_PORT}"
 apiserver_listen = "127.0.0.1:{API_PORT}"
+
+[master.snapshots]
+interval_ms = 0
+[master.snapshots.place.walrus]
+publishers = ["http://127.0.0.1:{WALRUS_PORT}"]
+aggregators = ["http://127.0.0.1:{WALRUS_PORT}"]
+epochs = 5
+shards = 10
 
 [worker]
 listen = "127.0.0.1:{WORKER_PORT}"

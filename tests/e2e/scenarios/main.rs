@@ -18,6 +18,7 @@ mod proven;
 mod removal;
 mod rollback;
 mod secrets;
+mod snapshots;
 mod users;
 mod wrong_master;
 
@@ -37,6 +38,7 @@ const SCENARIOS: &[Scenario] = &[
     ("the_master_proves_what_it_is_and_kubectl_can_pin_it", proven::verified_and_pinned),
     ("a_user_works_in_the_granted_namespace_and_nowhere_else", users::grant_for_one_namespace),
     ("an_unknown_wallet_gets_401", users::unknown_wallet),
+    ("snapshots_go_to_a_simulated_walrus_and_are_whole", snapshots::saved_listed_checked),
     ("every_bad_proof_gets_401_and_its_own_reason", proofs::refusals),
     ("no_secret_is_readable_under_the_state_directory", secrets::nothing_in_clear),
     ("bad_input_to_every_listener_is_refused_without_a_panic", bad_input::every_listener),
