@@ -85,6 +85,9 @@ pub struct AnchorStatus {
     /// Why the state is served though it was not compared with the chain.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unanchored: Option<String>,
+    /// Revision from which the state was served without the comparison, once that is declared on chain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub declared_unanchored: Option<u64>,
     /// Why the last one could not be posted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
@@ -102,6 +105,9 @@ pub struct TeeStatus {
     pub measurement: String,
     /// Enclave object id on chain, `0x…`; empty before registration.
     pub enclave_id: String,
+    /// Whether the process's memory is locked, so that no key is written to swap.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_locked: Option<bool>,
     /// Why the enclave may not speak for the cluster and signs nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,

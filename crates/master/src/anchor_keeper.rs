@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use api::AnchorStatus;
 use archive::{AnchorConfig, Due, Pending, Schedule};
-use chain::{Anchor, Calls, EnclavePayload, EnclaveStatement, Keypair, Point};
+use chain::{Address, Anchor, Calls, EnclavePayload, EnclaveStatement, Keypair, Point, Unanchored};
 use store::Store;
 use store::mvcc::AnchorNote;
 use store::root::StateRoot;
@@ -35,6 +35,8 @@ pub(crate) struct AnchorKeeper {
     anchored: i64,
     /// Whether the store was compared with the chain.
     checked: bool,
+    /// What was served without that, until the chain has it.
+    undeclared: Option<Unanchored>,
     /// Up to where changes were looked at, and whether there was one that is not quiet.
     looked: (i64, bool),
 }
@@ -63,6 +65,7 @@ impl AnchorKeeper {
         let mut keeper = Self {
             schedule: Schedule::new(config.clone(), posted_ms),
             checked: unanchored.is_none(),
+            undeclared: None,
             anchored: 0,
             looked: (0, false),
             board,
@@ -86,6 +89,9 @@ impl AnchorKeeper {
             self.tell(|status| {
                 status.error = Some("no wallet pays for anchors: set chain.gas_keystore".to_owned());
             });
+        }
+        if !self.checked {
+            self.remember_what_is_served().await;
         }
         loop {
             tokio::select! {
@@ -115,6 +121,13 @@ impl AnchorKeeper {
             self.tell(|status| status.unanchored = None);
             self.know(&anchor);
         }
+        if let Some(poster) = poster
+            && let Err(error) = self.declare(poster).await
+        {
+            tracing::warn!(
+                "cannot declare on chain that the state was served unanchored, trying again: {error}"
+            );
+        }
         let now_ms = (self.clock)();
         let pending = self.pending();
         let due = self.schedule.due(now_ms, pending);
@@ -140,6 +153,47 @@ impl AnchorKeeper {
         Ok(())
     }
 
+    async fn remember_what_is_served(&mut self) {
+        let store = self.store.clone();
+        let Ok(root) = tokio::task::spawn_blocking(move || store.state_root()).await else { return };
+        self.undeclared = Some(Unanchored {
+            cluster: self.on_chain.cluster,
+            revision: u64::try_from(root.point.revision).unwrap_or_default(),
+            state_root: root.root.to_vec(),
+            opened_ms: (self.clock)(),
+        });
+    }
+
+    /// Says on chain, once, that a state was served that had not been compared.
+    async fn declare(&mut self, poster: &Poster) -> Result<(), MasterError> {
+        let (Some(opened), Some(standing)) = (&self.undeclared, poster.standing.borrow().clone()) else {
+            return Ok(());
+        };
+        let anchor = standing.cluster.anchor;
+        let stated = self.state(poster, standing.enclave, opened.clone()).await?;
+        let draft =
+            Calls::new(self.on_chain.package).declare_unanchored(anchor, standing.cluster.registry, &stated);
+        let receipt = self.on_chain.client.execute(&poster.wallet, &draft).await?;
+        tracing::warn!(digest = %receipt.digest, "declared on chain that the state was served unanchored");
+        let declared = self.undeclared.take();
+        self.tell(|status| status.declared_unanchored = declared.map(|opened| opened.revision));
+        Ok(())
+    }
+
+    /// Signs as the enclave, at the chain's time.
+    async fn state<T: EnclavePayload>(
+        &self,
+        poster: &Poster,
+        enclave: Address,
+        statement: T,
+    ) -> Result<EnclaveStatement<T>, MasterError> {
+        let timestamp_ms = self.on_chain.client.service_info().await?.timestamp_ms;
+        let payload = bcs::to_bytes(&(enclave, &statement))
+            .map_err(|error| MasterError::Ended(format!("a statement has no BCS form: {error}")))?;
+        let signature = poster.key.sign(T::INTENT, timestamp_ms, &payload).to_vec();
+        Ok(EnclaveStatement { enclave, timestamp_ms, statement, signature })
+    }
+
     /// Posts the state as it is now; tells what that cost, in MIST.
     async fn post(&mut self, poster: &Poster, standing: &Standing) -> Result<u64, MasterError> {
         let known = self.on_chain.read().await?;
@@ -162,16 +216,12 @@ impl AnchorKeeper {
             state_root: point.state_root.clone(),
             log_hash: point.log_hash.clone(),
             confirmed: self.anchored,
+            resumes_at: 0,
         };
         let noted = self.store.note_anchor(note).await;
         noted.map_err(|error| MasterError::Ended(format!("the anchor cannot be noted: {error}")))?;
 
-        let timestamp_ms = self.on_chain.client.service_info().await?.timestamp_ms;
-        let payload = bcs::to_bytes(&(standing.enclave, &point))
-            .map_err(|error| MasterError::Ended(format!("an anchor has no BCS form: {error}")))?;
-        let signature = poster.key.sign(Point::INTENT, timestamp_ms, &payload).to_vec();
-        let stated =
-            EnclaveStatement { enclave: standing.enclave, timestamp_ms, statement: point, signature };
+        let stated = self.state(poster, standing.enclave, point).await?;
         let draft = Calls::new(self.on_chain.package).record(known.id, standing.cluster.registry, &stated);
         let receipt = self.on_chain.client.execute(&poster.wallet, &draft).await?;
 
@@ -179,7 +229,7 @@ impl AnchorKeeper {
             revision: stated.statement.revision,
             state_root: stated.statement.state_root,
             log_hash: stated.statement.log_hash,
-            anchored_ms: receipt.timestamp_ms.unwrap_or(timestamp_ms),
+            anchored_ms: receipt.timestamp_ms.unwrap_or(stated.timestamp_ms),
             ..known
         };
         self.know(&anchor);

@@ -57,6 +57,25 @@ impl Town {
         self.on_chain(self.scene.client.clone()).read().await.unwrap()
     }
 
+    /// Revisions that the chain says were served unanchored.
+    async fn declared(&self) -> Vec<u64> {
+        let info = self.scene.client.service_info().await.unwrap();
+        let from = chain::Cursor { chain_id: info.chain_id, next: 0 };
+        let mut follower = self.scene.client.follow(self.scene.calls.package(), from);
+        let mut found = Vec::new();
+        loop {
+            let checkpoint = follower.next().await.unwrap();
+            for at in &checkpoint.events {
+                if let chain::Event::OpenedUnanchored(opened) = &at.event {
+                    found.push(opened.revision);
+                }
+            }
+            if checkpoint.sequence >= info.checkpoint_height {
+                return found;
+            }
+        }
+    }
+
     async fn start(&self, state: &str) -> Result<Life, MasterError> {
         self.start_with(state, self.scene.client.clone(), &self.config).await
     }
@@ -241,6 +260,7 @@ async fn truncated_swapped_and_foreign_copies_are_refused() {
         state_root: vec![1; 32],
         log_hash: vec![2; 32],
         confirmed: 0,
+        resumes_at: 0,
     };
     other.note_anchor(note).await.unwrap();
     other.close();
@@ -303,6 +323,9 @@ async fn without_the_chain_nothing_is_served_unless_somebody_says_so() {
     wire.open(town.scene.devnet.local_addr()).await;
     until("compared after all", async || life.board.read().anchor.unanchored.is_none()).await;
     assert_eq!(life.anchor().await, life.store.revision());
+    until("declared on chain", async || life.board.read().anchor.declared_unanchored.is_some()).await;
+    let declared = life.board.read().anchor.declared_unanchored.unwrap();
+    assert_eq!(town.declared().await, [declared]);
     life.end().await;
 
     // The old copy ends as soon as the chain can be asked.
@@ -374,6 +397,7 @@ async fn a_crash_between_note_and_post_changes_nothing() {
             state_root: vec![7; 32],
             log_hash: vec![8; 32],
             confirmed: root.point.revision,
+            resumes_at: 0,
         };
         life.store.note_anchor(note).await.unwrap();
     }

@@ -19,6 +19,8 @@ pub struct Config {
     /// Roots that sealed before [`Config::key`]: they open what they sealed, and new files are sealed under `key`.
     /// Needed until the first snapshot, which is written at once.
     pub older_keys: Vec<SealingKey>,
+    /// Generation of keys that new files get at least; what a chain knows of, when a store is recovered.
+    pub min_key_epoch: u32,
     /// Tells an old copy of the directory from the latest; `None` gives that protection up.
     pub anchor: Option<Arc<dyn Anchor>>,
     /// Bytes of keys, values and history above which the store raises `NOSPACE` and takes only deletions and
@@ -54,6 +56,7 @@ impl Config {
             disk: Arc::new(SystemDisk),
             key,
             older_keys: Vec::new(),
+            min_key_epoch: 0,
             anchor: None,
             quota_bytes: 0,
             auto_compaction: None,

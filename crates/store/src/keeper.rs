@@ -108,8 +108,14 @@ impl House<'_> {
         }
         // Held until history is gone: nobody begins a tree on what is being removed.
         let Some(mut root) = self.shared.root.try_lock() else { return };
-        root.catch_up(self.shared);
-        while !self.shared.state.write().scrub(STRIDE) {}
+        loop {
+            root.catch_up(self.shared);
+            let mut state = self.shared.state.write();
+            // Another compaction may have come since: its history is not in the tree yet.
+            if root.has_taken(state.compact_revision()) && state.scrub(STRIDE) {
+                break;
+            }
+        }
         drop(root);
         let state = self.shared.state.read();
         if state.is_scrubbed() {

@@ -82,8 +82,13 @@ impl Store {
         let started = Instant::now();
         let directory = Arc::new(Directory::open(config.disk.clone(), &config.data_dir)?);
         let keyring = Keyring::new(config.key.clone()).with_older(config.older_keys.iter().cloned());
-        let Recovered { state, segments, inventory, identity, cut, older_root } =
-            recover(&directory, &keyring, config.anchor.as_deref(), config.segment_bytes)?;
+        let Recovered { state, segments, inventory, identity, cut, older_root } = recover(
+            &directory,
+            &keyring,
+            config.anchor.as_deref(),
+            config.segment_bytes,
+            config.min_key_epoch,
+        )?;
         if cut > 0 {
             tracing::warn!(bytes = cut, "cut a half-written record that was never acknowledged");
         }

@@ -126,6 +126,7 @@ async fn notes_of_anchors_are_in_log_and_snapshot_and_go_once_confirmed() {
         state_root: vec![2; 32],
         log_hash: vec![3; 32],
         confirmed,
+        resumes_at: 0,
     };
     let store = open(dir.path());
     let before = store.anchor_point();

@@ -30,6 +30,7 @@ pub(crate) fn recover(
     keyring: &Keyring,
     anchor: Option<&dyn Anchor>,
     segment_bytes: u64,
+    min_key_epoch: u32,
 ) -> Result<Recovered, StoreError> {
     let listing = directory.list()?;
     let anchored = anchor.map(Anchor::load).transpose()?.flatten();
@@ -46,7 +47,7 @@ pub(crate) fn recover(
     let store_id = replay.store_id.or(anchored.map(|point| point.store_id)).unwrap_or_else(rand::random);
     let anchored = anchor.is_some() || replay.was_anchored;
     // A new root key is a new generation too.
-    let epoch = replay.epoch.saturating_add(u32::from(replay.older_root));
+    let epoch = replay.epoch.saturating_add(u32::from(replay.older_root)).max(min_key_epoch);
     let identity = Identity::new(store_id, anchored, keyring.clone(), epoch);
     if let Some((number, end)) = replay.end {
         directory.end_segment(number, end, &replay.tail)?;

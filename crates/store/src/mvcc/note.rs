@@ -23,6 +23,10 @@ pub struct AnchorNote {
     /// The revision that was anchored for certain when this was noted; notes of earlier ones can go.
     #[prost(int64, tag = "5")]
     pub confirmed: i64,
+    /// Not 0: this store was recovered from a snapshot that is older than the point, and goes on from this revision. What is
+    /// younger than the snapshot is lost; its revisions are never given out again.
+    #[prost(int64, tag = "6")]
+    pub resumes_at: i64,
 }
 
 impl State {
@@ -32,6 +36,11 @@ impl State {
     }
 
     pub(super) fn note_anchor(&mut self, note: AnchorNote) {
+        if note.resumes_at > self.revision {
+            // As etcdutl does with --bump-revision and --mark-compacted: no client's cache fits any more, and none is believed.
+            self.revision = note.resumes_at;
+            self.compact_revision = note.resumes_at;
+        }
         self.anchors.retain(|known| known.revision >= note.confirmed);
         self.anchors.push_back(note);
         if self.anchors.len() > MAX_NOTES {

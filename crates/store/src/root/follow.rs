@@ -45,6 +45,11 @@ impl Following {
         StateRoot { point, root: tree.root(revision), keys: tree.keys() }
     }
 
+    /// Whether every change below `revision` is taken in.
+    pub(crate) fn has_taken(&self, revision: i64) -> bool {
+        self.made.as_ref().is_none_or(|(_, reached)| reached.saturating_add(1) >= revision)
+    }
+
     /// Takes in all there is, so that history may go. Costs nothing while nobody has asked for a root.
     pub(crate) fn catch_up(&mut self, shared: &Shared) {
         if let Some((tree, reached)) = &mut self.made {
