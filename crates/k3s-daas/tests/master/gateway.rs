@@ -40,7 +40,6 @@ pub(crate) enum Fault {
 
 pub(crate) struct Gateway {
     pub(crate) address: SocketAddr,
-    pub(crate) ca: Certificate,
     pub(crate) ca_hash: [u8; 32],
     pub(crate) platform: SimulatedPlatform,
     pub(crate) fault: Arc<Mutex<Fault>>,
@@ -77,7 +76,7 @@ impl Gateway {
         let ca_hash = Sha256::digest(ca.der()).into();
         let fault = Arc::new(Mutex::new(Fault::None));
         let desk = Arc::new(Desk {
-            ca: ca.clone(),
+            ca,
             ca_hash,
             issuer,
             other: authority("another CA").1,
@@ -95,7 +94,7 @@ impl Gateway {
             }
         });
         let platform = open("tee", b"released code");
-        Self { address, ca, ca_hash, platform, fault, _runtime: runtime, _dir: dir }
+        Self { address, ca_hash, platform, fault, _runtime: runtime, _dir: dir }
     }
 
     pub(crate) fn url(&self) -> String {

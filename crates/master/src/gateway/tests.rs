@@ -26,6 +26,7 @@ use crate::shared::{Facts, Shared};
 use crate::tls::GatewayTls;
 
 mod beats;
+mod crowd;
 mod inputs;
 mod joining;
 mod k3s_agent;
@@ -88,6 +89,15 @@ impl House {
     }
 
     async fn with(limits: GatewayLimits) -> Self {
+        Self::on(limits, |platform| Arc::new(platform)).await
+    }
+
+    /// On a platform that is made of the simulated one.
+    async fn on(
+        limits: GatewayLimits,
+        platform: impl FnOnce(SimulatedPlatform) -> Arc<dyn Platform>,
+    ) -> Self {
+        let made = platform;
         let dir = tempfile::tempdir().unwrap();
         // Certificates carry real dates, so the clock starts at the real time.
         let real = crate::shared::system_clock()();
@@ -118,7 +128,7 @@ impl House {
             HealthLimits::default(),
             Board::new("http://chain".into()),
             pki.clone(),
-            Arc::new(platform) as Arc<dyn Platform>,
+            made(platform),
         ));
         let tls = GatewayTls::new(pki.clone(), shared.platform.clone(), &[], real).unwrap();
         let tls = tls.server_config().unwrap();
