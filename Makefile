@@ -42,6 +42,12 @@ bin-k3s-daas:
 	@cargo build --release --locked -p k3s-daas
 	@mkdir -p bin && cmp -s target/release/k3s-daas bin/k3s-daas || install -m 0755 target/release/k3s-daas bin/k3s-daas
 
+.PHONY: measure
+measure: bin-kubernetes ## Build the commit reproducibly and print the measurement that a cluster has to allow
+	$(call say,reproducible build of bin/k3s-daas)
+	@deploy/reproducible/build.sh .cache/reproducible/k3s-daas
+	@deploy/reproducible/measure.sh .cache/reproducible/k3s-daas bin/kubernetes
+
 .PHONY: up
 up: build ## One command from a staked wallet to a running pod (runs until Ctrl-C)
 	@bin/k3s-daas up --state-dir $(STATE_DIR) $(UP_FLAGS)
@@ -57,14 +63,15 @@ lint: ## Formatting and lints: Rust, Go
 	$(call say,clippy)
 	@cargo clippy --workspace --all-targets --locked -- -D warnings
 	$(call say,gofmt)
-	@test -z "$$(gofmt -l kubernetes tests/third-party tests/clients/etcd)" || { gofmt -d kubernetes tests/third-party tests/clients/etcd; exit 1; }
+	@test -z "$$(gofmt -l kubernetes tests/third-party tests/clients/etcd tests/clients/remotedialer)" || { gofmt -d kubernetes tests/third-party tests/clients/etcd tests/clients/remotedialer; exit 1; }
 
 .PHONY: contracts-check
-contracts-check: ## Prove that the committed Move bytecode is what the sources compile to, and that Move tests leave no gap
+contracts-check: ## Prove that the committed Move bytecode is what the sources compile to, that Move tests leave no gap, and that the threat model names what is there
 	$(call say,contracts: sources compile to the committed bytecode)
 	@cd contracts/tools && { [ -d node_modules ] || npm ci --no-audit --no-fund --loglevel=error; }
 	@node contracts/tools/build.mjs --check
 	@node contracts/tools/coverage.mjs
+	@node contracts/tools/threats.mjs
 
 .PHONY: walrus-check
 walrus-check: ## Prove that the blob ids which our tests know are those of Walrus's own encoder
@@ -72,13 +79,18 @@ walrus-check: ## Prove that the blob ids which our tests know are those of Walru
 	@cd crates/walrus/tests/oracle && { [ -d node_modules ] || npm ci --no-audit --no-fund --loglevel=error; } && node oracle.mjs --check
 
 .PHONY: test
-test: build contracts-check walrus-check ## Every test, on real parts
+test: build contracts-check walrus-check remotedialer-client ## Every test, on real parts
 	$(call say,unit and integration tests)
 	@cargo test --workspace --locked --no-fail-fast
 	$(call say,add-ons in bin/kubernetes)
 	@kubernetes/test.sh
 	@$(MAKE) test-third-party
 	@$(MAKE) test-clients
+
+.PHONY: remotedialer-client
+remotedialer-client: ## The Go client of K3s' tunnel, which the gateway's tests run
+	$(call say,remotedialer's client)
+	@cd tests/clients/remotedialer && go build -o remotedialer-client .
 
 .PHONY: test-third-party
 test-third-party: ## Kubernetes' storage tests and etcd's robustness checker, against the store
@@ -96,15 +108,19 @@ fuzz: ## Fuzz what reads bytes from disk and network, FUZZ_SECONDS (60) each; FU
 test-long: ## What takes long: 200 kills, thousands of simulated disks and histories, suites that must notice faults
 	$(call say,store: 200 kills, 20000 simulated disks, 20000 histories)
 	@STORE_CRASH_KILLS=200 STORE_DISK_SEEDS=20000 PROPTEST_CASES=20000 cargo test --locked -p store --test crash --test disk --test model -- --nocapture
-	$(call say,third-party suites on a store with faults)
-	@tests/third-party/faults.sh
-
-.PHONY: verify
-verify: lint test ## What CI runs
 	$(call say,machines in network namespaces: vxlan with nftables)
 	@HOSTS_CLUSTER=$$'flannel_backend = "vxlan"\nkube_proxy_mode = "nftables"' cargo test --locked -p hosts
 	$(call say,machines in network namespaces: host-gw)
 	@HOSTS_CLUSTER='flannel_backend = "host-gw"' cargo test --locked -p hosts
+	$(call say,third-party suites on a store with faults)
+	@tests/third-party/faults.sh
+	$(call say,two builds of the same commit are the same bytes)
+	@deploy/reproducible/build.sh --twice .cache/reproducible/k3s-daas
+	$(call say,contracts: 4000 sequences of calls as bytecode)
+	@INVARIANTS_SEQUENCES=4000 cargo test --locked -p devnet --test invariants -- --nocapture
+
+.PHONY: verify
+verify: lint test ## What CI runs
 
 .PHONY: bench
 bench: build ## Benchmarks (stakes a second and a fresh chain on the development chain)

@@ -18,6 +18,7 @@
 pub mod batteries;
 pub mod check;
 pub mod control_plane;
+pub mod k3s;
 pub mod node;
 pub mod pki;
 pub mod supervise;

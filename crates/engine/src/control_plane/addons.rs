@@ -3,7 +3,7 @@
 use super::LIFETIME_SECONDS;
 use super::config::ControlPlaneConfig;
 use super::error::ControlPlaneError;
-use super::programs::{file, with_kubeconfig};
+use super::programs::{file, kubelet_address_types, with_kubeconfig};
 use crate::batteries::Battery;
 use crate::node::BUSYBOX_IMAGE;
 use crate::pki::{ClusterPki, Profile};
@@ -83,7 +83,7 @@ fn metrics_server(
         ),
         format!("--kubelet-client-key={kubelet_key}"),
         "--kubelet-use-node-status-port".to_owned(),
-        "--kubelet-preferred-address-types=InternalIP".to_owned(),
+        format!("--kubelet-preferred-address-types={}", kubelet_address_types(config)),
         "--metric-resolution=15s".to_owned(),
     ]);
     if let Some(socket) = &config.kubelet_egress {

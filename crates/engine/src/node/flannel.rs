@@ -49,6 +49,14 @@ impl FlannelBackend {
         }
     }
 
+    /// K3s' name for it.
+    pub fn k3s_name(self) -> &'static str {
+        match self {
+            Self::Wireguard => "wireguard-native",
+            other => other.as_str(),
+        }
+    }
+
     /// Whether nobody between two nodes can read what their pods say.
     pub fn is_encrypted(self) -> bool {
         self == Self::Wireguard

@@ -133,6 +133,17 @@ impl ClusterPki {
         Ok(Identity { certificate, key: Zeroizing::new(key.serialize_pem()) })
     }
 
+    /// A new key and certificate for a node: as [`ClusterPki::sign_request`], for one that brings no key.
+    ///
+    /// # Errors
+    /// As [`ClusterPki::issue`].
+    pub fn issue_for_node(&self, profile: &Profile<'_>, now_ms: u64) -> Result<Identity, PkiError> {
+        match profile.usage {
+            Usage::Client => issue(&self.client, profile, now_ms),
+            Usage::Server => issue(&self.kubelet, profile, now_ms),
+        }
+    }
+
     /// A new key and a certificate of the request-header CA: who shows it speaks in the name of others.
     pub(crate) fn issue_request_header(
         &self,

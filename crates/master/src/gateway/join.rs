@@ -91,7 +91,7 @@ pub(super) async fn config(
         "ServiceIPRange": services,
         "ServiceIPRanges": [services],
         "ServiceNodePortRange": { "Base": NODE_PORTS.0, "Size": NODE_PORTS.1 },
-        "FlannelBackend": network.flannel_backend.as_str(),
+        "FlannelBackend": network.flannel_backend.k3s_name(),
         // Pods, not just kubelets, are reached through the tunnel; only those of the agent's own node are asked for.
         "EgressSelectorMode": "cluster",
         "DisableCCM": true,

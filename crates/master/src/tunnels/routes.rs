@@ -76,26 +76,27 @@ impl Routes {
     /// who has it: behind routers many nodes have the same. It leads into a tunnel only if it is a pod's, by the range
     /// that the controller manager gave, or if just one node with a tunnel claims it, and then to its kubelet only.
     pub(crate) fn route(&self, host: &str, port: u16, has_tunnel: impl Fn(&str) -> bool) -> Route {
-        if let Some(node) = self.nodes.get(host) {
-            return if has_tunnel(host) {
-                Route::Tunnel { node: host.to_owned(), address: kubelet(port) }
-            } else {
-                Route::Direct(
-                    node.addresses.iter().map(|ip| SocketAddr::new(*ip, port).to_string()).collect(),
-                )
-            };
-        }
-        // A node that has a tunnel but no Node object yet is still known by its name.
-        if has_tunnel(host) {
-            return Route::Tunnel { node: host.to_owned(), address: kubelet(port) };
-        }
+        // First, so that nobody takes an address by pinning it as a name.
         let Ok(address) = host.trim_matches(['[', ']']).parse::<IpAddr>() else {
-            return Route::Direct(vec![format!("{host}:{port}")]);
+            return self.name(host, port, has_tunnel);
         };
         if contains(&self.service_cidr, address) {
             return Route::Service(address);
         }
         self.address(address, port, has_tunnel)
+    }
+
+    fn name(&self, host: &str, port: u16, has_tunnel: impl Fn(&str) -> bool) -> Route {
+        // A node that has a tunnel but no Node object yet is known as well.
+        if has_tunnel(host) {
+            return Route::Tunnel { node: host.to_owned(), address: kubelet(port) };
+        }
+        match self.nodes.get(host) {
+            Some(node) => Route::Direct(
+                node.addresses.iter().map(|ip| SocketAddr::new(*ip, port).to_string()).collect(),
+            ),
+            None => Route::Direct(vec![format!("{host}:{port}")]),
+        }
     }
 
     /// How to reach an address that is no service's.
@@ -169,7 +170,7 @@ mod tests {
     }
 
     fn tunnelled(node: &str) -> bool {
-        node != "near"
+        ["far", "twin", "other-twin", "10.42.1.7"].contains(&node)
     }
 
     fn through(node: &str, address: &str) -> Route {

@@ -86,8 +86,8 @@ mod tests {
             "daemonEndpoints": { "kubeletEndpoint": { "Port": 20250 } } } });
         take(&mut routes, serde_json::from_value(node).unwrap());
         let through = |address: &str| Route::Tunnel { node: "n1".into(), address: address.into() };
-        assert_eq!(routes.route("10.42.5.9", 80, |_| true), through("10.42.5.9:80"));
-        assert_eq!(routes.route("10.0.0.5", 20250, |_| true), through("127.0.0.1:20250"));
+        assert_eq!(routes.route("10.42.5.9", 80, |name| name == "n1"), through("10.42.5.9:80"));
+        assert_eq!(routes.route("10.0.0.5", 20250, |name| name == "n1"), through("127.0.0.1:20250"));
         assert_eq!(routes.route("n1", 1, |_| false), Route::Direct(vec!["10.0.0.5:1".into()]));
         take(&mut routes, serde_json::from_value(json!({ "metadata": { "name": "n1" } })).unwrap());
         assert_eq!(routes.route("n1", 1, |_| false), Route::Direct(vec![]));

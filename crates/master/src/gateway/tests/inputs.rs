@@ -45,7 +45,7 @@ async fn unknown_paths_methods_and_types_are_named() {
     for path in ["/cacerts", "/api/v1/nodes", "/healthz"] {
         expect(client.delete(house.url(path)), 405, "method_not_allowed").await;
     }
-    expect(client.get(house.url("/v1-k3s/client-kubelet.crt")), 405, "method_not_allowed").await;
+    expect(client.put(house.url("/v1-k3s/client-kubelet.crt")), 405, "method_not_allowed").await;
 
     let beat = || client.post(house.url("/api/v1/nodes/heartbeat")).bearer_auth(house.proof(NODE));
     expect(beat().body("{}"), 415, "unsupported_media_type").await;

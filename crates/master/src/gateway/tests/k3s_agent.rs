@@ -106,8 +106,9 @@ async fn joins_with_keys_of_its_own() {
     {
         is_for(&body(post(&agent, what, &a_key().1)).await, name);
     }
-    drop(serving_key);
-    agent.identity = Some(Identity { certificate: kubelet, key: key.serialize_pem().into() });
+    drop((serving_key, key));
+    // Not the one that was signed, whose dates are those of the test's clock, which TLS does not have.
+    agent.identity = Some(house.kubelet());
 
     // With certificate and token at once: the load balancer's list, and readyz before kube-proxy.
     let servers: Vec<String> = serde_json::from_str(&body(agent.get("/v1-k3s/apiservers")).await).unwrap();
