@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use chain::{
-    Config, Enclave, EnclaveClaims, Error, Event, Keypair, Measurement, Names, Place, Registry, Stake, Tier,
-    TierTerms, TokenPath, possession_message,
+    Config, Economics, Enclave, EnclaveClaims, Error, Event, Governance, Keypair, Measurement, Names, Place,
+    Registry, Stake, Tier, TierTerms, TokenPath, possession_message,
 };
 use support::oracle::assert_state_is_the_chain;
 use support::{SUI, World, wallet};
@@ -116,6 +116,15 @@ async fn the_life_of_a_stake() {
     let state = assert_state_is_the_chain(&world).await;
     assert!(!state.stakes.contains_key(&staked.stake) && !state.tokens.contains_key(&issued.token));
     assert!(client.read::<Stake>(world.package(), staked.stake).await.unwrap_err().is_not_found());
+    world.chain.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_new_cluster_has_the_defaults() {
+    let world = World::start().await;
+    assert_eq!(world.cluster.config, Config::default());
+    let governance: Governance = world.client.read(world.package(), world.admin.governance).await.unwrap();
+    assert_eq!(governance.economics, Economics::default());
     world.chain.shutdown().await;
 }
 

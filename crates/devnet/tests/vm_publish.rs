@@ -4,7 +4,7 @@ mod vm_support;
 
 use std::collections::BTreeMap;
 
-use devnet::vm::{ChildFate, Limits, NewOwner, Publication, Resource, Session, Vm, VmError};
+use devnet::vm::{ChildFate, Limits, NewOwner, Publication, Resource, Session, Vm, VmError, module_name};
 use sui_sdk_types::Address;
 use vm_support::{Memory, STD, SUI, call, context, id, session, with_framework};
 
@@ -98,6 +98,35 @@ fn bad_packages_are_refused_with_the_reason() {
     assert!(refused(unlinked).contains("no dependency"));
     let foreign = vec![devnet::framework::load(&vm_support::framework_path()).unwrap().sui[0].clone()];
     assert!(refused(publication(foreign)).contains("address"));
+}
+
+/// The contracts as they are committed, compiled against `contracts/stubs`.
+fn contracts() -> Vec<Vec<u8>> {
+    let build = concat!(env!("CARGO_MANIFEST_DIR"), "/../../contracts/build");
+    let files = std::fs::read_dir(build).unwrap().map(|entry| entry.unwrap().path());
+    let modules = files.filter(|path| path.extension().is_some_and(|extension| extension == "mv"));
+    modules.map(|path| std::fs::read(path).unwrap()).collect()
+}
+
+#[test]
+fn what_the_contracts_use_of_the_framework_is_what_it_declares() {
+    let (vm, memory) = (Vm::new(), with_framework());
+    session(&vm, &memory).publish(publication(contracts())).unwrap();
+    // A stub with another name, and one with another signature: `zero` takes nothing where `join` takes two.
+    for (from, to, expected) in [
+        (&b"\x04join"[..], &b"\x04jump"[..], "there is no function jump"),
+        (b"\x04join", b"\x04zero", "function zero is not what it is declared as"),
+    ] {
+        let mut changed = contracts();
+        let staking = changed
+            .iter_mut()
+            .find(|module| module_name(module).is_ok_and(|(_, name)| name.as_str() == "staking"))
+            .unwrap();
+        let at = staking.windows(from.len()).position(|bytes| bytes == from).unwrap();
+        staking[at..at + to.len()].copy_from_slice(to);
+        let error = session(&vm, &memory).publish(publication(changed)).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+    }
 }
 
 #[test]
