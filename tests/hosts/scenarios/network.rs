@@ -34,6 +34,7 @@ pub(crate) fn pods_reach_each_other(hosts: &mut Hosts) -> Outcome {
         let address = web_address(hosts, node)?;
         by_address += &format!("try \"{node} by address\" ask {address} {PORT} says-{node}\n");
     }
+    let nodes = workers().len();
     let script = format!(
         r#"
 try() {{
@@ -42,7 +43,7 @@ try() {{
     exit 1
 }}
 by_name() {{ ask "$(resolve web.default.svc.cluster.local)" 80 says-; }}
-headless() {{ [ "$(busybox nslookup peers.default.svc.cluster.local | busybox grep -c '^Name')" = 3 ]; }}
+headless() {{ [ "$(busybox nslookup peers.default.svc.cluster.local | busybox grep -c '^Name')" = {nodes} ]; }}
 srv() {{ busybox nslookup -type=srv _http._tcp.web.default.svc.cluster.local | busybox grep -q web.default; }}
 ptr() {{ busybox nslookup 10.43.0.10 | busybox grep -q kube-dns.kube-system; }}
 {by_address}try "the service by name" by_name
