@@ -8,6 +8,7 @@ mod commands;
 mod deployment;
 mod economics_check;
 mod failure;
+mod harden;
 mod input;
 mod invitation;
 mod links;
@@ -53,6 +54,10 @@ fn run(cli: Cli) -> Result<()> {
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
         .init();
+    harden::no_core_dumps();
+    if cli.command.holds_keys() {
+        harden::keep_memory();
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

@@ -48,6 +48,7 @@ mod id;
 mod kubernetes;
 mod master;
 pub mod membership;
+mod memory;
 mod metrics;
 mod outbox;
 mod place;

@@ -280,6 +280,7 @@ impl Shared {
                 platform: kind.to_string(),
                 simulated: kind == tee::PlatformKind::Simulated,
                 measurement: measurement.values().next().map(hex::encode).unwrap_or_default(),
+                memory_locked: crate::memory::locked(),
                 problem: board.right.lost().map(str::to_owned),
                 enclave_id: board.enclave.map(|id| id.to_string()).unwrap_or_default(),
             },

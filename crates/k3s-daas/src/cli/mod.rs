@@ -118,6 +118,13 @@ pub(crate) enum Output {
     Json,
 }
 
+impl Command {
+    /// Whether it runs for long with a cluster's keys in memory.
+    pub(crate) fn holds_keys(&self) -> bool {
+        matches!(self, Self::Master(_) | Self::Store(_) | Self::Custodian(_) | Self::Verifier(_))
+    }
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Start everything on this machine and end with a Ready node and a pod that answers

@@ -60,6 +60,12 @@ fn text(status: &Value) -> String {
             kind
         };
         line("tee", marked);
+        if let Some(problem) = master["tee"]["problem"].as_str() {
+            line("", format!("SIGNS NOTHING: {problem}"));
+        }
+        if master["tee"]["memoryLocked"] == false {
+            line("", "memory is not locked: keys may be written to swap (`k3s-daas check`)".to_owned());
+        }
         let chain = &master["chain"];
         let reach = if chain["reachable"] == true {
             "reachable".to_owned()

@@ -20,6 +20,8 @@ use crate::up::record::{Phase, Process, Record};
 use crate::up::{demo, on_chain};
 
 const DEVNET_LIMIT: Duration = Duration::from_secs(30);
+/// Looks only, most times: registrations last 29 days, and tokens as long as the cluster says.
+const RENEW_EVERY: Duration = Duration::from_secs(3600);
 const DEMO_LIMIT: Duration = Duration::from_secs(60);
 /// A log file larger than this is set aside at the next start, bytes.
 const LOG_LIMIT: u64 = 64 << 20;
@@ -47,7 +49,10 @@ pub(crate) async fn run(context: &Context, args: Up) -> Result<()> {
         () = super::asked_to_stop() => Err(Failure::failed("interrupted")),
     };
     let stopped = match outcome {
-        Ok(()) => watch(context, &parts).await,
+        Ok(()) => tokio::select! {
+            stopped = watch(context, &parts) => stopped,
+            never = renewals(context) => match never {},
+        },
         Err(failure) => Err(failure),
     };
     say(format_args!("{} stopping", paint("36", "·")));
@@ -210,6 +215,16 @@ async fn worker(context: &Context, args: &Up, parts: &mut Parts, session: &Sessi
     }
     step.done(format_args!("{} is Ready", args.node_name));
     Ok(())
+}
+
+/// Renews what lasts for a time on chain: the enclave's registration and the administrator's token.
+async fn renewals(context: &Context) -> std::convert::Infallible {
+    loop {
+        tokio::time::sleep(RENEW_EVERY).await;
+        if let Err(failure) = on_chain::renew(context).await {
+            say(format_args!("cannot renew on chain what lasts for a time, trying again: {failure}"));
+        }
+    }
 }
 
 /// Until somebody asks it to stop; meanwhile the record says how the parts are.

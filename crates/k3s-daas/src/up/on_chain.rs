@@ -64,6 +64,13 @@ pub(crate) async fn prepare(context: &Context, url: &str) -> Result<Session> {
     Ok(session)
 }
 
+/// Renews the enclave's registration and the administrator's token, as far as they are due.
+pub(crate) async fn renew(context: &Context) -> Result<()> {
+    let mut session = Session::open(context).await?;
+    trust(context, &mut session).await?;
+    administrator(context, &session).await.map(drop)
+}
+
 /// The operator's own stake as administrator, and its right over the whole cluster.
 pub(crate) async fn administrator(context: &Context, session: &Session) -> Result<Token> {
     let wish = Wish {
@@ -117,7 +124,9 @@ async fn fill(client: &Client, address: Address) -> Result<()> {
 async fn trust(context: &Context, session: &mut Session) -> Result<()> {
     let step = Step::start("the enclave");
     let config = crate::parts::master(context, &session.deployment)?;
-    let identity = tokio::task::spawn_blocking(move || master::identity(&config))
+    let verifiers = config.registration.verifiers.clone();
+    let opening = config.clone();
+    let identity = tokio::task::spawn_blocking(move || master::identity(&opening))
         .await
         .context("opening the master's identity")?
         .context("opening the master's identity")?;
@@ -128,7 +137,12 @@ async fn trust(context: &Context, session: &mut Session) -> Result<()> {
     let admin = session.admin()?;
     let registry = session.registry()?;
     let measurement = Measurement::new(identity.platform.to_string(), &identity.measurement);
-    set_verifier(session, admin, registry).await?;
+    if verifiers.is_empty() {
+        say(
+            "  the only verifier of its evidence is this state directory's own (1 of 1): nobody else vouches for it",
+        );
+        set_verifier(session, admin, registry).await?;
+    }
     let known = session.read().await?;
     let allowed = known.registry.as_ref().is_some_and(|registry| registry.allowed.contains(&measurement));
     if !allowed {
@@ -145,7 +159,8 @@ async fn trust(context: &Context, session: &mut Session) -> Result<()> {
     });
     let enclave = match standing {
         Some(enclave) => enclave.id,
-        None => register(session, registry, &identity, measurement, now).await?,
+        None if verifiers.is_empty() => register(session, registry, &identity, measurement, now).await?,
+        None => register_by(session, config, verifiers, &identity, now).await?,
     };
     session.deployment.enclave = Some(enclave);
     session.deployment.ca_hash = Some(hex::encode(identity.ca_hash));
@@ -162,6 +177,30 @@ async fn set_verifier(session: &Session, admin: Admin, registry: Address) -> Res
     }
     let draft = session.calls.set_verifiers(registry, admin, &[verifier], 1);
     session.execute(session.wallets.get(OPERATOR)?, &draft, "naming the verifier").await.map(|_| ())
+}
+
+/// Has the enclave verified by the services that are configured.
+async fn register_by(
+    session: &Session,
+    config: master::Config,
+    verifiers: Vec<String>,
+    identity: &master::Identity,
+    now: u64,
+) -> Result<Address> {
+    let opened = tokio::task::spawn_blocking(move || master::Newcomer::open(&config));
+    let newcomer = opened.await.context("opening the platform")?.context("opening the platform")?;
+    let clock: custody::Clock = std::sync::Arc::new(now_ms);
+    let registrar = custody::Registrar { platform: newcomer.platform, verifiers, clock };
+    let what = custody::Registration {
+        cluster: session.cluster,
+        public_key: identity.public_key,
+        ca_hash: identity.ca_hash,
+        expires_ms: now + REGISTER_FOR_MS,
+    };
+    let registry = session.read().await?.registry;
+    let registry = registry.ok_or_else(|| Failure::not_ready("the cluster has no registry yet"))?;
+    let verified = registrar.collect(&what, &registry).await.context("having the enclave verified")?;
+    submit(session, registry.id, &verified).await
 }
 
 /// Acts as the verifier: looks at the evidence, and only then signs the claims.
@@ -188,7 +227,11 @@ async fn register(
         expires_ms: now + REGISTER_FOR_MS,
     };
     let verified = claims.sign_all(&[session.wallets.get(VERIFIER)?], now).context("signing the claims")?;
-    let draft = session.calls.register_enclave(registry, &verified);
+    submit(session, registry, &verified).await
+}
+
+async fn submit(session: &Session, registry: Address, verified: &chain::VerifiedClaims) -> Result<Address> {
+    let draft = session.calls.register_enclave(registry, verified);
     let receipt = session.execute(session.wallets.get(OPERATOR)?, &draft, "registering the enclave").await?;
     receipt
         .events_of(session.calls.package())
