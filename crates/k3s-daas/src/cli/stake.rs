@@ -55,6 +55,20 @@ pub(crate) enum StakeCommand {
         #[arg(value_name = "MIST")]
         amount: u64,
     },
+    /// Announce that a node is taken down on purpose: it is drained first, and the time is not held against it
+    Maintenance {
+        #[command(flatten)]
+        tx: Tx,
+        /// Token name of this state directory, or the stake's object id
+        #[arg(value_name = "NAME|0xID")]
+        stake: String,
+        /// When it begins, minutes from now
+        #[arg(long = "in", default_value_t = 10, value_name = "MINUTES")]
+        minutes: u64,
+        /// How long it lasts, at most 24
+        #[arg(long = "for", default_value_t = 1, value_name = "HOURS")]
+        hours: u64,
+    },
 }
 
 #[derive(Clone, Debug, Args)]

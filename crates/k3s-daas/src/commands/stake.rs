@@ -27,6 +27,9 @@ pub(crate) async fn stake(context: &Context, args: cli::Stake) -> Result<()> {
         (Some(cli::StakeCommand::TopUp { tx, stake, amount }), _) => {
             return top_up(context, &tx, &stake, amount).await;
         }
+        (Some(cli::StakeCommand::Maintenance { tx, stake, minutes, hours }), _) => {
+            return maintenance(context, &tx, &stake, minutes, hours).await;
+        }
         (None, Some(cli::Tier::Node)) => Tier::Node,
         (None, Some(cli::Tier::User)) => Tier::User,
         (None, Some(cli::Tier::Admin)) => Tier::Admin,
@@ -236,6 +239,25 @@ async fn top_up(context: &Context, tx: &cli::Tx, stake: &str, amount: u64) -> Re
     let (stake, wallet) = find(context, stake, tx)?;
     let draft = session.calls.top_up(stake, amount);
     act(context, &session, tx, &wallet, &draft, "adding to the stake").await.map(|_| ())
+}
+
+async fn maintenance(context: &Context, tx: &cli::Tx, stake: &str, minutes: u64, hours: u64) -> Result<()> {
+    if hours == 0 || hours > 24 {
+        return Err(Failure::usage("--for: maintenance lasts between 1 and 24 hours"));
+    }
+    let session = Session::open(context).await?;
+    let (stake, wallet) = find(context, stake, tx)?;
+    let from_ms = session.now_ms().await?.saturating_add(minutes.max(1).saturating_mul(60_000));
+    let to_ms = from_ms.saturating_add(hours.saturating_mul(3_600_000));
+    let draft = session.calls.announce_maintenance(stake, from_ms, to_ms);
+    if act(context, &session, tx, &wallet, &draft, "announcing maintenance").await?.is_some() {
+        say(format_args!(
+            "the node is drained before {} and expected back at {}",
+            time(from_ms),
+            time(to_ms)
+        ));
+    }
+    Ok(())
 }
 
 /// A stake by the name of its token here, or by its id.
