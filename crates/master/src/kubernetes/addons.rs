@@ -76,7 +76,7 @@ fn parts(network: &ClusterNetwork, ca_pem: &str) -> Vec<Part> {
 /// Flannel on a node reads all nodes, as kube-proxy beside it may anyway, and writes to its own as its kubelet.
 fn flannel_objects() -> Vec<Value> {
     let rules = json!([{ "apiGroups": [""], "resources": ["nodes"], "verbs": ["get", "list", "watch"] }]);
-    vec![role("k3s-daas:flannel", rules), bind("k3s-daas:flannel", "k3s-daas:flannel", "Group", NODES_GROUP)]
+    vec![role("k3s-daas:flannel", &rules), bind("k3s-daas:flannel", "k3s-daas:flannel", "Group", NODES_GROUP)]
 }
 
 /// CoreDNS on a node has the rights of kube-proxy there, and sees which namespaces there are. Its service leads to
@@ -94,7 +94,7 @@ fn dns_objects(network: &ClusterNetwork) -> Vec<Value> {
     slice["labels"]["kubernetes.io/service-name"] = "kube-dns".into();
     slice["labels"]["endpointslice.kubernetes.io/managed-by"] = FIELD_MANAGER.into();
     vec![
-        role("k3s-daas:dns", rules),
+        role("k3s-daas:dns", &rules),
         bind("k3s-daas:dns", "k3s-daas:dns", "User", PROXY_USER),
         json!({
             "apiVersion": "v1", "kind": "Service", "metadata": service,
@@ -126,7 +126,7 @@ fn controller_objects() -> Vec<Value> {
         "rules": [rule(&[""], &["pods"], &["create", "get", "delete"])],
     });
     vec![
-        role(NAME, rules),
+        role(NAME, &rules),
         bind(NAME, NAME, "User", CONTROLLERS_USER),
         helpers,
         bind_in(SYSTEM, NAME, NAME, CONTROLLERS_USER),
@@ -156,14 +156,14 @@ fn metrics_objects(ca_pem: &str) -> Vec<Value> {
     ]);
     let mut reader = role(
         READER,
-        json!([{ "apiGroups": ["metrics.k8s.io"], "resources": ["pods", "nodes"], "verbs": look }]),
+        &json!([{ "apiGroups": ["metrics.k8s.io"], "resources": ["pods", "nodes"], "verbs": look }]),
     );
     for role in ["admin", "edit", "view"] {
         reader["metadata"]["labels"][format!("rbac.authorization.k8s.io/aggregate-to-{role}")] =
             "true".into();
     }
     vec![
-        role(NAME, rules),
+        role(NAME, &rules),
         bind(NAME, NAME, "User", METRICS_USER),
         bind("k3s-daas:metrics-server:delegator", "system:auth-delegator", "User", METRICS_USER),
         bind_in(SYSTEM, NAME, "extension-apiserver-authentication-reader", METRICS_USER),
@@ -193,7 +193,7 @@ fn metadata(name: &str, namespace: Option<&str>) -> Value {
     metadata
 }
 
-fn role(name: &str, rules: Value) -> Value {
+fn role(name: &str, rules: &Value) -> Value {
     json!({ "apiVersion": RBAC, "kind": "ClusterRole", "metadata": metadata(name, None), "rules": rules })
 }
 
