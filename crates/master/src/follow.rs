@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::facts;
+use crate::health::Window;
 use crate::outbox::Addressee;
 use crate::right::Right;
 use crate::shared::Shared;
@@ -126,6 +127,10 @@ impl Follow {
             match state.apply(&at.event) {
                 Applied::Changed => {
                     changed = true;
+                    if let chain::Event::MaintenanceAnnounced(announced) = &at.event {
+                        let window = Window { from_ms: announced.from_ms, to_ms: announced.to_ms };
+                        self.shared.health.lock().maintenance(facts::id(announced.stake), window);
+                    }
                     let mut membership = self.shared.membership.write();
                     facts::of(state, &at.event).into_iter().for_each(|fact| membership.apply(fact));
                 }

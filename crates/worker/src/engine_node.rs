@@ -138,6 +138,10 @@ impl EngineNode {
 
 #[async_trait]
 impl NodeAgent for EngineNode {
+    fn cgroup(&self) -> Option<String> {
+        Some(engine::node::cgroup_root(&self.config.state_dir))
+    }
+
     async fn start(&self, bundle: NodeBundle) -> Result<(), NodeAgentError> {
         let config = self.node_config(&bundle)?;
         let credentials = credentials(&bundle);

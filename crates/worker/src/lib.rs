@@ -25,6 +25,7 @@ mod chain_source;
 mod clock;
 mod cluster_settings;
 mod config;
+mod containers;
 mod engine_node;
 mod error;
 pub mod gateway;
@@ -39,6 +40,7 @@ mod shell;
 mod statements;
 mod status;
 mod tunnel;
+mod usage;
 mod worker;
 
 pub use certificates::{CertificateError, KeyedCertificate, NodeBundle};

@@ -9,6 +9,13 @@ pub(crate) struct CpuTicks {
     total: u64,
 }
 
+impl CpuTicks {
+    /// Processor time used since boot. Ticks are hundredths of a second on every Linux that Rust runs on.
+    pub(crate) fn busy_seconds(self) -> f64 {
+        self.busy as f64 / 100.0
+    }
+}
+
 /// Measures this machine from `/proc` and the file system that holds `state_dir`, since the sample `last`.
 ///
 /// Returns the sample for the next call too. Blocks for a few file reads.

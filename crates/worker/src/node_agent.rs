@@ -17,6 +17,11 @@ pub trait NodeAgent: Send + Sync {
     /// How they are now.
     async fn status(&self) -> NodeStatus;
 
+    /// Name of the cgroup below which this node's containers are; `None` when there is none to look at.
+    fn cgroup(&self) -> Option<String> {
+        None
+    }
+
     /// What the master may be led to on this machine; `None` while nothing runs.
     async fn reach(&self) -> Option<Reach>;
 }

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tower_http::timeout::TimeoutLayer;
 
 use crate::metrics::Metrics;
+use crate::usage::Usage;
 
 /// Connections served at once; the rest wait in the kernel's queue.
 const MAX_CONNECTIONS: usize = 64;
@@ -32,6 +33,7 @@ const MAX_BODY_BYTES: usize = 1024;
 pub(crate) struct Shown {
     pub(crate) status: watch::Receiver<api::WorkerStatus>,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) usage: Usage,
 }
 
 /// Serves the worker's API on `listener` until `shutdown`.
@@ -107,7 +109,9 @@ async fn ready(State(shown): State<Shown>) -> Response {
 
 async fn metrics(State(shown): State<Shown>) -> Response {
     const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(header::CONTENT_TYPE, OPEN_METRICS)], shown.metrics.encode()).into_response()
+    // Measuring reads files of the kernel, some for each container.
+    let usage = tokio::task::spawn_blocking(move || shown.usage.text()).await.unwrap_or_default();
+    ([(header::CONTENT_TYPE, OPEN_METRICS)], usage + &shown.metrics.encode()).into_response()
 }
 
 fn error(status: StatusCode, reason: &str, message: &str) -> Response {

@@ -19,6 +19,7 @@ use crate::shell::{Memory, Shell};
 use crate::statements::{self, Statements};
 use crate::status::snapshot;
 use crate::tunnel::TunnelKeeper;
+use crate::usage::Usage;
 use crate::{Config, WorkerError, clock, node_password};
 
 /// The status is looked at anew at least this often, whatever happens.
@@ -106,7 +107,9 @@ impl Worker {
     /// so, and the worker goes on trying.
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), WorkerError> {
         let Self { mut driver, listener } = self;
-        let shown = Shown { status: driver.status.subscribe(), metrics: Arc::clone(&driver.metrics) };
+        let usage =
+            Usage { state_dir: driver.shell.config.state_dir.clone(), cgroup: driver.shell.node.cgroup() };
+        let shown = Shown { status: driver.status.subscribe(), metrics: Arc::clone(&driver.metrics), usage };
         let api_shutdown = CancellationToken::new();
         let api = tokio::spawn(server::serve(listener, shown, api_shutdown.clone()));
         let (shell, over) = (Arc::clone(&driver.shell), shutdown.child_token());

@@ -29,7 +29,12 @@ pub(crate) fn detect() -> Result<Cgroups, NodeError> {
 
 /// The cgroup below which all pods of this node are: whatever is in it is this node's, by whomever it was started.
 pub(crate) fn root(config: &NodeConfig) -> String {
-    let dir = absolute(&config.state_dir);
+    root_of(&config.state_dir)
+}
+
+/// The same, of a node with this state directory: its name below every hierarchy of `/sys/fs/cgroup`.
+pub fn root_of(state_dir: &Path) -> String {
+    let dir = absolute(state_dir);
     format!("k3s-daas-{}", hex::encode(&Sha256::digest(dir.as_os_str().as_encoded_bytes())[..4]))
 }
 

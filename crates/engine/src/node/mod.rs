@@ -21,6 +21,7 @@ use crate::batteries::Battery;
 use crate::supervise::{Child, ChildStatus, leftovers, stop_all};
 
 pub use address::host_address;
+pub use cgroups::root_of as cgroup_root;
 pub use cleanup::remove_everything;
 pub use config::{BRIDGE, NodeConfig, NodeCredentials, ProxyMode};
 pub use error::NodeError;

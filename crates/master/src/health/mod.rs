@@ -156,7 +156,7 @@ impl Health {
             Ok(()) => Ok(limits.interval_ms),
             Err(refused) => {
                 if self.contradictions.len() < MAX_CONTRADICTIONS {
-                    self.contradictions.extend(refused.contradiction);
+                    self.contradictions.extend(refused.contradiction.map(|found| *found));
                 }
                 Err(refused.error)
             }

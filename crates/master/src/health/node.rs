@@ -126,7 +126,10 @@ impl Node {
         }
         // Before all else that could refuse it: a lie is a lie, also one that comes late.
         if let Some(contradiction) = self.statements.check(sender, said) {
-            return Err(Refused { error: BeatError::Contradiction, contradiction: Some(contradiction) });
+            return Err(Refused {
+                error: BeatError::Contradiction,
+                contradiction: Some(Box::new(contradiction)),
+            });
         }
         match self.instance {
             Some(known) if known > instance => return Err(BeatError::Fenced.into()),
@@ -198,7 +201,7 @@ impl Node {
         self.good_ms = now_ms;
         match self.state {
             NodeState::Pending | NodeState::Joining => {
-                self.enter(NodeState::Ready, "first good sign", now_ms)
+                self.enter(NodeState::Ready, "first good sign", now_ms);
             }
             NodeState::Suspect | NodeState::Down | NodeState::Evicted
                 if now_ms.saturating_sub(run_ms) >= limits.ready_after_ms =>
@@ -264,7 +267,7 @@ impl Node {
 #[derive(Debug)]
 pub(super) struct Refused {
     pub(super) error: BeatError,
-    pub(super) contradiction: Option<Contradiction>,
+    pub(super) contradiction: Option<Box<Contradiction>>,
 }
 
 impl From<BeatError> for Refused {

@@ -249,13 +249,11 @@ proptest! {
                 0 => health.joined(N, now_ms),
                 1 | 2 if live && beat(&mut health, now_ms, flag).is_ok() && flag && agrees => last = Some(now_ms),
                 3 => live = flag,
-                4 => {
-                    // Known to the machine only once the node is.
-                    if health.last_beat("n", TOKEN).is_some() {
-                        agrees = flag;
-                        let view = if flag { KubernetesView::Ready } else { KubernetesView::NotReady };
-                        health.kubernetes_node("n", view, now_ms);
-                    }
+                // Known to the machine only once the node is.
+                4 if health.last_beat("n", TOKEN).is_some() => {
+                    agrees = flag;
+                    let view = if flag { KubernetesView::Ready } else { KubernetesView::NotReady };
+                    health.kubernetes_node("n", view, now_ms);
                 }
                 _ => {}
             }

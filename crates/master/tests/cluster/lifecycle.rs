@@ -6,7 +6,7 @@ use chain::Tier;
 use serde_json::{Value, json};
 
 use crate::hostile::Agent;
-use crate::world::{Holder, World};
+use crate::world::{Holder, World, now_ms};
 use crate::{get, until};
 
 /// Two nodes without kubelets: their heartbeats come from here, their Nodes are Ready because nobody says
@@ -31,6 +31,14 @@ pub(crate) async fn a_dead_nodes_pods_are_started_elsewhere(world: &World, admin
     for name in ["first", "second"] {
         until("both ready", async || state(world, admin, name).await == "ready").await;
     }
+    // Kubernetes takes its own taints from new nodes a moment after it calls them ready.
+    for name in ["first", "second"] {
+        until("a node without taints", async || {
+            let (_, node) = get(world, admin, &format!("/api/v1/nodes/{name}")).await;
+            node["spec"]["taints"].is_null()
+        })
+        .await;
+    }
     let deployment = json!({
         "metadata": { "name": "app" },
         "spec": { "replicas": 1, "selector": { "matchLabels": { "app": "app" } }, "template": {
@@ -45,6 +53,7 @@ pub(crate) async fn a_dead_nodes_pods_are_started_elsewhere(world: &World, admin
     until("a pod on the first node", async || on(world, admin, "first").await == 1).await;
 
     workloads_choose_by_stake(world, admin).await;
+    announced_maintenance_drains(world, admin, &first).await;
 
     one.abort();
     let died = Instant::now();
@@ -69,6 +78,28 @@ pub(crate) async fn a_dead_nodes_pods_are_started_elsewhere(world: &World, admin
     .await;
     one.abort();
     two.abort();
+}
+
+/// The staker says on chain that the node is taken down: its pods move before, and it takes pods again after.
+async fn announced_maintenance_drains(world: &World, admin: &Holder, first: &Holder) {
+    let (from_ms, to_ms) = (now_ms() + 3_000, now_ms() + 12_000);
+    world.run(&first.wallet, &world.calls.announce_maintenance(first.token.stake, from_ms, to_ms)).await;
+    until("the pod on the other node", async || on(world, admin, "second").await == 1).await;
+    let (_, node) = get(world, admin, "/api/v1/nodes/first").await;
+    assert_eq!(node["spec"]["unschedulable"], true);
+    assert!(now_ms() < to_ms, "drained within the window, not after it");
+    until("uncordoned", async || {
+        let (_, node) = get(world, admin, "/api/v1/nodes/first").await;
+        node["spec"]["unschedulable"].is_null()
+            && node["metadata"]["annotations"]["k3s-daas.io/drained"].is_null()
+    })
+    .await;
+    assert!(now_ms() >= to_ms);
+    // Back on the first node, for what comes.
+    let url = format!("{}/api/v1/namespaces/team/pods?labelSelector=app%3Dapp", world.config.apiserver_url);
+    let deleted = world.https(None).await.delete(url).bearer_auth(world.proof(admin)).send().await.unwrap();
+    assert_eq!(deleted.status(), 200);
+    until("a pod on the first node again", async || on(world, admin, "first").await == 1).await;
 }
 
 /// The examples that are handed out, as they are.
