@@ -6,6 +6,9 @@ use crate::result::{Figure, Goal, RowResult};
 use crate::server::Kind;
 use crate::stats::{median, spread};
 
+/// Why goals were not reached, which no harness knows: kept by hand.
+const NOT_REACHED: &str = include_str!("../../NOT-REACHED.md");
+
 /// The figures of these rows as one table: medians, with smallest and largest run.
 pub(crate) fn table(results: &[RowResult]) -> String {
     let mut out = "| load | figure | etcd | k3s-daas | ratio | goal | reached | kine |\n\
@@ -56,8 +59,8 @@ pub(crate) fn document(results: &[RowResult]) -> String {
     measured.dedup();
     out += "\nMeasured: ";
     out += &measured.into_iter().map(String::as_str).collect::<Vec<_>>().join("; ");
-    out += ".\n";
-    out
+    out += ".\n\n";
+    out + NOT_REACHED
 }
 
 fn ratio(figure: &Figure) -> Option<f64> {
@@ -130,6 +133,13 @@ mod tests {
         assert_eq!(reached(&figure(Goal::RatioAtMost(1.4), &runs.0, &runs.1)), Some(false));
         assert_eq!(reached(&figure(Goal::AtMost(150.0), &runs.0, &runs.1)), Some(true));
         assert_eq!(reached(&figure(Goal::RatioAtLeast(1.0), &[], &runs.1)), None);
+    }
+
+    #[test]
+    fn what_was_not_reached_is_explained_below_the_table() {
+        let document = document(&[]);
+        assert!(document.contains("\nMeasured: "), "{document}");
+        assert!(document.ends_with(NOT_REACHED) && NOT_REACHED.starts_with("## Not reached\n"), "{document}");
     }
 
     #[test]
