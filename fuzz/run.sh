@@ -13,7 +13,9 @@ export CARGO_TARGET_DIR=$PWD/target CARGO_INCREMENTAL=0
 if [ $# -gt 0 ]; then targets=("$@"); else mapfile -t targets < <(sed -n 's/^name = "\(.*_.*\)"$/\1/p' Cargo.toml); fi
 # Recorded evidence is longer than what a store reads.
 case " ${targets[*]} " in *" evidence_"*) python3 seed.py target/seeds ;; esac
-cargo build --quiet --release --locked --target "$host" "${targets[@]/#/--bin=}"
+features=()
+case " ${targets[*]} " in *" archive_"*) features=(--features archive) ;; esac
+cargo build --quiet --release --locked --target "$host" "${features[@]}" "${targets[@]/#/--bin=}"
 
 # New inputs go to a directory of their own; what is committed in corpus/ stays as small as it is.
 fuzz() {

@@ -37,11 +37,11 @@ async fn run(keys: usize) {
     let store = Store::open(config("store")).unwrap();
     write(&store, 0..keys).await;
     let raw = (keys * (VALUE + key(0).len())) as f64;
-    row("state, keys and values", format!("{:.0} MiB", raw / MIB));
-    row("resident with it", format!("{:.0} MiB", resident("VmRSS")));
+    row("state, keys and values", &format!("{:.0} MiB", raw / MIB));
+    row("resident with it", &format!("{:.0} MiB", resident("VmRSS")));
 
     let quiet = puts(&store, &AtomicBool::new(true), Duration::from_secs(10)).await;
-    row("put, p99, nothing else", format!("{quiet:.2} ms"));
+    row("put, p99, nothing else", &format!("{quiet:.2} ms"));
     let place = Directory::open(home.path().join("cold")).unwrap();
     let busy = Arc::new(AtomicBool::new(true));
     let writer = tokio::spawn({
@@ -52,19 +52,19 @@ async fn run(keys: usize) {
     let (took, base) = snapshot(&store, home.path(), &place, None).await;
     busy.store(false, Ordering::Relaxed);
     let during = writer.await.unwrap();
-    row("base: taken and stored", format!("{took:.1} s"));
-    row("base: bytes", format!("{:.0} MiB", base.link.bytes as f64 / MIB));
+    row("base: taken and stored", &format!("{took:.1} s"));
+    row("base: bytes", &format!("{:.0} MiB", base.link.bytes as f64 / MIB));
     let over = resident("VmHWM") - before;
-    row("base: memory besides", format!("{over:.0} MiB, {:.0} % of the state", over * MIB / raw * 100.0));
-    row("put, p99, meanwhile", format!("{during:.2} ms, {:.2}×", during / quiet));
+    row("base: memory besides", &format!("{over:.0} MiB, {:.0} % of the state", over * MIB / raw * 100.0));
+    row("put, p99, meanwhile", &format!("{during:.2} ms, {:.2}×", during / quiet));
 
     write(&store, 0..keys / 100).await;
     let (took, delta) = snapshot(&store, home.path(), &place, Some(&base)).await;
-    row("changes of 1 %: taken and stored", format!("{took:.2} s"));
+    row("changes of 1 %: taken and stored", &format!("{took:.2} s"));
     let share = delta.link.bytes as f64 / base.link.bytes as f64 * 100.0;
     row(
         "changes of 1 %: bytes",
-        format!("{:.1} MiB, {share:.1} % of the base", delta.link.bytes as f64 / MIB),
+        &format!("{:.1} MiB, {share:.1} % of the base", delta.link.bytes as f64 / MIB),
     );
     let hash = store.hash_kv(0).unwrap();
     store.close();
@@ -75,16 +75,16 @@ async fn run(keys: usize) {
     let fetched =
         Fetched::chain(&place, &delta.link.last.name, &CLUSTER, &cold_keys(), &dir, |_| ()).await.unwrap();
     fetched.restore(&config("restored"), None).unwrap();
-    row("restore: fetched and written", format!("{:.1} s", began.elapsed().as_secs_f64()));
+    row("restore: fetched and written", &format!("{:.1} s", began.elapsed().as_secs_f64()));
     let restored = Store::open(config("restored")).unwrap();
-    row("restore: until it serves", format!("{:.1} s", began.elapsed().as_secs_f64()));
+    row("restore: until it serves", &format!("{:.1} s", began.elapsed().as_secs_f64()));
     assert_eq!(restored.hash_kv(0).unwrap(), hash);
     restored.close();
 }
 
 const MIB: f64 = 1_048_576.0;
 
-fn row(what: &str, figure: String) {
+fn row(what: &str, figure: &str) {
     println!("| {what} | {figure} |");
 }
 

@@ -78,7 +78,7 @@ async fn whatever_is_changed_in_a_proof_is_found() {
     assert!(wrong_root(refused(&|d| d.present.as_mut().unwrap().value_sha256 = "00".repeat(32))));
     assert!(wrong_root(refused(&|d| {
         d.present = None;
-        d.value_hex = None
+        d.value_hex = None;
     })));
     assert!(matches!(refused(&|d| d.value_hex = Some("00".to_owned())), DocumentError::Field(_)));
     assert!(matches!(refused(&|d| d.siblings[0] = "0".repeat(63)), DocumentError::Field(_)));

@@ -17,7 +17,7 @@ mod fetch;
 mod index;
 mod key;
 mod merge;
-mod piece;
+pub(crate) mod piece;
 mod policy;
 mod record;
 mod spool;
