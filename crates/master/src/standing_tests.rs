@@ -113,7 +113,7 @@ impl House {
             shared: shared.clone(),
             chain: trusted,
             client: client.clone(),
-            calls: calls.clone(),
+            calls,
             wallet: operator.clone(),
             config: RegistrationConfig { verifiers: vec![url], ..registration },
         };

@@ -64,7 +64,6 @@ pub(crate) async fn a_dead_nodes_pods_are_started_elsewhere(world: &World, admin
     let limits = world.config.health;
     let allowed = Duration::from_millis(limits.down_after_ms) + Duration::from_secs(4);
     assert!(took <= allowed, "{took:?} until the pod was elsewhere, {allowed:?} are allowed");
-    eprintln!("a dead node's pod was elsewhere after {took:?} (down after {} ms)", limits.down_after_ms);
 
     // It comes back without anybody's hand.
     let one = alive(&first_agent);
