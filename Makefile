@@ -123,8 +123,9 @@ test-long: ## What takes long: 200 kills, thousands of simulated disks and histo
 verify: lint test ## What CI runs
 
 .PHONY: bench
-bench: build ## Benchmarks (stakes a second and a fresh chain on the development chain)
+bench: build ## Benchmarks (stakes a second and a fresh chain on the development chain, 10,000 stakes indexed)
 	@cargo bench --locked -p devnet --bench stake
+	@cargo bench --locked -p chain --bench index
 
 # ROWS=put,range for some rows (`target/release/bench-store --list`), RUNS=1 for fewer rounds.
 .PHONY: bench-store

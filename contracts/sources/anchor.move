@@ -6,7 +6,7 @@ use k3s_daas::governance::{Self, Governance};
 use sui::clock::Clock;
 use sui::event;
 
-/// The version of the shared object is not the one that this package works on.
+/// The object has another version than this package: migrate it after an upgrade, or use the package that fits it.
 const EWrongVersion: u64 = 1;
 /// The object belongs to another cluster.
 const EWrongCluster: u64 = 2;

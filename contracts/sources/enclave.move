@@ -13,7 +13,7 @@ use sui::clock::Clock;
 use sui::event;
 use sui::nitro_attestation::NitroAttestationDocument;
 
-/// The version of the shared object is not the one that this package works on.
+/// The object has another version than this package: migrate it after an upgrade, or use the package that fits it.
 const EWrongVersion: u64 = 1;
 /// The object belongs to another cluster.
 const EWrongCluster: u64 = 2;
@@ -21,7 +21,7 @@ const EWrongCluster: u64 = 2;
 const EBadKey: u64 = 3;
 /// The platform is simulated and this cluster does not allow that.
 const ESimulated: u64 = 4;
-/// The measurement is not allowed for this platform.
+/// The measurement is not allowed for this platform: governance allows it first.
 const EMeasurementNotAllowed: u64 = 5;
 /// The enclave's registration has expired, or would at once.
 const EExpired: u64 = 6;

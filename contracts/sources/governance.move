@@ -8,7 +8,7 @@ use k3s_daas::economics::{Self, Economics};
 use sui::clock::Clock;
 use sui::event;
 
-/// The version of the shared object is not the one that this package works on.
+/// The object has another version than this package: migrate it after an upgrade, or use the package that fits it.
 const EWrongVersion: u64 = 1;
 /// The capability belongs to another cluster.
 const EWrongCluster: u64 = 2;
@@ -28,7 +28,7 @@ const EOutlives: u64 = 8;
 const ENotOffered: u64 = 9;
 /// Nothing of this kind waits for the timelock.
 const ENotPending: u64 = 10;
-/// The timelock is not over.
+/// The timelock is not over: try again from the time that was announced.
 const ETooEarly: u64 = 11;
 
 const VERSION: u64 = 1;

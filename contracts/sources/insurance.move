@@ -8,7 +8,7 @@ use sui::coin::{Self, Coin};
 use sui::event;
 use sui::sui::SUI;
 
-/// The version of the shared object is not the one that this package works on.
+/// The object has another version than this package: migrate it after an upgrade, or use the package that fits it.
 const EWrongVersion: u64 = 1;
 /// The object belongs to another cluster.
 const EWrongCluster: u64 = 2;
@@ -18,7 +18,7 @@ const EBadAmount: u64 = 3;
 const ETooMany: u64 = 4;
 /// No payout with this number waits.
 const EUnknownPayout: u64 = 5;
-/// The timelock is not over.
+/// The timelock is not over: try again from the time that was announced.
 const ETooEarly: u64 = 6;
 
 const MAX_PAYOUTS: u64 = 16;

@@ -11,7 +11,7 @@ use sui::clock::Clock;
 use sui::event;
 use sui::table::{Self, Table};
 
-/// The version of the shared object is not the one that this package works on.
+/// The object has another version than this package: migrate it after an upgrade, or use the package that fits it.
 const EWrongVersion: u64 = 1;
 /// The object belongs to another cluster.
 const EWrongCluster: u64 = 2;

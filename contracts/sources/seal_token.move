@@ -11,7 +11,7 @@ use sui::ed25519;
 use sui::event;
 use sui::hash;
 
-/// The version of the shared object is not the one that this package works on.
+/// The object has another version than this package: migrate it after an upgrade, or use the package that fits it.
 const EWrongVersion: u64 = 1;
 /// The token belongs to another stake or cluster.
 const EWrongStake: u64 = 2;

@@ -22,7 +22,7 @@ use sui::ed25519;
 use sui::event;
 use sui::hash;
 
-/// The version of the shared object is not the one that this package works on.
+/// The object has another version than this package: migrate it after an upgrade, or use the package that fits it.
 const EWrongVersion: u64 = 1;
 /// The object belongs to another cluster.
 const EWrongCluster: u64 = 2;

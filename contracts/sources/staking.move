@@ -14,7 +14,7 @@ use sui::dynamic_field;
 use sui::event;
 use sui::sui::SUI;
 
-/// The version of the shared object is not the one that this package works on.
+/// The object has another version than this package: migrate it after an upgrade, or use the package that fits it.
 const EWrongVersion: u64 = 1;
 /// The stake belongs to another cluster.
 const EWrongCluster: u64 = 2;
@@ -26,7 +26,7 @@ const ETooSmall: u64 = 4;
 const EUnbonding: u64 = 5;
 /// The stake was not asked back yet: request_unstake first.
 const ENotUnbonding: u64 = 6;
-/// Lock-up or unbonding is not over.
+/// Lock-up or unbonding is not over: the stake's locked_until_ms says when it is.
 const ELocked: u64 = 7;
 /// A penalty of the stake is not decided: it cannot leave.
 const EFrozen: u64 = 8;

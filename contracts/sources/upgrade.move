@@ -7,7 +7,7 @@ use sui::clock::Clock;
 use sui::event;
 use sui::package::{UpgradeCap, UpgradeReceipt, UpgradeTicket};
 
-/// The version of the shared object is not the one that this package works on.
+/// The object has another version than this package: migrate it after an upgrade, or use the package that fits it.
 const EWrongVersion: u64 = 1;
 /// The sender does not own it.
 const ENotOwner: u64 = 2;
@@ -17,7 +17,7 @@ const EBadDelay: u64 = 3;
 const EBadHash: u64 = 4;
 /// No upgrade waits for the timelock.
 const ENotPending: u64 = 5;
-/// The timelock is not over.
+/// The timelock is not over: try again from the time that was announced.
 const ETooEarly: u64 = 6;
 /// It is not offered to the sender.
 const ENotOffered: u64 = 7;

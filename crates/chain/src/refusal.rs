@@ -4,6 +4,17 @@ use sui_sdk_types::{Address, MoveLocation};
 
 use crate::aborts::ABORTS;
 
+/// What Sui's framework says no to in calls of ours: module, code, its constant and what it means.
+const OF_SUI: [(&str, u64, &str, &str); 2] = [
+    ("nitro_attestation", 1, "EParseError", "The file is no attestation document of a Nitro enclave"),
+    (
+        "nitro_attestation",
+        2,
+        "EVerifyError",
+        "The Nitro document's certificates or signature do not hold now: they last three hours, make a new document",
+    ),
+];
+
 /// A contract said no: a Move abort, with the name of our constant and a sentence where it is one of ours.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
@@ -27,13 +38,16 @@ impl Refusal {
         // 0x1 and 0x2 may have modules of the same names as ours.
         let ours = ![Address::from_static("0x1"), Address::TWO].contains(&location.package);
         let known = ABORTS.iter().find(|abort| ours && abort.module == module && abort.code == code);
+        let of_ours = known.map(|abort| (abort.name, abort.meaning));
+        let of_sui = || OF_SUI.iter().find(|(at, number, ..)| !ours && *at == module && *number == code);
+        let known = of_ours.or_else(|| of_sui().map(|(_, _, name, meaning)| (*name, *meaning)));
         Refusal {
             package: location.package,
             module: module.to_owned(),
             function: location.function_name.as_ref().map(|name| name.as_str().to_owned()),
             code,
-            name: known.map(|abort| abort.name),
-            meaning: known.map(|abort| abort.meaning),
+            name: known.map(|(name, _)| name),
+            meaning: known.map(|(_, meaning)| meaning),
         }
     }
 

@@ -117,7 +117,7 @@ fn rows(events: &[Event]) -> Vec<Vec<String>> {
             Value::Object(fields) => fields
                 .iter()
                 .filter(|(name, _)| *name != "cluster")
-                .map(|(name, value)| format!("{name}={}", brief(value)))
+                .map(|(name, value)| field(name, value))
                 .collect::<Vec<_>>()
                 .join(" "),
             other => brief(&other),
@@ -125,6 +125,16 @@ fn rows(events: &[Event]) -> Vec<Vec<String>> {
         vec![event.name(), details]
     };
     events.iter().map(row).collect()
+}
+
+/// Times are dates, where they are times of the chain and not lengths.
+fn field(name: &str, value: &Value) -> String {
+    const FIRST: u64 = 1_000_000_000_000;
+    match (name.strip_suffix("_ms"), value.as_u64()) {
+        (Some(name), Some(u64::MAX)) => format!("{name}=never"),
+        (Some(name), Some(ms)) if ms >= FIRST => format!("{name}={}", super::stake::time(ms)),
+        _ => format!("{name}={}", brief(value)),
+    }
 }
 
 fn brief(value: &Value) -> String {
@@ -135,20 +145,48 @@ fn brief(value: &Value) -> String {
                 items.iter().map(|item| item.as_u64().and_then(|byte| u8::try_from(byte).ok())).collect();
             match bytes {
                 Some(bytes) if bytes.len() > 8 => hex::encode(bytes),
-                _ => value.to_string(),
+                _ => format!("[{}]", items.iter().map(brief).collect::<Vec<_>>().join(", ")),
             }
+        }
+        Value::Object(fields) => {
+            let fields = fields.iter().map(|(name, value)| field(name, value));
+            format!("{{{}}}", fields.collect::<Vec<_>>().join(" "))
         }
         other => other.to_string(),
     }
 }
 
-/// A type without the package that it is in.
+/// A type without the packages that it and its arguments are in.
 fn short(type_: &str) -> String {
-    type_.split("::").skip(1).collect::<Vec<_>>().join("::").trim_end_matches('>').to_owned()
+    let parts = type_.split_inclusive(['<', '>', ',', ' ']);
+    parts
+        .map(|part| part.strip_prefix("0x").and_then(|rest| Some(rest.split_once("::")?.1)).unwrap_or(part))
+        .collect()
 }
 
 /// What is paid for gas after the storage rebate; negative when more comes back than is paid.
 pub(crate) fn net_gas(receipt: &Receipt) -> i128 {
     let gas = receipt.gas();
     i128::from(gas.computation_cost) + i128::from(gas.storage_cost) - i128::from(gas.storage_rebate)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn types_and_times_are_for_people() {
+        assert_eq!(short("0x2::coin::Coin<0x2::sui::SUI>"), "coin::Coin<sui::SUI>");
+        assert_eq!(short("0x2::dynamic_field::Field<0x7::a::B, bool>"), "dynamic_field::Field<a::B, bool>");
+        assert_eq!(
+            field("paused_until_ms", &json!(1_795_433_631_690u64)),
+            "paused_until=2026-11-23T11:33:51Z"
+        );
+        assert_eq!(field("expires_ms", &json!(u64::MAX)), "expires=never");
+        assert_eq!(field("claim_ms", &json!(86_400_000)), "claim_ms=86400000");
+        let nested = json!({ "values": [[1, 2, 3, 4, 5, 6, 7, 8, 9]] });
+        assert_eq!(brief(&nested), "{values=[010203040506070809]}");
+    }
 }
