@@ -147,12 +147,27 @@ impl Shell {
                     simulated = claims.simulated,
                     "the master's attestation fits the enclave on chain"
                 );
+                // Who has certificates already asks for none, and its tunnel ended with the session before.
+                self.open_tunnel(&attested);
                 self.memory.lock().trust = Some((session, Trust::Attested(Arc::new(attested))));
                 Ok(Outcome::Done)
             }
             Call::Certificates => self.certificates(&*self.attested(session)?, target).await,
             Call::Heartbeat => self.heartbeat(&*self.attested(session)?, target).await,
         }
+    }
+
+    /// Has the tunnel lead to this gateway, once there is a certificate to open it with.
+    fn open_tunnel(&self, gateway: &Attested) {
+        let bundle = self.memory.lock().bundle.clone();
+        let Some(bundle) = bundle else { return };
+        self.tunnel.lead_to(TunnelTarget {
+            base: gateway.base().to_owned(),
+            tls: gateway.tls(),
+            closed: gateway.closed(),
+            identity: bundle.client_kubelet,
+            node_name: bundle.node_name,
+        });
     }
 
     fn attested(&self, session: u64) -> Result<Arc<Attested>, Failure> {
@@ -183,14 +198,8 @@ impl Shell {
             apiservers: gateway.apiservers(&proof()?).await?,
             settings: gateway.settings(&proof()?).await?,
         };
-        self.tunnel.lead_to(TunnelTarget {
-            base: gateway.base().to_owned(),
-            tls: gateway.tls(),
-            closed: gateway.closed(),
-            identity: bundle.client_kubelet.clone(),
-            node_name: bundle.node_name.clone(),
-        });
         self.memory.lock().bundle = Some(bundle);
+        self.open_tunnel(gateway);
         // All are renewed together, by the first to end.
         let all = [kubelet, serving, proxy];
         Ok(Outcome::Certificates(Validity {

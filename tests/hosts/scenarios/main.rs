@@ -35,9 +35,9 @@ const SCENARIOS: &[Scenario] = &[
     ("logs_and_exec_reach_the_node_behind_nat", network::logs_and_exec),
     ("kubectl_top_shows_nodes_and_pods", network::metrics),
     ("an_exec_behind_nat_arrives_though_packets_are_lost", faults::loss),
-    ("an_exec_ends_with_its_tunnel_and_the_next_works", faults::partition),
     ("kill_9_of_a_worker_needs_no_hand", crash::worker),
     ("kill_9_of_the_master_stops_no_workload", crash::master),
+    ("an_exec_ends_with_its_tunnel_which_comes_back", faults::partition),
 ];
 
 fn main() -> ExitCode {
