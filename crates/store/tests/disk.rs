@@ -11,6 +11,7 @@ mod sim_disk;
 mod witness;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::Path;
 use std::sync::Arc;
 
 use rand::rngs::StdRng;
@@ -53,11 +54,25 @@ fn acts(random: &mut StdRng, count: usize) -> Vec<Act> {
 
 /// Opens the store, acts until it stops or all is done, and closes it.
 fn live(disk: &SimDisk, anchored: bool, witness: &mut Witness, acts: &[Act]) -> Result<(), StoreError> {
+    live_and_lie(disk, anchored, witness, acts, None)
+}
+
+/// The same; from act number `lie_from` on the disk lies about syncs of the store's own files, not of the anchor.
+fn live_and_lie(
+    disk: &SimDisk,
+    anchored: bool,
+    witness: &mut Witness,
+    acts: &[Act],
+    lie_from: Option<usize>,
+) -> Result<(), StoreError> {
     let store = Store::open(config(disk, anchored))?;
     witness.check(&store);
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let stopped = runtime.block_on(async {
-        for act in acts {
+        for (number, act) in acts.iter().enumerate() {
+            if lie_from == Some(number) {
+                disk.lie_in(Path::new("/data"));
+            }
             if let Err(stop) = witness.act(&store, act).await {
                 return Some(stop);
             }
@@ -154,7 +169,7 @@ fn seeds(usual: u64) -> std::ops::Range<u64> {
     }
 }
 
-fn for_every_seed(usual: u64, run: impl Fn(u64)) {
+fn for_every_seed(usual: u64, mut run: impl FnMut(u64)) {
     for seed in seeds(usual) {
         let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run(seed)));
         if let Err(panic) = outcome {
@@ -225,4 +240,62 @@ fn flipped_bits_are_noticed_or_harmless() {
     });
     eprintln!("{} flips were refused", noticed.get());
     assert!(std::env::var_os("STORE_DISK_SEED").is_some() || noticed.get() > 0, "no flip was ever noticed");
+}
+
+/// A store whose disk begins to lie about syncs some acts before power goes.
+fn lied_to(seed: u64, anchored: bool, witness: &mut Witness) -> SimDisk {
+    let mut random = StdRng::seed_from_u64(seed);
+    let disk = SimDisk::new(seed, Box::new(|_| None));
+    let acts = acts(&mut random, 15);
+    let lie_from = acts.len() - random.random_range(1..10);
+    live_and_lie(&disk, anchored, witness, &acts, Some(lie_from)).unwrap();
+    disk.restart(true);
+    disk
+}
+
+/// With an anchor elsewhere, what a lying disk lost is noticed at the next start.
+#[test]
+fn an_anchor_notices_what_a_disk_lost_that_lies_about_syncs() {
+    let (mut rolled_back, mut refused) = (0, 0);
+    for_every_seed(SEEDS, |seed| {
+        let mut witness = Witness::default();
+        let disk = lied_to(seed, true, &mut witness);
+        // Opened: then everything is there.
+        match live(&disk, true, &mut witness, &[Act::Puts(vec![(0, 0)])]) {
+            Ok(()) => {}
+            Err(StoreError::RolledBack { .. }) => rolled_back += 1,
+            Err(error) => {
+                assert!(!matches!(error, StoreError::Io { .. }), "{error:?}");
+                refused += 1;
+            }
+        }
+    });
+    eprintln!("{rolled_back} were refused as rolled back, {refused} as damaged");
+    assert!(std::env::var_os("STORE_DISK_SEED").is_some() || rolled_back > 0, "nothing was lost");
+}
+
+/// Without one, the store goes on from an earlier state that was true once, or refuses; it never serves a gap.
+#[test]
+fn a_disk_that_lies_about_syncs_leaves_an_earlier_state_or_none() {
+    let (mut earlier, mut lost, mut refused) = (0, 0, 0);
+    for_every_seed(SEEDS, |seed| {
+        let mut witness = Witness::default();
+        let disk = lied_to(seed, false, &mut witness);
+        match Store::open(config(&disk, false)) {
+            Ok(store) => {
+                let gone = witness.lost_after(store.revision());
+                store.close();
+                disk.restart(false);
+                recover(&disk, false, &mut witness);
+                earlier += usize::from(gone > 0);
+                lost += gone;
+            }
+            Err(error) => {
+                assert!(!matches!(error, StoreError::Io { .. }), "{error:?}");
+                refused += 1;
+            }
+        }
+    });
+    eprintln!("{earlier} opened at an earlier state ({lost} effects lost), {refused} were refused");
+    assert!(std::env::var_os("STORE_DISK_SEED").is_some() || earlier > 0, "nothing was lost");
 }

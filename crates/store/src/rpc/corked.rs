@@ -120,7 +120,9 @@ mod tests {
             corked.clone().shutdown().await.unwrap();
         };
         let mut all = Vec::new();
-        let ((), read) = tokio::join!(uncork, theirs.read_to_end(&mut all));
+        let both = async { tokio::join!(uncork, theirs.read_to_end(&mut all)) };
+        let done = tokio::time::timeout(std::time::Duration::from_secs(10), both).await;
+        let ((), read) = done.expect("what was corked is never written to its end");
         assert_eq!((read.unwrap(), all), (30_000, vec![7; 30_000]));
     }
 }

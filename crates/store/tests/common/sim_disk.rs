@@ -85,6 +85,8 @@ struct World {
     /// What went wrong so far.
     struck: Vec<(Step, Fault)>,
     full: bool,
+    /// A sync of a file in here says that all went well and does nothing.
+    liar: Option<PathBuf>,
     /// Nothing works until the restart.
     off: bool,
     locked: bool,
@@ -121,6 +123,7 @@ impl SimDisk {
             steps: Vec::new(),
             struck: Vec::new(),
             full: false,
+            liar: None,
             off: false,
             locked: false,
             life: 0,
@@ -135,6 +138,11 @@ impl SimDisk {
 
     pub(crate) fn set_plan(&self, plan: Plan) {
         self.world.lock().plan = plan;
+    }
+
+    /// From here on syncs of files in this directory do nothing, until the next restart.
+    pub(crate) fn lie_in(&self, directory: &Path) {
+        self.world.lock().liar = Some(directory.to_owned());
     }
 
     pub(crate) fn steps(&self) -> Vec<Step> {
@@ -153,6 +161,7 @@ impl SimDisk {
         }
         world.off = false;
         world.full = false;
+        world.liar = None;
         world.locked = false;
         world.life += 1;
     }
@@ -520,6 +529,12 @@ impl DiskFile for SimFile {
     }
 
     fn sync(&self) -> io::Result<()> {
-        self.run("sync", Content::sync, Content::sync_badly)
+        let honest = self.disk.world.lock().liar.as_ref().is_none_or(|liar| !self.path.starts_with(liar));
+        let sync = |content: &mut Content| {
+            if honest {
+                content.sync();
+            }
+        };
+        self.run("sync", sync, Content::sync_badly)
     }
 }

@@ -190,6 +190,15 @@ impl Witness {
         self.check_leases(store);
     }
 
+    /// What came after this revision was lost, and that is known: leases and compactions of then may be gone too. Tells how
+    /// many acknowledged effects are lost.
+    pub(crate) fn lost_after(&mut self, revision: i64) -> usize {
+        self.maybe_leases.extend(std::mem::take(&mut self.leases));
+        self.maybe_leases.extend(std::mem::take(&mut self.revoked));
+        self.compacted = None;
+        self.known.split_off(&(revision + 1)).len()
+    }
+
     fn check_leases(&mut self, store: &Store) {
         let found: BTreeSet<i64> = store.leases().into_iter().collect();
         let maybe = std::mem::take(&mut self.maybe_leases);
