@@ -78,6 +78,14 @@ impl Newcomer {
         Ok(Self { platform, key, local, sealed })
     }
 
+    /// The cluster's secret, if this machine has it already.
+    ///
+    /// # Errors
+    /// It is there and does not open.
+    pub fn secret(&self) -> Result<Option<ClusterSecret>, MasterError> {
+        Ok(ClusterSecret::read(&self.sealed.join(SECRET_FILE), &self.local)?)
+    }
+
     /// Keeps the cluster's secret that was released to this enclave. CA keys and store have to be those of the cluster: what does not open
     /// under it is left as it is and nothing is changed.
     ///

@@ -15,6 +15,7 @@ mod kubeconfig;
 mod master;
 mod prove;
 mod publish;
+mod recover;
 mod rewards;
 mod simulate;
 mod slash;
@@ -50,6 +51,7 @@ pub(crate) use kubeconfig::Kubeconfig;
 pub(crate) use master::Master;
 pub(crate) use prove::{Prove, VerifyProof};
 pub(crate) use publish::Publish;
+pub(crate) use recover::Recover;
 pub(crate) use rewards::{Rewards, RewardsCommand, SharesOf};
 pub(crate) use simulate::{Economics, Simulate};
 pub(crate) use slash::{Slash, SlashCommand};
@@ -152,6 +154,8 @@ pub(crate) enum Command {
     Prove(Prove),
     /// Check a proof against the chain, on any machine: exit 0 with what it shows, 3 if it shows nothing
     VerifyProof(VerifyProof),
+    /// Bring a cluster's state back from the chain and the cold store
+    Recover(Recover),
     /// Run a master: gateway, sealed store and Kubernetes control plane
     Master(Master),
     /// Run a worker: join with a seal token and run the node

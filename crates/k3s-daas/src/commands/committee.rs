@@ -108,7 +108,7 @@ async fn recover(context: &Context, chain: &OnChain, from: From, limit: Duration
 }
 
 /// The secret from the holders of a dealing that any of `urls` keeps.
-async fn by_committee(asking: &Asking, urls: &[String], limit: Duration) -> Result<ClusterSecret> {
+pub(super) async fn by_committee(asking: &Asking, urls: &[String], limit: Duration) -> Result<ClusterSecret> {
     let dealing = newest(urls).await?;
     say(format_args!("asking {} holders, {} of whom it takes", dealing.holders().len(), dealing.threshold()));
     let recovered = asking.committee(dealing, limit).await.context("asking the committee")?;

@@ -23,6 +23,7 @@ mod prove;
 pub(crate) mod publish;
 #[cfg(test)]
 mod reach;
+mod recover;
 mod rewards;
 mod service;
 pub(crate) mod simulate;
@@ -90,6 +91,7 @@ pub(crate) async fn run(cli: Cli) -> Result<()> {
         Command::Anchor(args) => anchor::run(&context, args).await,
         Command::Prove(args) => prove::prove(&context, args).await,
         Command::VerifyProof(args) => prove::verify(&context, args).await,
+        Command::Recover(args) => recover::run(&context, args).await,
         Command::Master(args) => master::run(&context, args).await,
         Command::Worker(args) => worker::run(&context, args).await,
         Command::Stake(args) => stake::stake(&context, args).await,
