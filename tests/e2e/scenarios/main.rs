@@ -48,7 +48,10 @@ const SCENARIOS: &[Scenario] = &[
     ("a_worker_refuses_a_master_that_the_chain_does_not_know", wrong_master::refused),
     ("kill_9_of_everything_loses_nothing", crash::kill_everything),
     ("the_state_is_anchored_and_its_keys_are_proven", rollback::anchored_and_proven),
-    ("an_old_copy_of_the_disk_is_refused", rollback::old_copy_refused),
+    (
+        "an_old_copy_of_the_disk_is_refused_and_a_lost_one_recovered",
+        rollback::old_copy_refused_and_lost_disk_recovered,
+    ),
     ("down_leaves_nothing_behind", pod::down_cleans_up),
 ];
 

@@ -38,10 +38,10 @@ pub(crate) fn saved_listed_checked(cluster: &mut Cluster) -> Outcome {
 }
 
 /// The simulated Walrus.
-struct Walrus(Child);
+pub(crate) struct Walrus(Child);
 
 impl Walrus {
-    fn start(cluster: &Cluster) -> Result<Self, String> {
+    pub(crate) fn start(cluster: &Cluster) -> Result<Self, String> {
         let address = format!("127.0.0.1:{WALRUS_PORT}");
         let mut command = cluster.command();
         command.args(["walrus-dev", "--listen", &address, "--shards", "10"]).stdin(Stdio::null());

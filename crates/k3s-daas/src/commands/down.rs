@@ -114,6 +114,8 @@ fn purge(context: &Context) -> Result<()> {
         "run",
         "tee",
         "collateral",
+        "committee.cbor",
+        "walrus-dev",
         "index.bcs",
         "up.log",
         "up.log.1",

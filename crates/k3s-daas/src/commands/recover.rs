@@ -148,7 +148,7 @@ fn refuse_a_store_that_is_there(store: &Path, work: &Path) -> Result<()> {
     Err(Failure::failed(format!("{} holds a store: move it away, with its anchor, first", store.display())))
 }
 
-/// Says that the store there is the restored one.
+/// Says that the store there is of this command's making: empty while it is made, then with its revision.
 fn restored_mark(work: &Path) -> PathBuf {
     work.join("restored")
 }
@@ -191,8 +191,21 @@ async fn restore(
     work: &Path,
 ) -> Result<i64> {
     let mark = restored_mark(work);
-    if let Ok(text) = std::fs::read_to_string(&mark) {
-        return text.trim().parse().map_err(|_| Failure::failed(format!("{} is damaged", mark.display())));
+    let noting = format!("writing {}", mark.display());
+    match std::fs::read_to_string(&mark) {
+        // Cut off half way: what is there is ours, and begun anew.
+        Ok(text) if text.is_empty() => {
+            if settings.data_dir.exists() {
+                std::fs::remove_dir_all(&settings.data_dir).context("removing what was half restored")?;
+            }
+        }
+        Ok(text) => {
+            return text
+                .trim()
+                .parse()
+                .map_err(|_| Failure::failed(format!("{} is damaged", mark.display())));
+        }
+        Err(_) => tee::write_durably(&mark, b"").context(&noting)?,
     }
     let settings = settings.clone();
     let restoring = tokio::task::spawn_blocking(move || {
@@ -200,6 +213,6 @@ async fn restore(
         fetched.restore(&settings, revision)
     });
     let restored = restoring.await.context("restoring")?.context("restoring")?;
-    std::fs::write(&mark, restored.to_string()).context(format_args!("writing {}", mark.display()))?;
+    tee::write_durably(&mark, restored.to_string().as_bytes()).context(&noting)?;
     Ok(restored)
 }
