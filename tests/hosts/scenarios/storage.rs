@@ -16,8 +16,7 @@ spec: { accessModes: [ReadWriteOnce], resources: { requests: { storage: 1Mi } } 
 pub(crate) fn volume_survives(hosts: &mut Hosts) -> Outcome {
     let mounts = "    volumeMounts: [{ name: data, mountPath: /data }]\n  volumes: [{ name: data, persistentVolumeClaim: { claimName: data } }]";
     hosts.apply(CLAIM)?;
-    // Not as root: whoever runs in the pod may write.
-    hosts.apply(&pod("writer", "w1", "id -u; echo kept > /data/word && sync", "Never", mounts))?;
+    hosts.apply(&pod("writer", "w1", "echo kept > /data/word && sync", "Never", mounts))?;
     done(hosts, "writer")?;
     hosts.kubectl(&["delete", "pod", "writer"], "")?.ok()?;
     hosts.apply(&pod("reader", "w1", "grep kept /data/word", "Never", mounts))?;
