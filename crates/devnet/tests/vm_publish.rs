@@ -1,4 +1,5 @@
 //! Publishing: addresses, `init`, one-time witnesses, upgrades, and what is refused.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod vm_support;
 

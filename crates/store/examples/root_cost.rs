@@ -75,23 +75,23 @@ async fn puts(keys: usize, rooted: bool) -> Result<f64, Box<dyn std::error::Erro
         store.state_root();
     }
     let before = cpu()?;
-    let asking = tokio::spawn({
-        let store = store.clone();
-        async move {
-            while rooted {
-                tokio::time::sleep(Duration::from_secs(1)).await;
-                let store = store.clone();
-                let _root = tokio::task::spawn_blocking(move || store.state_root()).await;
-            }
-        }
-    });
+    let asking = rooted.then(|| tokio::spawn(ask(store.clone())));
     write(&store, PUTS, keys, CLIENTS).await?;
-    asking.abort();
     // What was put off counts.
-    if rooted {
+    if let Some(asking) = asking {
+        asking.abort();
         store.state_root();
     }
     Ok((cpu()? - before) * 1e6 / PUTS as f64)
+}
+
+/// A root every second.
+async fn ask(store: Store) {
+    loop {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let store = store.clone();
+        let _root = tokio::task::spawn_blocking(move || store.state_root()).await;
+    }
 }
 
 async fn write(

@@ -1,13 +1,13 @@
 //! Asking a running store, from another process, for what etcd's API has no words for.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use http::uri::PathAndQuery;
 use hyper_util::rt::TokioIo;
 use tokio::net::UnixStream;
 use tonic::client::Grpc;
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 use tonic::{Code, Request, Status};
 use tonic_prost::ProstCodec;
 
@@ -21,9 +21,20 @@ use crate::root::Proof;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AdminError {
-    /// Not the address of a store that can be reached without certificates.
-    #[error("{0:?}: expected unix:///PATH or http://ADDRESS:PORT of a running store")]
+    /// Not the address of a store.
+    #[error("{0:?}: expected unix:///PATH, http://ADDRESS:PORT or https://ADDRESS:PORT of a running store")]
     BadUrl(String),
+    /// A store behind TLS takes no one without a certificate.
+    #[error("{0:?}: https needs --cacert, --cert and --key, as with etcdctl")]
+    NoCertificates(String),
+    /// A file of certificates or keys cannot be read.
+    #[error("cannot read {}", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
     /// Nobody answers.
     #[error("no store answers at {url}")]
     Unreachable {
@@ -37,13 +48,25 @@ pub enum AdminError {
     Refused(String),
 }
 
-/// Begins a new generation of keys in the store that serves at `url` (`unix:///PATH` or `http://ADDRESS:PORT`); tells its
-/// number. When this returns, no file under an older generation is left.
+/// What a store behind TLS is asked with: PEM files, named as `etcdctl` names its flags.
+#[derive(Clone, Debug)]
+pub struct ClientFiles {
+    /// CA that the store's certificate is signed by.
+    pub cacert: PathBuf,
+    /// The client's certificate.
+    pub cert: PathBuf,
+    /// Its key.
+    pub key: PathBuf,
+}
+
+/// Begins a new generation of keys in the store that serves at `url` (`unix:///PATH`, `http://ADDRESS:PORT`, or
+/// `https://ADDRESS:PORT` with `files`); tells its number. When this returns, no file under an older generation is left.
 ///
 /// # Errors
-/// The store is not reached, or refuses.
-pub async fn rotate_key(url: &str) -> Result<u32, AdminError> {
-    let answer: RotateKeyResponse = call(url, "RotateKey", RotateKeyRequest {}).await?;
+/// The store is not reached, or refuses; a file cannot be read.
+pub async fn rotate_key(url: &str, files: Option<&ClientFiles>) -> Result<u32, AdminError> {
+    let channel = connect(url, files).await?;
+    let answer: RotateKeyResponse = call_over(channel, "RotateKey", RotateKeyRequest {}).await?;
     Ok(answer.key_epoch)
 }
 
@@ -82,7 +105,15 @@ where
     Q: prost::Message + 'static,
     A: prost::Message + Default + 'static,
 {
-    let mut grpc = Grpc::new(connect(url).await?);
+    call_over(connect(url, None).await?, method, request).await
+}
+
+async fn call_over<Q, A>(channel: Channel, method: &'static str, request: Q) -> Result<A, AdminError>
+where
+    Q: prost::Message + 'static,
+    A: prost::Message + Default + 'static,
+{
+    let mut grpc = Grpc::new(channel);
     let refused = |status: Status| AdminError::Refused(status.message().to_owned());
     grpc.ready().await.map_err(|error| refused(Status::new(Code::Unavailable, error.to_string())))?;
     let path = PathAndQuery::try_from(format!("/k3s_daas.store.v1.Admin/{method}"))
@@ -91,7 +122,7 @@ where
     Ok(answer.map_err(refused)?.into_inner())
 }
 
-async fn connect(url: &str) -> Result<Channel, AdminError> {
+async fn connect(url: &str, files: Option<&ClientFiles>) -> Result<Channel, AdminError> {
     let unreachable = |source| AdminError::Unreachable { url: url.to_owned(), source };
     if let Some(path) = url.strip_prefix("unix://") {
         let path = PathBuf::from(path);
@@ -102,9 +133,19 @@ async fn connect(url: &str) -> Result<Channel, AdminError> {
         let endpoint = Endpoint::from_static("http://localhost");
         return endpoint.connect_with_connector(connector).await.map_err(unreachable);
     }
-    if !url.starts_with("http://") {
-        return Err(AdminError::BadUrl(url.to_owned()));
+    let bad = || AdminError::BadUrl(url.to_owned());
+    let mut endpoint = Endpoint::from_shared(url.to_owned()).map_err(|_| bad())?;
+    if url.starts_with("https://") {
+        let files = files.ok_or_else(|| AdminError::NoCertificates(url.to_owned()))?;
+        let identity = Identity::from_pem(read(&files.cert)?, read(&files.key)?);
+        let config = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(read(&files.cacert)?));
+        endpoint = endpoint.tls_config(config.identity(identity)).map_err(unreachable)?;
+    } else if !url.starts_with("http://") {
+        return Err(bad());
     }
-    let endpoint = Endpoint::from_shared(url.to_owned()).map_err(|_| AdminError::BadUrl(url.to_owned()))?;
     endpoint.connect().await.map_err(unreachable)
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, AdminError> {
+    std::fs::read(path).map_err(|source| AdminError::File { path: path.to_owned(), source })
 }

@@ -60,7 +60,7 @@ mod store;
 pub mod watch;
 mod watch_stream;
 
-pub use admin::{AdminError, anchor, copy, prove, rotate_key};
+pub use admin::{AdminError, ClientFiles, anchor, copy, prove, rotate_key};
 pub use anchor::{Anchor, AnchorError, AnchorPoint, FileAnchor};
 pub use config::{AutoCompaction, Config};
 pub use error::StoreError;

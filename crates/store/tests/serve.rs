@@ -4,6 +4,7 @@
 #[path = "common/client.rs"]
 mod client;
 #[path = "common/tls.rs"]
+#[expect(dead_code, reason = "files of a client are for the test of tls")]
 mod tls;
 
 use std::time::{Duration, Instant};

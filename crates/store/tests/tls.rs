@@ -10,8 +10,8 @@ mod tls;
 use std::time::{Duration, Instant};
 
 use client::{Client, Served, config};
-use store::Listener;
 use store::proto::{PutRequest, PutResponse};
+use store::{AdminError, ClientFiles, Listener};
 use tls::Authority;
 
 async fn put(client: &Client) -> bool {
@@ -52,5 +52,32 @@ async fn renewed_files_are_used_for_new_connections_and_broken_ones_are_not() {
     }
     assert!(!admitted(&old, &url).await, "the old authority is not trusted any more");
     assert!(put(&open).await, "a connection that was open stays");
+    served.stop().await;
+}
+
+#[tokio::test]
+async fn keys_are_rotated_over_tls_with_a_certificate_and_not_without() {
+    let home = tempfile::tempdir().unwrap();
+    let (ours, foreign) = (Authority::new(), Authority::new());
+    let files = ours.server_files(home.path());
+    let listener = Listener::Tcp { addr: ([127, 0, 0, 1], 0).into(), tls: Some(files) };
+    let config = config(home.path());
+    let served = Served::start_with(home, config, vec![listener]).await;
+    let url = &served.urls[1];
+
+    let client = ours.client_files(served.home.path());
+    assert_eq!(store::rotate_key(url, Some(&client)).await.unwrap(), 1);
+
+    let none = store::rotate_key(url, None).await.unwrap_err();
+    assert!(matches!(none, AdminError::NoCertificates(_)), "{none:?}");
+    let missing = ClientFiles { key: "/missing".into(), ..client.clone() };
+    let missing = store::rotate_key(url, Some(&missing)).await.unwrap_err();
+    assert!(matches!(missing, AdminError::File { .. }), "{missing:?}");
+    // Trusts the server, but is not known to it.
+    let other = tempfile::tempdir().unwrap();
+    let stranger = ClientFiles { cacert: client.cacert.clone(), ..foreign.client_files(other.path()) };
+    let stranger = store::rotate_key(url, Some(&stranger)).await.unwrap_err();
+    assert!(matches!(stranger, AdminError::Unreachable { .. } | AdminError::Refused(_)), "{stranger:?}");
+    assert_eq!(store::rotate_key(url, Some(&client)).await.unwrap(), 2);
     served.stop().await;
 }

@@ -38,6 +38,12 @@ pub(crate) enum ClusterCommand {
         #[arg(value_name = "FILE")]
         statement: PathBuf,
     },
+    /// Declare that an enclave has opened a state without having read the anchor, as it has signed it
+    DeclareUnanchored {
+        /// The signed statement, JSON
+        #[arg(value_name = "FILE")]
+        statement: PathBuf,
+    },
     /// Stop new stakes, penalties and escrows; never withdrawals
     Pause {
         /// For how long, at most 336

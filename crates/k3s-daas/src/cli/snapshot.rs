@@ -62,7 +62,16 @@ pub(crate) struct SnapshotRestore {
 
 #[derive(Clone, Debug, Args)]
 pub(crate) struct RotateStoreKey {
-    /// Where the store listens: unix:///PATH or http://ADDRESS:PORT; without it this state directory's master
+    /// Where the store listens: unix:///PATH, http://ADDRESS:PORT or https://ADDRESS:PORT; without it this state directory's master
     #[arg(long, value_name = "URL")]
     pub(crate) endpoint: Option<String>,
+    /// With https: CA that the store's certificate is signed by, PEM
+    #[arg(long, value_name = "FILE", requires_all = ["cert", "key", "endpoint"])]
+    pub(crate) cacert: Option<PathBuf>,
+    /// With https: the client's certificate, PEM
+    #[arg(long, value_name = "FILE", requires = "cacert")]
+    pub(crate) cert: Option<PathBuf>,
+    /// With https: its key, PEM
+    #[arg(long, value_name = "FILE", requires = "cacert")]
+    pub(crate) key: Option<PathBuf>,
 }

@@ -48,6 +48,10 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
             let stated = read_json(statement)?;
             (calls.record(cluster.anchor, cluster.registry, &stated), "anchoring")
         }
+        Command::DeclareUnanchored { statement } => {
+            let stated = read_json(statement)?;
+            (calls.declare_unanchored(cluster.anchor, cluster.registry, &stated), "declaring it unanchored")
+        }
         Command::Pause { hours } => {
             let until = session.now_ms().await?.saturating_add(hours.saturating_mul(HOUR_MS));
             (calls.pause(cluster.id, session.admin()?, until), "pausing")

@@ -124,7 +124,7 @@ async fn newest(urls: &[String]) -> Result<Dealing> {
     for url in urls {
         match custody::fetch_dealing(url).await {
             Ok(found) if newest.as_ref().is_none_or(|newest| newest.made_ms() < found.made_ms()) => {
-                newest = Some(found)
+                newest = Some(found);
             }
             Ok(_) => {}
             Err(error) => last = Some(error),

@@ -79,7 +79,7 @@ pub(crate) async fn run(cli: Cli) -> Result<()> {
     }
     let context = Context { global, state, settings };
     match command {
-        Command::Up(args) => up::run(&context, args).await,
+        Command::Up(args) => Box::pin(up::run(&context, args)).await,
         Command::Down(args) => down::run(&context, args).await,
         Command::Status => status::run(&context).await,
         Command::Check => check::run(&context).await,

@@ -67,7 +67,11 @@ pub(crate) async fn rotate(context: &Context, args: RotateStoreKey) -> Result<()
         Some(url) => url,
         None => store_url(context),
     };
-    let epoch = store::rotate_key(&url).await.context("rotating the store's keys")?;
+    let files = match (args.cacert, args.cert, args.key) {
+        (Some(cacert), Some(cert), Some(key)) => Some(store::ClientFiles { cacert, cert, key }),
+        _ => None,
+    };
+    let epoch = store::rotate_key(&url, files.as_ref()).await.context("rotating the store's keys")?;
     print(context.global.output, &json!({ "keyEpoch": epoch }), |_| {
         format!("all files of the store are sealed under generation {epoch}")
     })

@@ -32,6 +32,10 @@ async fn enclaves_say_where_the_cluster_is_and_how_far() {
     assert_eq!(events(&world.both(&["cluster", "anchor", &file]).await)[1], "anchor::Anchored");
     let back = world.stated(&enclave, "back.json", point(41));
     assert!(world.fails(&["cluster", "anchor", &back], 3).await.contains("revision"));
+    let opened = chain::Unanchored { cluster, revision: 41, state_root: vec![1; 32], opened_ms: world.now() };
+    let file = world.stated(&enclave, "opened.json", opened);
+    let done = world.both(&["cluster", "declare-unanchored", &file]).await;
+    assert_eq!(events(&done)[1], "anchor::OpenedUnanchored");
     let show = world.read(&["cluster", "show"]).await;
     assert!(show.contains("https://127.0.0.1:9345") && show.contains("41"), "{show}");
 

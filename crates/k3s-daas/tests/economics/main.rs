@@ -1,5 +1,9 @@
 //! The economics and governance commands, as the binary, against a development chain.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test fails by panicking, and shows what it ran"
+)]
 
 mod cluster;
 mod governance;
@@ -45,7 +49,7 @@ fn leaves(path: &[String]) -> Vec<Vec<String>> {
     if below.is_empty() {
         return vec![path.to_vec()];
     }
-    below.iter().flat_map(|name| leaves(&[path, &[name.clone()]].concat())).collect()
+    below.iter().flat_map(|name| leaves(&[path, std::slice::from_ref(name)].concat())).collect()
 }
 
 #[test]

@@ -82,7 +82,7 @@ async fn a_contradiction_needs_no_enclave_and_lapses() {
     let message = chain::possession_message(token, 2, &holder.public_key()).unwrap();
     let path = chain::TokenPath { token, stake: stake(&world), cluster: world.id("cluster") };
     let rotate = calls.rotate_key(path, &holder.public_key(), &holder.sign(&message));
-    let keystore = chain::Keystore::load(&world.dir.path().join("wallets/sui.keystore")).unwrap();
+    let keystore = chain::Keystore::load(world.dir.path().join("wallets/sui.keystore")).unwrap();
     let staker = keystore.wallet_key(&world.wallet("staker")).unwrap();
     client.execute(&staker, &rotate).await.unwrap();
 

@@ -77,7 +77,14 @@ async fn posts_its_place(world: &World) {
             && cluster.ca_hash == world.ca_hash
     })
     .await;
-    // Once it is there nothing more is paid for.
+    // And the state is anchored; the next anchor is a minute away.
+    until("an anchor", async || {
+        let cluster: chain::Cluster = world.client.read(package, world.cluster.cluster).await.unwrap();
+        let anchor: chain::Anchor = world.client.read(package, cluster.anchor).await.unwrap();
+        anchor.revision > 1
+    })
+    .await;
+    // Once they are there nothing more is paid for.
     let before = world.client.balance(world.operator.address()).await.unwrap();
     tokio::time::sleep(Duration::from_secs(3)).await;
     assert_eq!(world.client.balance(world.operator.address()).await.unwrap(), before);

@@ -40,6 +40,19 @@ impl Authority {
         }
     }
 
+    /// What a client of this authority needs, in a directory of its own.
+    pub(crate) fn client_files(&self, home: &Path) -> store::ClientFiles {
+        let (certificate, key) = self.issue(ExtendedKeyUsagePurpose::ClientAuth);
+        let [cacert, cert, key] =
+            [("cacert.pem", self.issuer.pem()), ("client.crt", certificate), ("client.key", key)].map(
+                |(name, text)| {
+                    std::fs::write(home.join(name), text).unwrap();
+                    home.join(name)
+                },
+            );
+        store::ClientFiles { cacert, cert, key }
+    }
+
     /// A channel to a server of this authority, with a certificate of `client`'s if there is one.
     pub(crate) async fn channel(&self, url: &str, client: Option<&Self>) -> Result<Channel, Error> {
         let mut config = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(self.issuer.pem()));
