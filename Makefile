@@ -123,9 +123,11 @@ test-long: ## What takes long: 200 kills, thousands of simulated disks and histo
 verify: lint test ## What CI runs
 
 .PHONY: bench
-bench: build ## Benchmarks (stakes a second and a fresh chain on the development chain, 10,000 stakes indexed)
+bench: build ## The benchmarks of development chain, index, snapshots of 1 GiB and a thousand workers that verify
 	@cargo bench --locked -p devnet --bench stake
 	@cargo bench --locked -p chain --bench index
+	@cargo bench --locked -p archive --bench cold
+	@cargo test --locked --release -p master --lib crowd -- --ignored --nocapture
 
 # ROWS=put,range for some rows (`target/release/bench-store --list`), RUNS=1 for fewer rounds.
 .PHONY: bench-store

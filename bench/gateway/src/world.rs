@@ -53,16 +53,7 @@ impl World {
         devnet.faucet(operator.address(), 10_000 * SUI).await?;
         let calls = Calls::new(client.publish(&operator, &chain::package::bundled()).await?.package);
         let receipt = client.execute(&operator, &calls.create_cluster("bench", true)).await?;
-        let (mut created, mut cap) = (None, None);
-        for event in receipt.events_of(calls.package()) {
-            match event {
-                Event::ClusterCreated(event) => created = Some(event),
-                Event::CapIssued(event) => cap = Some(event.cap),
-                _ => {}
-            }
-        }
-        let created = created.context("no cluster was created")?;
-        let admin = Admin { governance: created.governance, cap: cap.context("no capability")? };
+        let (created, admin) = receipt.founded(calls.package()).context("no cluster was created")?;
         let keystore = dir.join("sui.keystore");
         Keystore::open(&keystore)?.insert(operator.clone())?;
         let (gateway, apiserver) = (free_address()?, free_address()?);

@@ -1,13 +1,14 @@
 //! Proofs of a real store, as files.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
+mod support;
+
 use archive::{DocumentError, ProofDocument};
 use chain::{Address, Anchor};
 use store::proto::PutRequest;
 use store::root::{ProofError, StateRoot};
 use store::{Config, Store};
-
-const CLUSTER: Address = Address::new([5; 32]);
+use support::{CLUSTER, anchor};
 
 async fn filled(dir: &std::path::Path) -> (Store, StateRoot) {
     let store = Store::open(Config::new(dir, tee::SealingKey::from_bytes([7; 32]))).unwrap();
@@ -17,21 +18,6 @@ async fn filled(dir: &std::path::Path) -> (Store, StateRoot) {
     }
     let root = store.state_root();
     (store, root)
-}
-
-fn anchor(root: &StateRoot) -> Anchor {
-    Anchor {
-        id: Address::new([6; 32]),
-        version: 1,
-        cluster: CLUSTER,
-        revision: u64::try_from(root.point.revision).unwrap(),
-        state_root: root.root.to_vec(),
-        log_hash: root.point.chain.to_vec(),
-        blob: Vec::new(),
-        key_epoch: 1,
-        enclave: None,
-        anchored_ms: 77,
-    }
 }
 
 fn document(store: &Store, root: &StateRoot, key: &str) -> ProofDocument {

@@ -1,6 +1,8 @@
 //! A store that was restored from an older snapshot goes on where the chain knows more.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
+mod support;
+
 use std::path::Path;
 
 use archive::{Local, Refused, ResumeError, admit, resume};
@@ -8,8 +10,7 @@ use chain::{Address, Anchor};
 use store::mvcc::AnchorNote;
 use store::proto::{PutRequest, RangeRequest};
 use store::{Config, Store};
-
-const CLUSTER: Address = Address::new([5; 32]);
+use support::{CLUSTER, anchor};
 
 fn config(dir: &Path) -> Config {
     Config::new(dir, tee::SealingKey::from_bytes([7; 32]))
@@ -32,18 +33,7 @@ async fn anchored(store: &Store) -> Anchor {
         resumes_at: 0,
     };
     store.note_anchor(note).await.unwrap();
-    Anchor {
-        id: Address::new([6; 32]),
-        version: 1,
-        cluster: CLUSTER,
-        revision: u64::try_from(root.point.revision).unwrap(),
-        state_root: root.root.to_vec(),
-        log_hash: root.point.chain.to_vec(),
-        blob: Vec::new(),
-        key_epoch: 3,
-        enclave: None,
-        anchored_ms: 0,
-    }
+    Anchor { key_epoch: 3, ..anchor(&root) }
 }
 
 fn local(store: &Store, anchor: &Anchor) -> Local {

@@ -1,10 +1,14 @@
 //! How long a state takes that is rebuilt from the events of 10,000 stakes, over gRPC. Prints it, and fails above what is promised.
-#![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a benchmark fails by panicking, and its output is the result"
+)]
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use chain::{Calls, Client, Draft, Event, Keypair, State, Tier};
+use chain::{Calls, Client, Draft, Keypair, State, Tier};
 use devnet::{Config, Devnet};
 
 const STAKES: usize = 10_000;
@@ -29,11 +33,7 @@ async fn measure() {
     let published = client.publish(&wallet, &chain::package::bundled()).await.unwrap();
     let calls = Calls::new(published.package);
     let receipt = client.execute(&wallet, &calls.create_cluster("bench", true)).await.unwrap();
-    let created = receipt.events_of(calls.package()).into_iter().find_map(|event| match event {
-        Event::ClusterCreated(created) => Some(created),
-        _ => None,
-    });
-    let cluster = created.unwrap().cluster;
+    let cluster = receipt.founded(calls.package()).unwrap().0.cluster;
     for _ in 0..STAKES / IN_ONE {
         client.execute(&wallet, &many(&calls, cluster)).await.unwrap();
     }

@@ -6,7 +6,7 @@ use sui_sdk_types::{
 };
 
 use crate::client::{decode_bcs, parse_digest};
-use crate::{Error, Event, Refusal};
+use crate::{Admin, ClusterCreated, Error, Event, Refusal};
 
 /// Proof that a transaction took effect, and what it did.
 #[derive(Clone, Debug, PartialEq)]
@@ -65,6 +65,21 @@ impl Receipt {
     /// Gas that was paid.
     pub fn gas(&self) -> &GasCostSummary {
         self.effects.gas_summary()
+    }
+
+    /// The cluster that this transaction made with the contracts in `package`, and its maker's right to it.
+    pub fn founded(&self, package: Address) -> Option<(ClusterCreated, Admin)> {
+        let (mut created, mut cap) = (None, None);
+        for event in self.events_of(package) {
+            match event {
+                Event::ClusterCreated(event) => created = Some(event),
+                Event::CapIssued(event) => cap = Some(event.cap),
+                _ => {}
+            }
+        }
+        let created = created?;
+        let admin = Admin { governance: created.governance, cap: cap? };
+        Some((created, admin))
     }
 
     /// Events of the contracts in `package`, typed and in order.

@@ -39,18 +39,9 @@ struct Probe {
 impl Probe {
     async fn start() -> Probe {
         let world = World::start().await;
-        let (_, events) = world.run(&world.operator, &world.calls.create_cluster("other", false)).await;
-        let cap = events.iter().find_map(|event| match event {
-            Event::CapIssued(issued) => Some(issued.cap),
-            _ => None,
-        });
-        let created = events.iter().find_map(|event| match event {
-            Event::ClusterCreated(created) => Some(created.clone()),
-            _ => None,
-        });
-        let (cap, created) = (cap.unwrap(), created.unwrap());
+        let (receipt, _) = world.run(&world.operator, &world.calls.create_cluster("other", false)).await;
+        let (created, other_admin) = receipt.founded(world.package()).unwrap();
         let other = world.client.read(world.package(), created.cluster).await.unwrap();
-        let other_admin = Admin { governance: created.governance, cap };
         Probe { world, other, other_admin, reached: RefCell::default() }
     }
 

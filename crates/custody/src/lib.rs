@@ -11,18 +11,19 @@
 #![forbid(unsafe_code)]
 
 mod asking;
+mod bucket;
 mod custodian;
 mod error;
 mod http_client;
 mod listener;
 mod on_chain;
 mod problem;
-mod rate;
 mod registrar;
 mod releaser;
 mod verifier;
 
 pub use asking::{Asking, Recovered, fetch_dealing, send_dealing};
+pub use bucket::Bucket;
 pub use custodian::{Custodian, open_holder_key};
 pub use error::Error;
 pub use listener::Listener;

@@ -16,9 +16,9 @@ use tee::{Anchors, Clock, Collateral, Evidence, Policy};
 use tokio::sync::Semaphore;
 use tower_http::timeout::TimeoutLayer;
 
+use crate::bucket::Bucket;
 use crate::on_chain::OnChain;
 use crate::problem::Problem;
-use crate::rate::Rate;
 
 /// Requests per second, and at once: enclaves start rarely, and each asks twice.
 const PER_SECOND: u64 = 10;
@@ -48,7 +48,7 @@ pub struct Releaser {
     collateral: CollateralSource,
     clock: Clock,
     observer: Observer,
-    rate: Mutex<Rate>,
+    rate: Mutex<Bucket>,
     verifying: Semaphore,
 }
 
@@ -92,7 +92,7 @@ impl Releaser {
             collateral,
             clock,
             observer,
-            rate: Mutex::new(Rate::new(PER_SECOND, BURST)),
+            rate: Mutex::new(Bucket::new(PER_SECOND, BURST)),
             verifying: Semaphore::new(AT_ONCE),
         })
     }

@@ -17,9 +17,9 @@ use tee::{Anchors, Clock, Evidence, MAX_EVIDENCE_BYTES, PlatformKind, Policy};
 use tokio::sync::Semaphore;
 use tower_http::timeout::TimeoutLayer;
 
+use crate::bucket::Bucket;
 use crate::on_chain::OnChain;
 use crate::problem::Problem;
-use crate::rate::Rate;
 use crate::releaser::{CollateralSource, Nonce};
 
 const PER_SECOND: u64 = 5;
@@ -42,7 +42,7 @@ pub struct Verifier {
     collateral: CollateralSource,
     clock: Clock,
     nonces: Mutex<VecDeque<([u8; 32], u64)>>,
-    rate: Mutex<Rate>,
+    rate: Mutex<Bucket>,
     verifying: Semaphore,
 }
 
@@ -97,7 +97,7 @@ impl Verifier {
             collateral,
             clock,
             nonces: Mutex::new(VecDeque::new()),
-            rate: Mutex::new(Rate::new(PER_SECOND, BURST)),
+            rate: Mutex::new(Bucket::new(PER_SECOND, BURST)),
             verifying: Semaphore::new(AT_ONCE),
         })
     }

@@ -36,7 +36,6 @@ mod archiver;
 mod attesting;
 mod board;
 mod bookkeeper;
-mod bucket;
 mod config;
 mod enclave;
 mod error;

@@ -4,15 +4,16 @@ use std::sync::{Arc, OnceLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use api::{MasterStatus, NodeList, NodeState, NodeSummary, TeeStatus};
+use custody::Bucket;
 use engine::pki::ClusterPki;
 use parking_lot::{Mutex, RwLock};
+pub(crate) use tee::Clock;
 use tee::Platform;
 use tokio::sync::Notify;
 
 use crate::Id;
 use crate::attesting::Attester;
 use crate::board::Board;
-use crate::bucket::Bucket;
 use crate::config::ClusterNetwork;
 use crate::health::{Health, HealthLimits, Saved};
 use crate::membership::{Attestation, Limits, Membership, NodeCertificate, Refusal, Wanted};
@@ -20,10 +21,7 @@ use crate::metrics::Metrics;
 use crate::outbox::Drawer;
 use crate::tunnels::{TunnelMetrics, Tunnels};
 
-/// Milliseconds since the Unix epoch; the one place where the master asks for the time.
-pub(crate) type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;
-
-/// The system's clock.
+/// The system's clock; the one place where the master asks for the time.
 pub(crate) fn system_clock() -> Clock {
     Arc::new(|| {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

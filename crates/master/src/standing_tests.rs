@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use chain::{Address, Admin, Calls, Client, Draft, Event, Keypair, Measurement};
+use chain::{Address, Admin, Calls, Client, Draft, Keypair, Measurement};
 use custody::{Listener, OnChain, Verifier, no_collateral};
 use devnet::Devnet;
 use engine::pki::ClusterPki;
@@ -47,16 +47,7 @@ impl House {
         devnet.faucet(operator.address(), 100 * SUI).await.unwrap();
         let calls = Calls::new(client.publish(&operator, &chain::package::bundled()).await.unwrap().package);
         let receipt = client.execute(&operator, &calls.create_cluster("test", true)).await.unwrap();
-        let (mut created, mut cap) = (None, None);
-        for event in receipt.events_of(calls.package()) {
-            match event {
-                Event::ClusterCreated(event) => created = Some(event),
-                Event::CapIssued(event) => cap = Some(event.cap),
-                _ => {}
-            }
-        }
-        let created = created.unwrap();
-        let admin = Admin { governance: created.governance, cap: cap.unwrap() };
+        let (created, admin) = receipt.founded(calls.package()).unwrap();
 
         let platform: Arc<dyn Platform> =
             Arc::new(SimulatedPlatform::open(dir, &tee::measure_bytes(b"code")).unwrap());

@@ -146,8 +146,6 @@ fn attestation(error: RaTlsError) -> MasterError {
     MasterError::Attestation(error)
 }
 
-// By value, as `map_err` gives it.
-#[allow(clippy::needless_pass_by_value)]
 fn bad(error: impl fmt::Display) -> MasterError {
     MasterError::Tls(error.to_string())
 }

@@ -203,9 +203,18 @@ impl Rig {
             let revision = kv.mod_revision;
             assert!(revision <= header);
             let key = kv.key.clone();
-            if let Some(previous) = &event.prev_kv {
-                assert!(told.request.prev_kv);
-                assert_eq!(Some(previous), self.model.at(revision - 1).get(&key).as_ref().copied());
+            let before = self.model.at(revision - 1);
+            match &event.prev_kv {
+                Some(previous) => {
+                    assert!(told.request.prev_kv);
+                    assert_eq!(Some(previous), before.get(&key));
+                }
+                // As in etcd: what was there before is sent while it can be read, but not to a key that begins anew.
+                None if told.request.prev_kv && revision > self.model.compacted => {
+                    let begins = kv.create_revision == kv.mod_revision;
+                    assert!(begins || !before.contains_key(&key), "no prev_kv for {key:?} at {revision}");
+                }
+                None => {}
             }
             told.events.push(Changed { revision, key, kv: (event.r#type == 0).then_some(kv) });
         }

@@ -9,7 +9,6 @@
 mod bad_input;
 mod chain_outage;
 mod cluster;
-mod command;
 mod crash;
 mod node_client;
 mod pod;
@@ -23,16 +22,12 @@ mod users;
 mod wrong_master;
 
 use std::process::ExitCode;
-use std::time::Instant;
 
 use cluster::Cluster;
-
-/// What a scenario ends with: nothing, or what was seen instead of what was expected.
-type Outcome = Result<(), String>;
-type Scenario = (&'static str, fn(&mut Cluster) -> Outcome);
+use e2e::{Outcome, Scenario, command};
 
 /// In this order: each leaves the cluster as the next one needs it.
-const SCENARIOS: &[Scenario] = &[
+const SCENARIOS: &[Scenario<Cluster>] = &[
     ("up_ends_with_a_ready_node_within_60_seconds", pod::up_is_fast),
     ("a_pod_runs_and_its_logs_and_exec_work", pod::runs_logs_exec),
     ("the_master_proves_what_it_is_and_kubectl_can_pin_it", proven::verified_and_pinned),
@@ -57,43 +52,11 @@ const SCENARIOS: &[Scenario] = &[
 
 fn main() -> ExitCode {
     let filters: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
-    let chosen: Vec<&Scenario> = SCENARIOS
+    let chosen: Vec<&Scenario<Cluster>> = SCENARIOS
         .iter()
         .filter(|(name, _)| filters.is_empty() || filters.iter().any(|filter| name.contains(filter.as_str())))
         .collect();
     // The HTTPS client takes whatever provider is installed; a second call finds it there.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    println!("\nrunning {} tests", chosen.len());
-    if chosen.is_empty() {
-        println!("\ntest result: ok. 0 passed; 0 failed; {} filtered out", SCENARIOS.len());
-        return ExitCode::SUCCESS;
-    }
-    let mut cluster = match Cluster::up() {
-        Ok(cluster) => cluster,
-        Err(error) => {
-            println!("test up ... FAILED\n{error}\n\ntest result: FAILED. 0 passed; {} failed", chosen.len());
-            return ExitCode::FAILURE;
-        }
-    };
-    let mut failed = Vec::new();
-    for (name, scenario) in &chosen {
-        let started = Instant::now();
-        match scenario(&mut cluster) {
-            Ok(()) => println!("test {name} ... ok ({:.1} s)", started.elapsed().as_secs_f64()),
-            Err(error) => {
-                println!("test {name} ... FAILED ({:.1} s)\n  {error}", started.elapsed().as_secs_f64());
-                failed.push(*name);
-            }
-        }
-    }
-    if !failed.is_empty() {
-        println!(
-            "\nfailures: {}\n\nlast lines of the cluster's log:\n{}",
-            failed.join(", "),
-            cluster.log_tail(200)
-        );
-    }
-    let verdict = if failed.is_empty() { "ok" } else { "FAILED" };
-    println!("\ntest result: {verdict}. {} passed; {} failed", chosen.len() - failed.len(), failed.len());
-    if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    e2e::play(SCENARIOS.len(), &chosen, Cluster::up, |cluster| cluster.log_tail(200))
 }

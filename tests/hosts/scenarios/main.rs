@@ -8,7 +8,6 @@
 // It is its own test runner and prints as one.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a test harness of our own prints its report")]
 
-mod command;
 mod crash;
 mod faults;
 mod hosts;
@@ -18,16 +17,12 @@ mod pods;
 mod storage;
 
 use std::process::ExitCode;
-use std::time::Instant;
 
+use e2e::{Outcome, Scenario, command};
 use hosts::Hosts;
 
-/// What a scenario ends with: nothing, or what was seen instead of what was expected.
-type Outcome = Result<(), String>;
-type Scenario = (&'static str, fn(&mut Hosts) -> Outcome);
-
 /// In this order: each leaves the machines as the next one needs them.
-const SCENARIOS: &[Scenario] = &[
+const SCENARIOS: &[Scenario<Hosts>] = &[
     ("three_workers_are_ready_one_behind_nat", network::all_ready),
     ("pods_reach_each_other_by_address_service_and_name", network::pods_reach_each_other),
     ("a_volume_survives_its_pod_and_goes_with_its_claim", storage::volume_survives),
@@ -46,7 +41,7 @@ const PARTITION: &str = "an_exec_ends_with_its_tunnel_which_comes_back";
 fn main() -> ExitCode {
     let filters: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
     // What others build on always runs.
-    let chosen: Vec<&Scenario> = SCENARIOS
+    let chosen: Vec<&Scenario<Hosts>> = SCENARIOS
         .iter()
         .enumerate()
         .filter(|(at, (name, _))| {
@@ -55,48 +50,9 @@ fn main() -> ExitCode {
         })
         .map(|(_, scenario)| scenario)
         .collect();
-    println!("\nrunning {} tests", chosen.len());
     if !rustix::process::geteuid().is_root() {
         println!("SKIPPED, ALL OF THEM: network namespaces and kubelets need root: run `sudo make test`");
         return ExitCode::SUCCESS;
     }
-    let started = Instant::now();
-    let mut hosts = match Hosts::start() {
-        Ok(hosts) => hosts,
-        Err(error) => {
-            println!(
-                "test start ... FAILED\n{error}\n\ntest result: FAILED. 0 passed; {} failed",
-                chosen.len()
-            );
-            return ExitCode::FAILURE;
-        }
-    };
-    println!("  the machines were started in {:.1} s", started.elapsed().as_secs_f64());
-    let mut failed = Vec::new();
-    for (name, scenario) in &chosen {
-        let started = Instant::now();
-        match scenario(&mut hosts) {
-            Ok(()) => println!("test {name} ... ok ({:.1} s)", started.elapsed().as_secs_f64()),
-            Err(error) => {
-                println!("test {name} ... FAILED ({:.1} s)\n  {error}", started.elapsed().as_secs_f64());
-                failed.push(*name);
-            }
-        }
-    }
-    if !failed.is_empty() {
-        println!(
-            "\nfailures: {}\n\nlast lines of the master's log:\n{}",
-            failed.join(", "),
-            hosts.log_tail("master", 60)
-        );
-    }
-    drop(hosts);
-    let verdict = if failed.is_empty() { "ok" } else { "FAILED" };
-    println!(
-        "\ntest result: {verdict}. {} passed; {} failed; {:.0} s in all",
-        chosen.len() - failed.len(),
-        failed.len(),
-        started.elapsed().as_secs_f64()
-    );
-    if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    e2e::play(SCENARIOS.len(), &chosen, Hosts::start, |hosts| hosts.log_tail("master", 60))
 }

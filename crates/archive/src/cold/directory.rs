@@ -1,5 +1,5 @@
 use std::fs::{self, File};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
@@ -79,13 +79,7 @@ impl ColdStore for Directory {
 
 /// Whole or not at all, and durable.
 pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<(), ColdError> {
-    let failed = |error| ColdError::io("write", path)(error);
-    let beside = path.with_extension("new");
-    let mut file = File::create(&beside).map_err(failed)?;
-    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(failed)?;
-    fs::rename(&beside, path).map_err(failed)?;
-    let dir = path.parent().unwrap_or(Path::new("."));
-    File::open(dir).and_then(|dir| dir.sync_all()).map_err(failed)
+    tee::write_durably(path, bytes).map_err(ColdError::io("write", path))
 }
 
 pub(super) async fn on_a_thread<T: Send + 'static>(

@@ -65,9 +65,9 @@ impl Fetched {
         };
         keep(dir, &last, newest).await?;
         let index = index_of(dir, &last, keys, cluster)?;
-        let whole = index.chain.iter().map(|link| link.bytes).sum::<u64>()
-            + index.pieces.iter().map(|piece| piece.bytes).sum::<u64>()
-            + last.bytes;
+        let parts =
+            index.chain.iter().map(|link| link.bytes).chain(index.pieces.iter().map(|piece| piece.bytes));
+        let whole = parts.fold(last.bytes, u64::saturating_add);
         let mut progress = Progress { sent: 1, pieces: 1, sent_bytes: last.bytes, bytes: whole };
         if index.chain.len() > MAX_CHAIN {
             return Err(ColdError::Inconsistent { name: name.to_owned(), what: "its chain is endless" });

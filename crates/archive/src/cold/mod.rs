@@ -19,7 +19,6 @@ mod key;
 mod merge;
 pub(crate) mod piece;
 mod policy;
-mod record;
 mod spool;
 mod store;
 mod walrus_store;

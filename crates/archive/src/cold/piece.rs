@@ -5,9 +5,8 @@
 use bytes::{Buf, Bytes};
 use prost::Message;
 use ring::aead::{Aad, LessSafeKey, Nonce};
-use store::mvcc::Record;
+use store::mvcc::{Record, RecordWire};
 
-use super::record::RecordWire;
 use super::{ColdError, ColdKeys, Index};
 
 const MAGIC: [u8; 8] = *b"K3DCOLD\n";

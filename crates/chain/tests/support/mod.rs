@@ -54,17 +54,7 @@ impl World {
         let published = client.publish(&operator, &contracts()).await.unwrap();
         let calls = Calls::new(published.package);
         let receipt = client.execute(&operator, &calls.create_cluster("test", true)).await.unwrap();
-        let mut created = None;
-        let mut cap = None;
-        for event in receipt.events_of(calls.package()) {
-            match event {
-                Event::ClusterCreated(event) => created = Some(event),
-                Event::CapIssued(event) => cap = Some(event.cap),
-                _ => {}
-            }
-        }
-        let created = created.unwrap();
-        let admin = Admin { governance: created.governance, cap: cap.unwrap() };
+        let (created, admin) = receipt.founded(calls.package()).unwrap();
         let cluster = client.read(calls.package(), created.cluster).await.unwrap();
         World { chain, client, operator, calls, cluster, admin }
     }

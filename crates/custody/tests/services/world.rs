@@ -49,17 +49,7 @@ impl World {
         let published = client.publish(&operator, &chain::package::bundled()).await.unwrap();
         let calls = Calls::new(published.package);
         let receipt = client.execute(&operator, &calls.create_cluster("test", true)).await.unwrap();
-        let events = receipt.events_of(calls.package());
-        let cluster = events.iter().find_map(|event| match event {
-            Event::ClusterCreated(event) => Some(event.clone()),
-            _ => None,
-        });
-        let cap = events.iter().find_map(|event| match event {
-            Event::CapIssued(event) => Some(event.cap),
-            _ => None,
-        });
-        let cluster = cluster.unwrap();
-        let admin = Admin { governance: cluster.governance, cap: cap.unwrap() };
+        let (cluster, admin) = receipt.founded(calls.package()).unwrap();
         let (dir, stop) = (tempfile::tempdir().unwrap(), CancellationToken::new());
         Self { dir, client, operator, calls, cluster, admin, stop, _devnet: devnet }
     }

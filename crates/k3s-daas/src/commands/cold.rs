@@ -3,8 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use archive::cold::{Catalog, ColdConfig, ColdKeys, ColdStore, Entry, Fetched, Progress};
+use archive::cold::{Catalog, ColdKeys, ColdStore, Entry, Fetched, Progress};
 use serde_json::{Value, json};
+use tee::SealingKey;
 
 use super::Context;
 use crate::deployment::Deployment;
@@ -13,11 +14,10 @@ use crate::output::{print, say};
 
 /// What the commands work with.
 struct Cold {
-    config: ColdConfig,
+    master: master::Config,
     place: Arc<dyn ColdStore>,
     catalog: Catalog,
     cluster: [u8; 32],
-    keys: Option<ColdKeys>,
 }
 
 /// `snapshot save`: by the running master.
@@ -29,7 +29,7 @@ pub(super) async fn save(context: &Context) -> Result<()> {
 
 /// `snapshot list`.
 pub(super) fn list(context: &Context) -> Result<()> {
-    let cold = Cold::open(context, false)?;
+    let cold = Cold::open(context)?;
     let snapshots: Vec<Value> = cold.catalog.entries().iter().map(shown).collect();
     let next = cold.next_ms();
     let answer = json!({ "place": cold.place.place(), "nextMs": next, "snapshots": snapshots });
@@ -58,10 +58,10 @@ pub(super) fn list(context: &Context) -> Result<()> {
 
 /// `snapshot verify`.
 pub(super) async fn verify(context: &Context, name: Option<String>) -> Result<()> {
-    let cold = Cold::open(context, true)?;
+    let cold = Cold::open(context)?;
     let dir = Fetching::new(context)?;
     let summary = {
-        let fetched = cold.fetch(name.as_deref().unwrap_or(NEWEST), &dir.0).await?;
+        let fetched = cold.fetch(name.as_deref().unwrap_or(NEWEST), cold.key()?, &dir.0).await?;
         let check = move || fetched.verify().context("checking the snapshot");
         tokio::task::spawn_blocking(check).await.context("checking the snapshot")??
     };
@@ -88,23 +88,18 @@ pub(super) async fn verify(context: &Context, name: Option<String>) -> Result<()
 
 /// `snapshot prune`.
 pub(super) async fn prune(context: &Context, dry_run: bool) -> Result<()> {
-    let mut cold = Cold::open(context, false)?;
-    let now = super::now_ms();
+    let mut cold = Cold::open(context)?;
+    let (keep, now) = (cold.master.snapshots.keep, super::now_ms());
+    let entries = cold.catalog.entries().to_vec();
     let gone: Vec<Entry> = if dry_run {
-        let entries = cold.catalog.entries();
-        cold.config.keep.prune(entries, now).into_iter().map(|i| entries[i].clone()).collect()
+        keep.prune(&entries, now).into_iter().map(|i| entries[i].clone()).collect()
     } else {
-        let keep = cold.config.keep;
         cold.catalog.prune(&keep, &*cold.place, now).await.context("removing snapshots")?
     };
     let names: Vec<Value> = gone.iter().map(shown).collect();
     print(context.global.output, &json!({ "dryRun": dry_run, "removed": names }), |_| {
         let verb = if dry_run { "would go" } else { "removed" };
-        let mut text = format!(
-            "{} {verb}, {} stay",
-            gone.len(),
-            cold.catalog.entries().len() - if dry_run { gone.len() } else { 0 }
-        );
+        let mut text = format!("{} {verb}, {} stay", gone.len(), entries.len() - gone.len());
         for entry in &gone {
             text.push_str(&format!("\n{}  revision {}", entry.link.last.name, entry.link.revision));
         }
@@ -113,25 +108,31 @@ pub(super) async fn prune(context: &Context, dry_run: bool) -> Result<()> {
 }
 
 /// `snapshot restore --name`: into a directory without a store.
-pub(super) async fn restore(context: &Context, name: &str, revision: Option<i64>, log: &Path) -> Result<()> {
-    let cold = Cold::open(context, true)?;
-    let deployment = Deployment::find(&context.state)?.unwrap_or_default();
-    let key =
-        master::store_key(&crate::parts::master(context, &deployment)?).context("getting the sealing key")?;
+pub(super) async fn restore(
+    context: &Context,
+    name: &str,
+    revision: Option<i64>,
+    key: SealingKey,
+    log: &Path,
+) -> Result<()> {
+    let cold = Cold::open(context)?;
     let dir = Fetching::new(context)?;
-    let fetched = cold.fetch(name, &dir.0).await?;
+    let fetched = cold.fetch(name, key.clone(), &dir.0).await?;
     let config = store::Config::new(log, key);
     let work = move || fetched.restore(&config, revision).context("restoring");
     let restored = tokio::task::spawn_blocking(work).await.context("restoring")??;
     dir.done()?;
-    say(format_args!("restored into {}; start the master as before", log.display()));
+    say(format_args!(
+        "restored into {}; a master serves it only when the chain knows nothing later, else use k3s-daas recover",
+        log.display()
+    ));
     print(context.global.output, &json!({ "revision": restored }), |_| format!("revision {restored}"))
 }
 
 const NEWEST: &str = "newest";
 
 impl Cold {
-    fn open(context: &Context, with_keys: bool) -> Result<Self> {
+    fn open(context: &Context) -> Result<Self> {
         let deployment = Deployment::find(&context.state)?.unwrap_or_default();
         let config = crate::parts::master(context, &deployment)?;
         let Some(place) = &config.snapshots.place else {
@@ -145,16 +146,12 @@ impl Cold {
             place: place.open().context("opening the cold store")?,
             catalog: Catalog::open(path).context("reading the catalogue")?,
             cluster: cluster.0,
-            keys: match with_keys {
-                true => Some(ColdKeys::new(master::store_key(&config).context("getting the sealing key")?)),
-                false => None,
-            },
-            config: config.snapshots,
+            master: config,
         })
     }
 
     /// Fetches a snapshot by its name, or the newest of the catalogue.
-    async fn fetch(&self, name: &str, dir: &Path) -> Result<Fetched> {
+    async fn fetch(&self, name: &str, key: SealingKey, dir: &Path) -> Result<Fetched> {
         let newest = self.catalog.newest().map(|entry| entry.link.last.name.as_str());
         let name = match (name, newest) {
             (NEWEST, Some(newest)) => newest,
@@ -165,7 +162,6 @@ impl Cold {
             }
             (name, _) => name,
         };
-        let keys = self.keys.as_ref().ok_or_else(|| Failure::failed("the keys are not open"))?;
         let told = |progress: Progress| {
             say(format_args!(
                 "piece {} of {}, {} of {} MiB",
@@ -176,15 +172,21 @@ impl Cold {
             ));
         };
         say(format_args!("fetching {name} from {}", self.place.place()));
-        Fetched::chain(&*self.place, name, &self.cluster, keys, dir, told)
+        Fetched::chain(&*self.place, name, &self.cluster, &ColdKeys::new(key), dir, told)
             .await
             .context("fetching the snapshot")
+    }
+
+    /// What the master seals with.
+    fn key(&self) -> Result<SealingKey> {
+        master::store_key(&self.master).context("getting the sealing key")
     }
 
     /// When the next one is due.
     fn next_ms(&self) -> Option<u64> {
         let last = self.catalog.newest().map_or_else(super::now_ms, |entry| entry.link.created_ms);
-        (self.config.interval_ms > 0).then(|| last.saturating_add(self.config.interval_ms))
+        (self.master.snapshots.interval_ms > 0)
+            .then(|| last.saturating_add(self.master.snapshots.interval_ms))
     }
 }
 

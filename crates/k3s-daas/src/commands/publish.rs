@@ -1,6 +1,6 @@
 use std::path::Path;
 
-use chain::{Client, Config, DryRun, Economics, Event, Parties, Receipt, Signer, Tier, TierTerms};
+use chain::{Client, Config, DryRun, Economics, Parties, Receipt, Signer, Tier, TierTerms};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -164,17 +164,12 @@ pub(crate) async fn cluster(
 }
 
 fn remember(deployment: &mut Deployment, package: chain::Address, receipt: &Receipt) {
-    for event in receipt.events_of(package) {
-        match event {
-            Event::ClusterCreated(made) => {
-                deployment.cluster = Some(made.cluster);
-                deployment.governance = Some(made.governance);
-                deployment.registry = Some(made.registry);
-                deployment.names = Some(made.names);
-            }
-            Event::CapIssued(issued) => deployment.cap = Some(issued.cap),
-            _ => {}
-        }
+    if let Some((made, admin)) = receipt.founded(package) {
+        deployment.cluster = Some(made.cluster);
+        deployment.governance = Some(made.governance);
+        deployment.registry = Some(made.registry);
+        deployment.names = Some(made.names);
+        deployment.cap = Some(admin.cap);
     }
 }
 

@@ -20,7 +20,7 @@ pub(crate) async fn run(context: &Context, command: Snapshot) -> Result<()> {
         Snapshot::Restore(SnapshotRestore { name: Some(name), revision, .. }) => {
             let places = Places::of(context, None)?;
             places.must_be_free()?;
-            cold::restore(context, &name, revision, &places.log).await
+            cold::restore(context, &name, revision, places.key, &places.log).await
         }
         Snapshot::Restore(SnapshotRestore { file: Some(file), data_dir, .. }) => {
             saved(context, file, data_dir, true).await

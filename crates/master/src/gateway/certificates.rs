@@ -7,6 +7,7 @@ use std::sync::Arc;
 use axum::Extension;
 use axum::body::Body;
 use axum::extract::State;
+use axum::routing::{MethodRouter, get};
 use engine::pki::{Identity, PkiError, Profile, Usage};
 use http::{HeaderMap, Method};
 use ring::rand::{SecureRandom, SystemRandom};
@@ -27,49 +28,20 @@ const NODE_IP: &str = "k3s-node-ip";
 /// Addresses of one node.
 const MAX_ADDRESSES: usize = 8;
 
-pub(super) async fn client_kubelet(
-    State(desk): State<Desk>,
-    Extension(peer): Extension<Peer>,
-    method: Method,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<Pem, Problem> {
-    sign(&desk, &peer, &method, &headers, body, Kind::ClientKubelet).await
-}
-
-pub(super) async fn serving_kubelet(
-    State(desk): State<Desk>,
-    Extension(peer): Extension<Peer>,
-    method: Method,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<Pem, Problem> {
-    sign(&desk, &peer, &method, &headers, body, Kind::ServingKubelet).await
-}
-
-pub(super) async fn client_kube_proxy(
-    State(desk): State<Desk>,
-    Extension(peer): Extension<Peer>,
-    method: Method,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<Pem, Problem> {
-    sign(&desk, &peer, &method, &headers, body, Kind::ClientKubeProxy).await
-}
-
-pub(super) async fn client_k3s_controller(
-    State(desk): State<Desk>,
-    Extension(peer): Extension<Peer>,
-    method: Method,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<Pem, Problem> {
-    sign(&desk, &peer, &method, &headers, body, Kind::ClientK3sController).await
+/// The route of one kind of certificate.
+pub(super) fn certificate(kind: Kind) -> MethodRouter<Desk> {
+    let handler =
+        move |State(desk): State<Desk>,
+              Extension(peer): Extension<Peer>,
+              method: Method,
+              headers: HeaderMap,
+              body: Body| async move { sign(&desk, &peer, &method, &headers, body, kind).await };
+    get(handler).post(handler)
 }
 
 /// The certificates of a node.
 #[derive(Clone, Copy)]
-enum Kind {
+pub(super) enum Kind {
     ClientKubelet,
     ServingKubelet,
     ClientKubeProxy,

@@ -4,9 +4,10 @@ use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 
+use super::certificates::{Kind, certificate};
 use super::limits::GatewayLimits;
 use super::problem::Problem;
-use super::{audit, certificates, connect, heartbeat, join, ledger, probes, report, rest, webhook};
+use super::{audit, connect, heartbeat, join, ledger, probes, report, rest, webhook};
 use crate::shared::Shared;
 
 /// What every handler gets.
@@ -28,22 +29,10 @@ pub(super) fn router(shared: Arc<Shared>, limits: GatewayLimits) -> Router {
         .route("/v1-k3s/apiservers", get(join::apiservers))
         .route("/v1-k3s/client-ca.crt", get(join::client_ca))
         .route("/v1-k3s/server-ca.crt", get(join::server_ca))
-        .route(
-            "/v1-k3s/client-kubelet.crt",
-            get(certificates::client_kubelet).post(certificates::client_kubelet),
-        )
-        .route(
-            "/v1-k3s/serving-kubelet.crt",
-            get(certificates::serving_kubelet).post(certificates::serving_kubelet),
-        )
-        .route(
-            "/v1-k3s/client-kube-proxy.crt",
-            get(certificates::client_kube_proxy).post(certificates::client_kube_proxy),
-        )
-        .route(
-            "/v1-k3s/client-k3s-controller.crt",
-            get(certificates::client_k3s_controller).post(certificates::client_k3s_controller),
-        )
+        .route("/v1-k3s/client-kubelet.crt", certificate(Kind::ClientKubelet))
+        .route("/v1-k3s/serving-kubelet.crt", certificate(Kind::ServingKubelet))
+        .route("/v1-k3s/client-kube-proxy.crt", certificate(Kind::ClientKubeProxy))
+        .route("/v1-k3s/client-k3s-controller.crt", certificate(Kind::ClientK3sController))
         .route("/v1-k3s/connect", get(connect::connect))
         .route("/api/v1/nodes", get(rest::nodes))
         .route("/api/v1/nodes/heartbeat", post(heartbeat::heartbeat))

@@ -1,6 +1,7 @@
 use std::collections::VecDeque;
 
 use api::NodeState;
+use custody::Bucket;
 use serde::{Deserialize, Serialize};
 
 use super::beat::{BeatError, Contradiction, Instance, LastBeat, Sender, Verified};
@@ -8,7 +9,6 @@ use super::statements::Statements;
 use super::uptime::{Uptime, Window};
 use super::{HealthLimits, KubernetesView, Transition};
 use crate::Id;
-use crate::bucket::Bucket;
 
 /// How long what Kubernetes said counts. Its silence is the master's own trouble and no node's fault.
 const KUBERNETES_FRESH_MS: u64 = 60_000;

@@ -181,12 +181,9 @@ mod tests {
     use super::*;
     use crate::membership::{Fact, Stake, Tier, Token};
 
-    #[test]
-    fn a_node_of_the_names_earlier_holder_is_removed() {
-        let mut roster = Roster::default();
-        let (owner, stake) = (Id([3; 32]), Id([2; 32]));
-        roster.apply(Fact::Stake(Stake { id: stake, owner, tier: Tier::Node, amount_mist: 1, active: true }));
-        roster.apply(Fact::Token(Token {
+    /// The token of node `n1`.
+    fn token_of(stake: Id) -> Token {
+        Token {
             id: Id([1; 32]),
             stake,
             public_key: [0; 32],
@@ -195,7 +192,15 @@ mod tests {
             generation: 1,
             expires_ms: 1000,
             revoked: false,
-        }));
+        }
+    }
+
+    #[test]
+    fn a_node_of_the_names_earlier_holder_is_removed() {
+        let mut roster = Roster::default();
+        let (owner, stake) = (Id([3; 32]), Id([2; 32]));
+        roster.apply(Fact::Stake(Stake { id: stake, owner, tier: Tier::Node, amount_mist: 1, active: true }));
+        roster.apply(Fact::Token(token_of(stake)));
         let stake = Stake { id: stake, owner, tier: Tier::Node, amount_mist: 1, active: true };
         let labels = node_labels(&stake, None);
         let plan_for = |token_label: Option<String>, unschedulable| {
@@ -230,16 +235,7 @@ mod tests {
         };
         roster.apply(Fact::Stake(stake.clone()));
         let token = Id([1; 32]);
-        roster.apply(Fact::Token(Token {
-            id: token,
-            stake: stake.id,
-            public_key: [0; 32],
-            seal: [0; 32],
-            node_name: Some("n1".into()),
-            generation: 1,
-            expires_ms: 1000,
-            revoked: false,
-        }));
+        roster.apply(Fact::Token(token_of(stake.id)));
         let name = || "n1".to_owned();
         let plan_for = |node: &ObservedNode, given: &Wanted| {
             let node = ObservedNode { token_label: Some(token_label(&token)), ..node.clone() };

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use chain::{Admin, Economics, EnclaveClaims, Keypair, Measurement, Share, State, Tier};
+use chain::{Economics, EnclaveClaims, Keypair, Measurement, Share, State, Tier};
 use devnet::Devnet;
 use tee::SealingKey;
 
@@ -47,18 +47,9 @@ impl Scene {
         let run = async |wallet: &Keypair, draft: &Draft| {
             client.execute(wallet, draft).await.unwrap().events_of(calls.package())
         };
-        let events = run(&operator, &calls.create_cluster("test", true)).await;
-        let created = events.iter().find_map(|event| match event {
-            Event::ClusterCreated(created) => Some(created.clone()),
-            _ => None,
-        });
-        let cap = events.iter().find_map(|event| match event {
-            Event::CapIssued(issued) => Some(issued.cap),
-            _ => None,
-        });
-        let created = created.unwrap();
+        let receipt = client.execute(&operator, &calls.create_cluster("test", true)).await.unwrap();
+        let (created, admin) = receipt.founded(calls.package()).unwrap();
         let cluster: chain::Cluster = client.read(calls.package(), created.cluster).await.unwrap();
-        let admin = Admin { governance: created.governance, cap: cap.unwrap() };
 
         let sealing = SealingKey::from_bytes(SEALING);
         let key = EnclaveKey::open_or_create(&dir.join("enclave.key"), &sealing).unwrap();

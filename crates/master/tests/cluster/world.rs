@@ -51,16 +51,7 @@ impl World {
         let package = client.publish(&operator, &chain::package::bundled()).await.unwrap().package;
         let calls = Calls::new(package);
         let receipt = client.execute(&operator, &calls.create_cluster("test", true)).await.unwrap();
-        let (mut cluster, mut cap) = (None, None);
-        for event in receipt.events_of(package) {
-            match event {
-                Event::ClusterCreated(event) => cluster = Some(event),
-                Event::CapIssued(event) => cap = Some(event.cap),
-                _ => {}
-            }
-        }
-        let cluster = cluster.unwrap();
-        let admin = Admin { governance: cluster.governance, cap: cap.unwrap() };
+        let (cluster, admin) = receipt.founded(package).unwrap();
         let keystore = dir.join("sui.keystore");
         Keystore::open(&keystore).unwrap().insert(operator.clone()).unwrap();
         let wire = Wire::to(devnet.local_addr()).await;

@@ -9,7 +9,7 @@ use ring::aead::{Aad, LessSafeKey};
 
 use super::keyring::nonce;
 use super::{HEADER_BYTES, Header, HeaderError, Keyring, TAG_BYTES};
-use crate::mvcc::{Image, Record};
+use crate::mvcc::{Image, Record, RecordWire};
 
 /// A chunk is closed when it has this many bytes.
 const CHUNK_BYTES: usize = 1 << 20;
@@ -34,15 +34,7 @@ impl<W: Write> SnapshotSealer<W> {
     }
 
     pub(crate) fn record(&mut self, record: &Record) -> io::Result<()> {
-        self.message(&RecordWire {
-            key: record.key.clone(),
-            value: record.value.clone(),
-            create_revision: record.create_revision,
-            mod_revision: record.mod_revision,
-            sub: record.sub,
-            version: record.version,
-            lease: record.lease,
-        })
+        self.message(&RecordWire::from(record))
     }
 
     /// Ends the snapshot.
@@ -113,16 +105,7 @@ impl<R: Read> SnapshotReader<R> {
     /// The next record; `None` at the end.
     pub(crate) fn record(&mut self) -> Result<Option<Record>, SnapshotReadError> {
         let wire = self.message::<RecordWire>()?;
-        Ok(wire.map(|wire| Record {
-            // Own memory: a slice would keep its whole chunk.
-            key: Bytes::copy_from_slice(&wire.key),
-            value: Bytes::copy_from_slice(&wire.value),
-            create_revision: wire.create_revision,
-            mod_revision: wire.mod_revision,
-            sub: wire.sub,
-            version: wire.version,
-            lease: wire.lease,
-        }))
+        Ok(wire.map(Record::from))
     }
 
     fn message<M: Message + Default>(&mut self) -> Result<Option<M>, SnapshotReadError> {
@@ -174,25 +157,6 @@ fn associated(length: u32, index: u64) -> [u8; 12] {
     bytes[..4].copy_from_slice(&length.to_le_bytes());
     bytes[4..].copy_from_slice(&index.to_le_bytes());
     bytes
-}
-
-/// A [`Record`] in a snapshot; part of the format.
-#[derive(Clone, PartialEq, Eq, prost::Message)]
-struct RecordWire {
-    #[prost(bytes = "bytes", tag = "1")]
-    key: Bytes,
-    #[prost(bytes = "bytes", tag = "2")]
-    value: Bytes,
-    #[prost(int64, tag = "3")]
-    create_revision: i64,
-    #[prost(int64, tag = "4")]
-    mod_revision: i64,
-    #[prost(uint32, tag = "5")]
-    sub: u32,
-    #[prost(int64, tag = "6")]
-    version: i64,
-    #[prost(int64, tag = "7")]
-    lease: i64,
 }
 
 #[cfg(test)]

@@ -45,17 +45,7 @@ impl World {
         let published = client.publish(&operator, &chain::package::bundled()).await.unwrap();
         let calls = Calls::new(published.package);
         let receipt = client.execute(&operator, &calls.create_cluster("test", true)).await.unwrap();
-        let events = receipt.events_of(calls.package());
-        let cluster = events.iter().find_map(|event| match event {
-            Event::ClusterCreated(event) => Some(event.clone()),
-            _ => None,
-        });
-        let cap = events.iter().find_map(|event| match event {
-            Event::CapIssued(event) => Some(event.cap),
-            _ => None,
-        });
-        let cluster = cluster.unwrap();
-        let admin = Admin { governance: cluster.governance, cap: cap.unwrap() };
+        let (cluster, admin) = receipt.founded(calls.package()).unwrap();
         let measurement = Measurement::new("simulated", &[].into());
         Self { devnet, client, operator, calls, cluster, admin, measurement }
     }
@@ -95,8 +85,8 @@ impl World {
         self.run(&self.operator, &draft).await;
     }
 
-    /// Stakes as a node and has a token issued.
-    async fn stake(&self, staker: &Keypair, holder: &HolderKey) -> chain::TokenIssued {
+    /// Stakes as a node and has a token issued; gives it with a gateway that knows it.
+    async fn member(&self, staker: &Keypair, holder: &HolderKey) -> (chain::TokenIssued, Arc<Gateway>) {
         let events = self.run(staker, &self.calls.stake(self.cluster.cluster, Tier::Node, 100)).await;
         let [Event::Staked(staked)] = &events[..] else { panic!("{events:?}") };
         let draft = self.calls.issue_token(
@@ -108,7 +98,14 @@ impl World {
         );
         let events = self.run(staker, &draft).await;
         let [Event::TokenIssued(issued)] = &events[..] else { panic!("{events:?}") };
-        issued.clone()
+        let issued = issued.clone();
+        let gateway = Gateway::new(holder.public_key());
+        {
+            let mut record = gateway.record.lock();
+            record.token_id = issued.token.into_inner();
+            record.seal = issued.seal[..].try_into().unwrap();
+        }
+        (issued, gateway)
     }
 }
 
@@ -139,13 +136,7 @@ async fn a_planned_retirement_ends_the_node_also_without_a_chain() {
     let holder = HolderKey::open_or_create(&config.holder_key).unwrap();
     let mut world = World::start().await;
     let staker = wallet(&world.devnet, 10 * SUI).await;
-    let issued = world.stake(&staker, &holder).await;
-    let gateway = Gateway::new(holder.public_key());
-    {
-        let mut record = gateway.record.lock();
-        record.token_id = issued.token.into_inner();
-        record.seal = issued.seal[..].try_into().unwrap();
-    }
+    let (issued, gateway) = world.member(&staker, &holder).await;
     let running = support::start(&gateway).await;
     world.announce(&gateway, format!("https://{}", running.address)).await;
     (config.cluster_id, config.token_id) = (world.cluster.cluster.into(), issued.token.into());
@@ -181,13 +172,7 @@ async fn the_chain_decides_whom_to_trust_and_who_is_a_member() {
     let holder = HolderKey::open_or_create(&config.holder_key).unwrap();
     let mut world = World::start().await;
     let staker = wallet(&world.devnet, 10 * SUI).await;
-    let issued = world.stake(&staker, &holder).await;
-    let gateway = Gateway::new(holder.public_key());
-    {
-        let mut record = gateway.record.lock();
-        record.token_id = issued.token.into_inner();
-        record.seal = issued.seal[..].try_into().unwrap();
-    }
+    let (issued, gateway) = world.member(&staker, &holder).await;
     let running = support::start(&gateway).await;
 
     (config.cluster_id, config.token_id) = (world.cluster.cluster.into(), issued.token.into());

@@ -1,6 +1,6 @@
 /// A token bucket: `burst` at once, then `per_second`. The clock is passed in.
 #[derive(Clone, Debug)]
-pub(crate) struct Bucket {
+pub struct Bucket {
     per_second: u64,
     burst: u64,
     /// In thousandths, so that short waits count.
@@ -9,12 +9,14 @@ pub(crate) struct Bucket {
 }
 
 impl Bucket {
-    pub(crate) fn new(per_second: u64, burst: u64) -> Self {
+    /// Full.
+    #[must_use]
+    pub fn new(per_second: u64, burst: u64) -> Self {
         Self { per_second, burst, level_milli: burst.saturating_mul(1000), last_ms: 0 }
     }
 
     /// Takes one if there is one.
-    pub(crate) fn take(&mut self, now_ms: u64) -> bool {
+    pub fn take(&mut self, now_ms: u64) -> bool {
         let waited = now_ms.saturating_sub(self.last_ms);
         self.last_ms = self.last_ms.max(now_ms);
         let filled = self.level_milli.saturating_add(waited.saturating_mul(self.per_second));

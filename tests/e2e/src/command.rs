@@ -1,22 +1,34 @@
+//! Running programs as a test does: to their end, for a limited time.
+
 use std::fmt;
 use std::io::{Read, Write};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// What a finished command said.
-pub(crate) struct Said {
-    pub(crate) code: i32,
-    pub(crate) stdout: String,
-    pub(crate) stderr: String,
+pub struct Said {
+    /// Its exit code; -1 when a signal ended it.
+    pub code: i32,
+    /// What it wrote to its standard output.
+    pub stdout: String,
+    /// What it wrote to its standard error.
+    pub stderr: String,
 }
 
 impl Said {
-    pub(crate) fn ok(self) -> Result<String, String> {
+    /// Its standard output, when it succeeded.
+    ///
+    /// # Errors
+    /// All that it said, when it did not.
+    pub fn ok(self) -> Result<String, String> {
         if self.code == 0 { Ok(self.stdout) } else { Err(self.to_string()) }
     }
 
     /// Succeeds when the command failed and said `what` on stderr.
-    pub(crate) fn refused_with(self, what: &str) -> Result<(), String> {
+    ///
+    /// # Errors
+    /// It succeeded, or said something else.
+    pub fn refused_with(self, what: &str) -> Result<(), String> {
         if self.code != 0 && self.stderr.contains(what) {
             Ok(())
         } else {
@@ -32,7 +44,10 @@ impl fmt::Display for Said {
 }
 
 /// Runs a command to its end, with `input` on its standard input, for at most `limit`.
-pub(crate) fn run(command: &mut Command, input: &str, limit: Duration) -> Result<Said, String> {
+///
+/// # Errors
+/// It cannot be started, or does not end in time.
+pub fn run(command: &mut Command, input: &str, limit: Duration) -> Result<Said, String> {
     let name = format!("{command:?}");
     let mut child = command
         .stdin(Stdio::piped())
@@ -61,11 +76,11 @@ pub(crate) fn run(command: &mut Command, input: &str, limit: Duration) -> Result
     Ok(Said { code: status.code().unwrap_or(-1), stdout: collect(stdout), stderr: collect(stderr) })
 }
 
-/// Asks `probe` every 50 ms until it says yes; the last no is the error.
-pub(crate) fn eventually<T>(
-    limit: Duration,
-    mut probe: impl FnMut() -> Result<T, String>,
-) -> Result<T, String> {
+/// Asks `probe` every 50 ms until it says yes.
+///
+/// # Errors
+/// The last no.
+pub fn eventually<T>(limit: Duration, mut probe: impl FnMut() -> Result<T, String>) -> Result<T, String> {
     let deadline = Instant::now() + limit;
     loop {
         match probe() {
@@ -76,7 +91,8 @@ pub(crate) fn eventually<T>(
     }
 }
 
-pub(crate) fn pause(time: Duration) {
+/// Waits.
+pub fn pause(time: Duration) {
     std::thread::park_timeout(time);
 }
 

@@ -1,23 +1,31 @@
 use bytes::Bytes;
-use store::mvcc::Record;
 
-/// A [`Record`] in a piece; part of the format.
+use super::record::Record;
+
+/// A [`Record`] in a snapshot, here or elsewhere; part of their formats.
 #[derive(Clone, PartialEq, Eq, prost::Message)]
-pub(super) struct RecordWire {
+pub struct RecordWire {
+    /// The key.
     #[prost(bytes = "bytes", tag = "1")]
-    key: Bytes,
+    pub key: Bytes,
+    /// The value; empty for a tombstone.
     #[prost(bytes = "bytes", tag = "2")]
-    value: Bytes,
+    pub value: Bytes,
+    /// Revision at which this life of the key began; 0 for a tombstone.
     #[prost(int64, tag = "3")]
-    create_revision: i64,
+    pub create_revision: i64,
+    /// Revision of this version.
     #[prost(int64, tag = "4")]
-    mod_revision: i64,
+    pub mod_revision: i64,
+    /// Position among the changes of the same revision.
     #[prost(uint32, tag = "5")]
-    sub: u32,
+    pub sub: u32,
+    /// 1 for the first version of a life; 0 marks a tombstone.
     #[prost(int64, tag = "6")]
-    version: i64,
+    pub version: i64,
+    /// Lease that holds this version, or 0.
     #[prost(int64, tag = "7")]
-    lease: i64,
+    pub lease: i64,
 }
 
 impl From<&Record> for RecordWire {
