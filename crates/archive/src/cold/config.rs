@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use walrus::{Client, Encoding, Lifetime, StoreOptions, WalrusError};
 
-use super::{BasePolicy, ColdError, ColdStore, Directory, KeepPolicy, WalrusStore};
+use super::{BasePolicy, ColdError, ColdStore, Directory, KeepPolicy, S3Place, S3Store, WalrusStore};
 
 /// Where snapshots go, how often they are taken and how long they are kept.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -41,6 +41,8 @@ impl Default for ColdConfig {
 pub enum Place {
     /// A directory, on another disk or a mounted share.
     Directory(PathBuf),
+    /// S3-compatible object storage.
+    S3(S3Place),
     /// Walrus.
     Walrus(WalrusPlace),
 }
@@ -76,6 +78,7 @@ impl Place {
     pub fn open(&self) -> Result<Arc<dyn ColdStore>, ColdError> {
         let place = match self {
             Place::Directory(path) => return Ok(Arc::new(Directory::open(path.clone())?)),
+            Place::S3(place) => return Ok(Arc::new(S3Store::open(place)?)),
             Place::Walrus(place) => place,
         };
         let mut config = walrus::Config::new(place.publishers.clone(), place.aggregators.clone());

@@ -25,11 +25,7 @@ impl Directory {
     }
 
     fn file(&self, name: &str) -> Result<PathBuf, ColdError> {
-        // Names come from elsewhere, and must not lead elsewhere.
-        if name.len() != 64 || !name.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            return Err(ColdError::Name { place: self.place(), name: name.chars().take(64).collect() });
-        }
-        Ok(self.path.join(format!("{name}.piece")))
+        Ok(self.path.join(format!("{}.piece", digest_name(name, &self.place())?)))
     }
 
     fn missing(&self, name: &str) -> ColdError {
@@ -49,7 +45,7 @@ impl ColdStore for Directory {
 
     async fn put(&self, name: &str, piece: Bytes) -> Result<(), ColdError> {
         let path = self.file(name)?;
-        on_a_thread(move || write(&path, &piece)).await
+        in_background(move || write(&path, &piece)).await
     }
 
     async fn get(&self, name: &str, most: usize) -> Result<Bytes, ColdError> {
@@ -77,9 +73,25 @@ impl ColdStore for Directory {
     }
 }
 
+/// `name`, if it is a digest: names come from elsewhere, and must not lead elsewhere.
+pub(super) fn digest_name<'a>(name: &'a str, place: &str) -> Result<&'a str, ColdError> {
+    if name.len() == 64 && name.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Ok(name);
+    }
+    Err(ColdError::Name { place: place.to_owned(), name: name.chars().take(64).collect() })
+}
+
 /// Whole or not at all, and durable.
 pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<(), ColdError> {
     tee::write_durably(path, bytes).map_err(ColdError::io("write", path))
+}
+
+/// As [`on_a_thread`], and others have the processors first.
+pub(super) async fn in_background<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, ColdError> + Send + 'static,
+) -> Result<T, ColdError> {
+    let thread = ColdError::io("begin", Path::new("a thread"));
+    on_a_thread(move || store::in_background("snapshot", work).map_err(thread)?).await
 }
 
 pub(super) async fn on_a_thread<T: Send + 'static>(

@@ -20,6 +20,17 @@ pub enum ColdError {
     /// Walrus.
     #[error(transparent)]
     Walrus(#[from] walrus::WalrusError),
+    /// An object store.
+    #[error("{place}: {source}")]
+    Objects {
+        /// The cold store.
+        place: String,
+        /// The client's.
+        source: Box<object_store::Error>,
+    },
+    /// No credentials in the file that is named for them.
+    #[error("{} has no aws_access_key_id and aws_secret_access_key under [default]", .0.display())]
+    Credentials(PathBuf),
     /// The cold store has no such piece.
     #[error("{place} has no piece {name}: it was removed, or its time there is over")]
     Missing {

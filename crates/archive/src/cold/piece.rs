@@ -31,14 +31,22 @@ enum Kind {
 pub(super) struct PieceWriter {
     header: [u8; HEADER_BYTES],
     key: LessSafeKey,
-    /// Chunks from 1 on.
+    /// The header's place, and chunks from 1 on.
     sealed: Vec<u8>,
     number: u64,
     chunk: Vec<u8>,
 }
 
+/// Memory for pieces that are closed at `bytes`, so that they are not copied while they grow; for none beyond 256 MiB.
+pub(super) fn piece_memory(bytes: usize) -> Vec<u8> {
+    Vec::with_capacity(bytes.min(256 << 20) + 2 * CHUNK_BYTES)
+}
+
 impl PieceWriter {
-    pub(super) fn new(keys: &ColdKeys) -> Self {
+    /// Begins a piece in `buffer`, of which only the memory is used.
+    pub(super) fn new(keys: &ColdKeys, mut buffer: Vec<u8>) -> Self {
+        buffer.clear();
+        buffer.resize(HEADER_BYTES, 0);
         let salt: [u8; 32] = rand::random();
         let (key, check) = keys.sealing(&salt);
         let mut header = [0; HEADER_BYTES];
@@ -46,7 +54,7 @@ impl PieceWriter {
         header[8..12].copy_from_slice(&FORMAT.to_le_bytes());
         header[16..48].copy_from_slice(&salt);
         header[48..].copy_from_slice(&check);
-        Self { header, key, sealed: Vec::new(), number: 1, chunk: Vec::new() }
+        Self { header, key, sealed: buffer, number: 1, chunk: Vec::new() }
     }
 
     /// Bytes so far, about.
@@ -62,7 +70,7 @@ impl PieceWriter {
     }
 
     /// The piece, as a snapshot's last with its index.
-    pub(super) fn finish(mut self, index: Option<&Index>) -> Bytes {
+    pub(super) fn finish(mut self, index: Option<&Index>) -> Vec<u8> {
         let kind = if index.is_some() { Kind::End } else { Kind::Part };
         self.header[12..16].copy_from_slice(&(kind as u32).to_le_bytes());
         if !self.chunk.is_empty() {
@@ -71,7 +79,10 @@ impl PieceWriter {
         let last = self.number - 1;
         let index = index.map(Message::encode_to_vec).unwrap_or_default();
         let first = self.seal(&[&last.to_le_bytes()[..], &index].concat(), 0, &self.header);
-        [&self.header[..], &first, &self.sealed].concat().into()
+        self.sealed[..HEADER_BYTES].copy_from_slice(&self.header);
+        // Moved within its memory: a piece is not there twice.
+        self.sealed.splice(HEADER_BYTES..HEADER_BYTES, first);
+        self.sealed
     }
 
     fn flush(&mut self) {
@@ -95,7 +106,7 @@ impl PieceWriter {
 /// Reads a piece whose index and whose records are these bytes, under a good seal; for the fuzzer.
 pub(crate) fn read_text(index: &[u8], records: &[u8]) {
     let keys = ColdKeys::new(tee::SealingKey::from_bytes([5; 32]));
-    let mut writer = PieceWriter::new(&keys);
+    let mut writer = PieceWriter::new(&keys, Vec::new());
     writer.header[12..16].copy_from_slice(&(Kind::End as u32).to_le_bytes());
     let first = writer.seal(index, 0, &writer.header);
     let chunk = writer.seal(records, 1, &[]);

@@ -9,8 +9,8 @@ use sha2::{Digest as _, Sha256};
 use store::Extract;
 
 use super::catalog::Entry;
-use super::directory::{on_a_thread, write};
-use super::piece::PieceWriter;
+use super::directory::{in_background, write};
+use super::piece::{PieceWriter, piece_memory};
 use super::{Attachment, ColdError, ColdKeys, ColdStore, Index, Link, Piece};
 
 /// A snapshot on its way: taken, sealed and named in a local directory, and not yet all sent. Whatever happens, it is either
@@ -86,11 +86,21 @@ impl Spool {
     }
 
     /// Takes a snapshot into `dir`, which is emptied first. Blocks, and keeps the store from removing history meanwhile; what it
-    /// needs besides is the memory of two pieces.
+    /// needs besides is the memory of a piece. Whoever writes to the store has the processors first.
     ///
     /// # Errors
     /// The directory cannot be written, or the place gives no name to a piece.
     pub fn take(
+        dir: &Path,
+        extract: Extract,
+        taking: &Taking<'_>,
+        store: &dyn ColdStore,
+    ) -> Result<Self, ColdError> {
+        store::in_background("snapshot", || Self::take_here(dir, extract, taking, store))
+            .map_err(ColdError::io("take a snapshot into", dir))?
+    }
+
+    fn take_here(
         dir: &Path,
         mut extract: Extract,
         taking: &Taking<'_>,
@@ -100,14 +110,15 @@ impl Spool {
         fs::create_dir_all(dir).map_err(ColdError::io("make", dir))?;
         let began = Instant::now();
         let (mut pieces, mut records) = (Vec::new(), 0);
-        let mut writer = PieceWriter::new(taking.keys);
+        let mut writer = PieceWriter::new(taking.keys, piece_memory(taking.piece_bytes));
         while let Some(portion) = extract.portion() {
             for record in portion {
                 writer.record(&record);
                 records += 1;
                 if writer.bytes() >= taking.piece_bytes {
-                    let full = std::mem::replace(&mut writer, PieceWriter::new(taking.keys));
-                    pieces.push(keep(dir, pieces.len(), &full.finish(None), store)?);
+                    let piece = writer.finish(None);
+                    pieces.push(keep(dir, pieces.len(), &piece, store)?);
+                    writer = PieceWriter::new(taking.keys, piece);
                 }
             }
         }
@@ -165,12 +176,13 @@ impl Spool {
             self.note.entry.pieces.iter().chain([&self.note.entry.link.last]).cloned().collect();
         let bytes = self.note.entry.link.bytes;
         for (number, piece) in pieces.iter().enumerate().skip(self.note.sent) {
-            let path = file(&self.dir, number);
-            let text = on_a_thread(move || fs::read(&path).map_err(ColdError::io("read", &path))).await?;
-            if Sha256::digest(&text).as_slice() != piece.sha256 {
-                return Err(ColdError::Exchanged(piece.name.clone()));
-            }
-            store.put(&piece.name, text.into()).await?;
+            let (path, expected) = (file(&self.dir, number), piece.clone());
+            let text = in_background(move || {
+                let text = fs::read(&path).map_err(ColdError::io("read", &path))?;
+                let same = Sha256::digest(&text).as_slice() == expected.sha256;
+                if same { Ok(text) } else { Err(ColdError::Exchanged(expected.name)) }
+            });
+            store.put(&piece.name, text.await?.into()).await?;
             self.note.sent = number + 1;
             self.save()?;
             let sent_bytes = pieces[..=number].iter().map(|piece| piece.bytes).sum();
