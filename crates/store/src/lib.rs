@@ -30,6 +30,7 @@ mod admin;
 mod anchor;
 mod anchoring;
 mod archiving;
+mod background;
 mod committer;
 mod config;
 pub mod disk;
@@ -62,6 +63,7 @@ mod watch_stream;
 
 pub use admin::{AdminError, ClientFiles, anchor, copy, prove, rotate_key};
 pub use anchor::{Anchor, AnchorError, AnchorPoint, FileAnchor};
+pub use background::in_background;
 pub use config::{AutoCompaction, Config};
 pub use error::StoreError;
 pub use etcd_error::EtcdError;
