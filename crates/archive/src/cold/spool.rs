@@ -150,7 +150,7 @@ impl Spool {
         );
         let spool = Self {
             dir: dir.to_owned(),
-            note: Note { place: store.place(), entry: Entry { link, chain, pieces }, sent: 0 },
+            note: Note { place: store.place(), entry: Entry { link, chain, pieces, renewed_ms: 0 }, sent: 0 },
         };
         spool.save()?;
         Ok(spool)
