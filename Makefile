@@ -74,9 +74,9 @@ contracts-check: ## Prove that the committed Move bytecode is what the sources c
 	@node contracts/tools/threats.mjs
 
 .PHONY: walrus-check
-walrus-check: ## Prove that the blob ids which our tests know are those of Walrus's own encoder
-	$(call say,walrus: blob ids beside Walrus's own encoder)
-	@cd crates/walrus/tests/oracle && { [ -d node_modules ] || npm ci --no-audit --no-fund --loglevel=error; } && node oracle.mjs --check
+walrus-check: ## Prove that the blob ids and the system object which our tests know are those of Walrus's own encoder and SDK
+	$(call say,walrus: beside Walrus's own encoder and SDK)
+	@cd crates/walrus/tests/oracle && { [ -d node_modules ] || npm ci --no-audit --no-fund --loglevel=error; } && node oracle.mjs --check && node system.mjs --check
 
 .PHONY: test
 test: build contracts-check walrus-check remotedialer-client ## Every test, on real parts

@@ -3,11 +3,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use archive::cold::{
-    Attachment, Catalog, ColdConfig, ColdError, ColdKeys, ColdStore, Entry, Next, Spool, Taking,
+    Attachment, Catalog, ColdConfig, ColdError, ColdKeys, ColdStore, Entry, Next, Renewed, Spool, Taking,
 };
 use store::{EtcdError, Store};
 use tokio::sync::watch;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use crate::board::Board;
@@ -31,6 +31,8 @@ pub(crate) struct Archiver {
     pub(crate) attached: Vec<PathBuf>,
 }
 
+/// How often what is stored is looked at, whether its time ends.
+const RENEWAL: Duration = Duration::from_secs(3_600);
 /// Pause after a failure.
 const RETRY: Duration = Duration::from_secs(60);
 
@@ -43,23 +45,28 @@ impl Archiver {
     pub(crate) async fn run(self, mut catalog: Catalog, stop: CancellationToken) {
         let mut wanted = self.store.copies_wanted();
         self.tell(&catalog);
-        let mut pause = self.first_pause(&catalog);
+        let mut next = after(self.first_pause(&catalog));
         loop {
             let asked = tokio::select! {
                 () = stop.cancelled() => return,
-                () = due(pause) => false,
+                () = due(next) => false,
                 () = asked(&mut wanted) => true,
+                () = sleep(RENEWAL) => {
+                    self.renew(&mut catalog).await;
+                    continue;
+                }
             };
             let outcome = self.once(&mut catalog, asked).await;
+            self.renew(&mut catalog).await;
             self.tell(&catalog);
             match &outcome {
-                Ok(_) => pause = self.interval(),
+                Ok(_) => next = after(self.interval()),
                 Err(error) => {
                     tracing::error!(
                         place = self.place.place(),
                         "no snapshot was stored, trying again: {error}"
                     );
-                    pause = Some(RETRY);
+                    next = after(Some(RETRY));
                 }
             }
             if asked {
@@ -92,6 +99,20 @@ impl Archiver {
             tracing::info!(count = gone.len(), "old snapshots are removed");
         }
         Ok(entry)
+    }
+
+    /// What is kept is stored again before the time is over for which it was paid.
+    async fn renew(&self, catalog: &mut Catalog) {
+        match catalog.renew(&*self.place, (self.clock)()).await {
+            Ok(Renewed { snapshots: 0, .. }) => {}
+            Ok(Renewed { snapshots, pieces }) => {
+                tracing::info!(snapshots, pieces, place = self.place.place(), "snapshots are renewed");
+            }
+            Err(error) => tracing::error!(
+                place = self.place.place(),
+                "old snapshots were not renewed and will end there, trying again within the hour: {error}"
+            ),
+        }
     }
 
     async fn take(&self, catalog: &Catalog, dir: PathBuf) -> Result<Spool, ColdError> {
@@ -156,9 +177,14 @@ impl Archiver {
     }
 }
 
-async fn due(pause: Option<Duration>) {
-    match pause {
-        Some(pause) => sleep(pause).await,
+/// `None` for never; so is what lies beyond all clocks.
+fn after(pause: Option<Duration>) -> Option<Instant> {
+    Instant::now().checked_add(pause?)
+}
+
+async fn due(at: Option<Instant>) {
+    match at {
+        Some(at) => sleep_until(at).await,
         None => std::future::pending().await,
     }
 }

@@ -29,6 +29,7 @@ mod error;
 mod merkle;
 mod options;
 mod price;
+mod system;
 
 pub use blob_id::{BlobId, BlobIdError};
 pub use client::{Client, Stored};
@@ -37,3 +38,4 @@ pub use encoding::{Encoding, EncodingError};
 pub use error::{Complaint, WalrusError, Wrong};
 pub use options::{Lifetime, StoreOptions};
 pub use price::Price;
+pub use system::{System, SystemError};

@@ -24,6 +24,9 @@ pub struct Entry {
     pub chain: Vec<Link>,
     /// Its pieces but the last.
     pub pieces: Vec<Piece>,
+    /// When all of it was stored again, in milliseconds since 1970; 0 for not yet.
+    #[serde(default)]
+    pub renewed_ms: u64,
 }
 
 impl Catalog {
@@ -89,6 +92,11 @@ impl Catalog {
             }
         }
         Ok(removed)
+    }
+
+    pub(super) fn renewed(&mut self, at: usize, now_ms: u64) -> Result<(), ColdError> {
+        self.entries[at].renewed_ms = now_ms;
+        self.save()
     }
 
     fn save(&self) -> Result<(), ColdError> {

@@ -2,6 +2,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chain::Address;
 use serde::{Deserialize, Serialize};
 use walrus::{Client, Encoding, Lifetime, StoreOptions, WalrusError};
 
@@ -56,14 +57,27 @@ pub struct WalrusPlace {
     pub publishers: Vec<String>,
     /// Base URLs of aggregators.
     pub aggregators: Vec<String>,
-    /// How many epochs a piece is kept (mainnet: two weeks each; 53 at most). Pieces are permanent.
+    /// How many epochs a piece is kept (2 to 53), from when it was stored or stored again. Pieces are permanent.
     pub epochs: u32,
+    /// How long an epoch lasts: two weeks on mainnet, a day on testnet.
+    #[serde(default = "epoch_hours")]
+    pub epoch_hours: u64,
+    /// Walrus's system object on Sui, for who wants to know the price before storing.
+    #[serde(default)]
+    pub system_object: Option<Address>,
     /// The network's shards.
     #[serde(default = "shards")]
     pub shards: u16,
     /// A file with the bearer token that publishers ask for.
     #[serde(default)]
     pub token_file: Option<PathBuf>,
+}
+
+/// Walrus stores for no longer.
+const MAX_EPOCHS: u32 = 53;
+
+fn epoch_hours() -> u64 {
+    14 * 24
 }
 
 fn shards() -> u16 {
@@ -81,6 +95,11 @@ impl Place {
             Place::S3(place) => return Ok(Arc::new(S3Store::open(place)?)),
             Place::Walrus(place) => place,
         };
+        // Of one epoch nothing may be left when it is stored.
+        if !(2..=MAX_EPOCHS).contains(&place.epochs) {
+            return Err(ColdError::Epochs { epochs: place.epochs, most: MAX_EPOCHS });
+        }
+        let epoch = Duration::from_secs(place.epoch_hours.saturating_mul(3_600));
         let mut config = walrus::Config::new(place.publishers.clone(), place.aggregators.clone());
         config.encoding = Encoding::new(place.shards).map_err(WalrusError::from)?;
         config.timeout = Duration::from_secs(300);
@@ -90,6 +109,6 @@ impl Place {
         }
         let lifetime = Lifetime::Permanent;
         let options = StoreOptions { epochs: place.epochs, lifetime, send_object_to: None };
-        Ok(Arc::new(WalrusStore::new(Client::new(config)?, options)))
+        Ok(Arc::new(WalrusStore::new(Client::new(config)?, options, epoch)))
     }
 }

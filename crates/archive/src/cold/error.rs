@@ -1,6 +1,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::price::PriceError;
 use store::{EtcdError, StoreError};
 
 /// Why a snapshot was not taken, stored or read.
@@ -20,6 +21,17 @@ pub enum ColdError {
     /// Walrus.
     #[error(transparent)]
     Walrus(#[from] walrus::WalrusError),
+    /// Walrus, for a time that it does not have.
+    #[error("Walrus keeps pieces for 2 to {most} epochs, not for {epochs}: set `epochs`")]
+    Epochs {
+        /// As configured.
+        epochs: u32,
+        /// Walrus's bound.
+        most: u32,
+    },
+    /// The price on Sui.
+    #[error("the price of Walrus cannot be read: {0}")]
+    Price(#[from] PriceError),
     /// An object store.
     #[error("{place}: {source}")]
     Objects {

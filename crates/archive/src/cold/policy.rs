@@ -123,7 +123,12 @@ mod tests {
                 Some(before) if !base => before.chain.iter().chain([&before.link]).cloned().collect(),
                 _ => Vec::new(),
             };
-            entries.push(Entry { link: link(i, i as i64, 100, now), chain, pieces: Vec::new() });
+            entries.push(Entry {
+                link: link(i, i as i64, 100, now),
+                chain,
+                pieces: Vec::new(),
+                renewed_ms: 0,
+            });
         }
         entries
     }

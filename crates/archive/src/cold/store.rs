@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 
@@ -14,6 +16,11 @@ pub trait ColdStore: Send + Sync {
     /// # Errors
     /// The piece cannot be stored here.
     fn name(&self, piece: &[u8]) -> Result<String, ColdError>;
+
+    /// How long a piece is kept at least after it was stored, or stored again; `None` where it stays until it is removed.
+    fn lifetime(&self) -> Option<Duration> {
+        None
+    }
 
     /// Stores `piece` under `name`, which is its own; when this returns, it is kept.
     ///

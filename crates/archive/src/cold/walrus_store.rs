@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use walrus::{BlobId, Client, StoreOptions, WalrusError};
@@ -9,13 +11,14 @@ use super::{ColdError, ColdStore};
 pub struct WalrusStore {
     client: Client,
     options: StoreOptions,
+    epoch: Duration,
 }
 
 impl WalrusStore {
-    /// Stores over `client`, each piece for the epochs and lifetime of `options`.
+    /// Stores over `client`, each piece for the epochs and lifetime of `options`; an epoch lasts for `epoch`.
     #[must_use]
-    pub fn new(client: Client, options: StoreOptions) -> Self {
-        Self { client, options }
+    pub fn new(client: Client, options: StoreOptions, epoch: Duration) -> Self {
+        Self { client, options, epoch }
     }
 
     fn id(&self, name: &str) -> Result<BlobId, ColdError> {
@@ -34,8 +37,15 @@ impl ColdStore for WalrusStore {
         Ok(self.client.encoding().blob_id(piece).map_err(WalrusError::from)?.to_string())
     }
 
+    /// The epoch in which a piece is stored counts, and may be about to end.
+    fn lifetime(&self) -> Option<Duration> {
+        Some(self.epoch.saturating_mul(self.options.epochs.saturating_sub(1)))
+    }
+
     async fn put(&self, name: &str, piece: Bytes) -> Result<(), ColdError> {
         let stored = self.client.store(piece, &self.options).await?;
+        let (frost, end_epoch) = (stored.cost, stored.end_epoch);
+        tracing::info!(name, frost, end_epoch, publisher = stored.publisher, "stored on Walrus");
         if stored.id == self.id(name)? { Ok(()) } else { Err(ColdError::Exchanged(name.to_owned())) }
     }
 

@@ -3,9 +3,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use archive::cold::{Catalog, ColdKeys, ColdStore, Entry, Fetched, Progress};
+use archive::cold::{Catalog, ColdKeys, ColdStore, Entry, Fetched, Place, Progress, walrus_price};
 use serde_json::{Value, json};
 use tee::SealingKey;
+use walrus::Encoding;
 
 use super::Context;
 use crate::deployment::Deployment;
@@ -22,9 +23,39 @@ struct Cold {
 
 /// `snapshot save`: by the running master.
 pub(super) async fn save(context: &Context) -> Result<()> {
+    if let Some(text) = price(context).await? {
+        say(text);
+    }
     say("taking a snapshot…");
     let name = store::copy(&super::snapshot::store_url(context)).await.context("taking a snapshot")?;
     print(context.global.output, &json!({ "name": name }), |_| name.clone())
+}
+
+/// What storing costs at the moment, where that is for Walrus to say.
+async fn price(context: &Context) -> Result<Option<String>> {
+    let deployment = Deployment::find(&context.state)?.unwrap_or_default();
+    let config = crate::parts::master(context, &deployment)?.snapshots;
+    let Some(Place::Walrus(place)) = &config.place else { return Ok(None) };
+    let Some(system) = place.system_object else {
+        return Ok(Some(
+            "the price is not known: system_object of [master.snapshots.place.walrus] is not set".to_owned(),
+        ));
+    };
+    let client = crate::session::connect(&context.settings.chain_url(&deployment)).await?;
+    let system = walrus_price(&client, system).await.context("reading Walrus's price")?;
+    let encoding = Encoding::new(place.shards).context("reading Walrus's price")?;
+    let wal = |bytes| -> Result<String> {
+        let frost = system.price.of(&encoding, bytes, place.epochs).context("reading Walrus's price")?;
+        Ok(format!("{}.{:04} WAL", frost / 1_000_000_000, frost % 1_000_000_000 / 100_000))
+    };
+    Ok(Some(format!(
+        "at the price of Walrus's epoch {}, {} epochs of a small snapshot cost {}, of each piece of {} MiB {}",
+        system.epoch,
+        place.epochs,
+        wal(1)?,
+        config.piece_bytes >> 20,
+        wal(config.piece_bytes)?
+    )))
 }
 
 /// `snapshot list`.
@@ -137,7 +168,7 @@ impl Cold {
         let config = crate::parts::master(context, &deployment)?;
         let Some(place) = &config.snapshots.place else {
             return Err(Failure::usage(
-                "no cold store is configured: set [master.snapshots.place] to directory = \"/PATH\" or to walrus",
+                "no cold store is configured: set [master.snapshots.place] to directory = \"/PATH\", to s3 or to walrus",
             ));
         };
         let cluster = config.chain.cluster.ok_or_else(|| Failure::not_ready("there is no cluster yet"))?;
