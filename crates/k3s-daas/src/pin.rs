@@ -8,7 +8,7 @@ use crate::prove::{Expected, Proven};
 use crate::state_dir::StateDir;
 use crate::tokens::bytes32;
 
-const FILE: &str = "pin.json";
+pub(crate) const FILE: &str = "pin.json";
 /// The largest pin that is taken from a kubeconfig, bytes.
 const MAX_BYTES: usize = 64 << 10;
 

@@ -68,6 +68,7 @@ pub(crate) fn runs_logs_exec(cluster: &mut Cluster) -> Outcome {
 }
 
 pub(crate) fn down_cleans_up(cluster: &mut Cluster) -> Outcome {
+    cluster.cli(&["kubeconfig", "--pin"])?.ok()?;
     cluster.cli_for(&["down", "--purge"], Duration::from_secs(90))?.ok()?;
     let state = cluster.state().display().to_string();
     let left = processes_naming(&state)?;

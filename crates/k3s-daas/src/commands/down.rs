@@ -121,6 +121,7 @@ fn purge(context: &Context) -> Result<()> {
         "up.log.1",
         "kubeconfig",
         "cluster-ca.crt",
+        crate::pin::FILE,
     ] {
         let path = root.join(name);
         let removed = match std::fs::symlink_metadata(&path) {

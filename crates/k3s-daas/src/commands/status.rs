@@ -90,7 +90,7 @@ fn text(status: &Value) -> String {
     let anchor = &master["anchor"];
     if anchor.is_object() {
         line("anchored", anchored(anchor, &master["storeRevision"]));
-        line("anchors cost", anchor_cost(anchor));
+        line("anchoring", anchor_cost(anchor));
         if let Some(why) = anchor["unanchored"].as_str() {
             line("", format!("SERVED UNANCHORED: nobody has said that this is the latest state ({why})"));
         }
@@ -130,7 +130,7 @@ fn anchor_cost(anchor: &Value) -> String {
     let sui = |name: &str| anchor[name].as_u64().unwrap_or_default() as f64 / 1e9;
     let waits = if anchor["unpaid"] == true { "; THE NEXT WAITS FOR MONEY" } else { "" };
     format!(
-        "{:.4} SUI in the last day, {:.4} a busy day, {:.4} at most{waits}",
+        "costs {:.4} SUI in the last day, {:.4} on a busy one, {:.4} at most{waits}",
         sui("spentMist"),
         sui("dayMist"),
         sui("maxMistPerDay")
