@@ -1,10 +1,16 @@
 use std::{io, thread};
 
-/// The lowest of Linux: such a thread runs when nobody else wants the processor, and leaves it at once to who wakes up.
-const LOWEST_PRIORITY: i32 = 19;
+use thread_priority::{
+    NormalThreadSchedulePolicy, ThreadPriority, ThreadSchedulePolicy, set_thread_priority_and_policy,
+    thread_native_id,
+};
 
-/// Does `work` on a thread of the lowest priority and waits for it. For what takes seconds of processor time beside those who
-/// wait for answers: with as many of them as processors, each waking waiter would otherwise wait for the end of a time slice.
+const IDLE: ThreadSchedulePolicy = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
+
+/// Does `work` on a thread that runs while nobody else wants its processor, and waits for it. For what takes seconds of
+/// processor time beside those who wait for answers: with as many of them as processors, Linux would let each thread that
+/// wakes up wait for the end of a time slice, and that is up to 4 ms; `SCHED_IDLE` gives way at once. On a machine that is
+/// busy all the time it is given next to nothing, so `work` should end after a while and be gone on with elsewhere.
 ///
 /// # Panics
 /// When `work` does.
@@ -14,11 +20,10 @@ const LOWEST_PRIORITY: i32 = 19;
 pub fn in_background<T: Send>(name: &str, work: impl FnOnce() -> T + Send) -> io::Result<T> {
     thread::scope(|scope| {
         let lowered = || {
-            // On Linux a thread has a priority of its own. Without it the work is done all the same.
-            if let Err(error) =
-                rustix::process::setpriority_process(Some(rustix::thread::gettid()), LOWEST_PRIORITY)
+            // Without it the work is done all the same.
+            if let Err(error) = set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Min, IDLE)
             {
-                tracing::debug!(%error, "a thread keeps its priority");
+                tracing::debug!(?error, "a thread keeps its priority");
             }
             work()
         };
@@ -33,10 +38,10 @@ mod tests {
 
     #[test]
     fn only_the_thread_of_the_work_is_lowered() {
-        let priority = || rustix::process::getpriority_process(Some(rustix::thread::gettid())).unwrap();
-        let before = priority();
-        let inside = in_background("lowered", || (priority(), thread::current().name().map(str::to_owned)));
-        assert_eq!(inside.unwrap(), (LOWEST_PRIORITY, Some("lowered".to_owned())));
-        assert_eq!(priority(), before);
+        let policy = || thread_priority::thread_schedule_policy().unwrap();
+        let before = policy();
+        let inside = in_background("lowered", || (policy(), thread::current().name().map(str::to_owned)));
+        assert_eq!(inside.unwrap(), (IDLE, Some("lowered".to_owned())));
+        assert_eq!(policy(), before);
     }
 }
