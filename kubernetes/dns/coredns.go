@@ -3,6 +3,7 @@ package dns
 
 import (
 	"fmt"
+	"log"
 	"os"
 
 	"github.com/coredns/caddy"
@@ -38,6 +39,10 @@ func run(conf string) error {
 	if err != nil {
 		return fmt.Errorf("reading the Corefile: %w", err)
 	}
+	// Kubernetes' commands send the standard logger's lines to klog; CoreDNS sends klog's to the standard logger,
+	// which would wait for itself.
+	log.SetOutput(os.Stderr)
+	log.SetFlags(0)
 	caddy.Quiet = true
 	caddy.TrapSignals()
 	input := caddy.CaddyfileInput{Filepath: conf, Contents: contents, ServerTypeName: "dns"}
