@@ -8,6 +8,9 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::program::{MARKER, absolute};
 
+/// Signal 15 in the masks of proc(5).
+const SIGTERM: u64 = 1 << 14;
+
 /// A process of ours that outlived the one who started it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Leftover {
@@ -67,12 +70,15 @@ pub fn leftovers(state_dir: &Path) -> Vec<Leftover> {
     found
 }
 
-/// Ends these processes: SIGTERM, and SIGKILL to what is left after `grace`. Gives what could not be ended.
+/// Ends these processes: SIGTERM, and SIGKILL to what is left after `grace` and at once to what never sees a SIGTERM. Gives
+/// what could not be ended.
 pub async fn stop_all(mut processes: Vec<Leftover>, grace: Duration) -> Vec<Leftover> {
     let same = |process: &Leftover| stat(process.pid).is_some_and(|(_, start)| start == process.start);
     for (kind, patience) in [(Signal::TERM, grace), (Signal::KILL, Duration::from_secs(5))] {
         processes.retain(same);
         for process in &processes {
+            let status = std::fs::read_to_string(format!("/proc/{}/status", process.pid)).unwrap_or_default();
+            let kind = if deaf(&status) { Signal::KILL } else { kind };
             if let Some(pid) = Pid::from_raw(process.pid) {
                 // It may have ended since the look.
                 let _ = kill_process(pid, kind);
@@ -104,6 +110,16 @@ fn stat(pid: i32) -> Option<(i32, u64)> {
     Some((fields.get(1)?.parse().ok()?, fields.get(19)?.parse().ok()?))
 }
 
+/// Whether a process with this status (proc(5)) ignores SIGTERM: it says so, or it is the first of a container and has no
+/// handler, which is the same (pid_namespaces(7)).
+fn deaf(status: &str) -> bool {
+    let field = |name| status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
+    let has = |name| u64::from_str_radix(field(name).trim(), 16).is_ok_and(|mask| mask & SIGTERM != 0);
+    let pids: Vec<&str> = field("NSpid:").split_ascii_whitespace().collect();
+    let first = pids.len() > 1 && pids.last() == Some(&"1");
+    has("SigIgn:") || first && !has("SigCgt:")
+}
+
 fn command(pid: i32) -> String {
     let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
     String::from_utf8_lossy(&line).replace('\0', " ").trim().to_owned()
@@ -112,6 +128,20 @@ fn command(pid: i32) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_first_of_a_container_without_a_handler_is_deaf() {
+        let status = |pids: &str, ignored: &str, caught: &str| {
+            format!("Name:\tsh\nNSpid:\t{pids}\nSigIgn:\t{ignored}\nSigCgt:\t{caught}\n")
+        };
+        let (none, term) = ("0000000000000000", "0000000000004000");
+        assert!(deaf(&status("4711\t1", none, none)));
+        assert!(!deaf(&status("4711\t1", none, term)), "it has a handler");
+        assert!(!deaf(&status("4711\t2", none, none)), "not the first");
+        assert!(!deaf(&status("4711", none, none)) && !deaf(&status("1", none, none)), "no container");
+        assert!(deaf(&status("4711", term, none)));
+        assert!(!deaf(""));
+    }
 
     #[tokio::test]
     async fn marked_processes_and_their_children_are_found_and_ended() {
