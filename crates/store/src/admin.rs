@@ -60,13 +60,12 @@ pub struct ClientFiles {
 }
 
 /// Begins a new generation of keys in the store that serves at `url` (`unix:///PATH`, `http://ADDRESS:PORT`, or
-/// `https://ADDRESS:PORT` with `files`); tells its number. When this returns, no file under an older generation is left.
+/// `https://ADDRESS:PORT` with `files`; so for all of these calls); tells its number. When this returns, no file under an older generation is left.
 ///
 /// # Errors
 /// The store is not reached, or refuses; a file cannot be read.
 pub async fn rotate_key(url: &str, files: Option<&ClientFiles>) -> Result<u32, AdminError> {
-    let channel = connect(url, files).await?;
-    let answer: RotateKeyResponse = call_over(channel, "RotateKey", RotateKeyRequest {}).await?;
+    let answer: RotateKeyResponse = call(url, files, "RotateKey", RotateKeyRequest {}).await?;
     Ok(answer.key_epoch)
 }
 
@@ -75,8 +74,13 @@ pub async fn rotate_key(url: &str, files: Option<&ClientFiles>) -> Result<u32, A
 ///
 /// # Errors
 /// The store is not reached, refuses, or its answer is no proof.
-pub async fn prove(url: &str, key: Bytes, revision: i64) -> Result<(Proof, Option<Bytes>), AdminError> {
-    let mut answer: ProveResponse = call(url, "Prove", ProveRequest { key, revision }).await?;
+pub async fn prove(
+    url: &str,
+    files: Option<&ClientFiles>,
+    key: Bytes,
+    revision: i64,
+) -> Result<(Proof, Option<Bytes>), AdminError> {
+    let mut answer: ProveResponse = call(url, files, "Prove", ProveRequest { key, revision }).await?;
     let value = answer.leaf.as_ref().map(|_| std::mem::take(&mut answer.value));
     let proof = Proof::try_from(answer).map_err(|what| AdminError::Refused(what.to_owned()))?;
     Ok((proof, value))
@@ -86,8 +90,8 @@ pub async fn prove(url: &str, key: Bytes, revision: i64) -> Result<(Proof, Optio
 ///
 /// # Errors
 /// The store is not reached, or nobody anchors it, or posting failed.
-pub async fn anchor(url: &str) -> Result<i64, AdminError> {
-    let answer: AnchorNowResponse = call(url, "Anchor", AnchorNowRequest {}).await?;
+pub async fn anchor(url: &str, files: Option<&ClientFiles>) -> Result<i64, AdminError> {
+    let answer: AnchorNowResponse = call(url, files, "Anchor", AnchorNowRequest {}).await?;
     Ok(answer.revision)
 }
 
@@ -95,25 +99,22 @@ pub async fn anchor(url: &str) -> Result<i64, AdminError> {
 ///
 /// # Errors
 /// The store is not reached, or nobody takes copies of it, or it failed.
-pub async fn copy(url: &str) -> Result<String, AdminError> {
-    let answer: CopyNowResponse = call(url, "Copy", CopyNowRequest {}).await?;
+pub async fn copy(url: &str, files: Option<&ClientFiles>) -> Result<String, AdminError> {
+    let answer: CopyNowResponse = call(url, files, "Copy", CopyNowRequest {}).await?;
     Ok(answer.name)
 }
 
-async fn call<Q, A>(url: &str, method: &'static str, request: Q) -> Result<A, AdminError>
+async fn call<Q, A>(
+    url: &str,
+    files: Option<&ClientFiles>,
+    method: &'static str,
+    request: Q,
+) -> Result<A, AdminError>
 where
     Q: prost::Message + 'static,
     A: prost::Message + Default + 'static,
 {
-    call_over(connect(url, None).await?, method, request).await
-}
-
-async fn call_over<Q, A>(channel: Channel, method: &'static str, request: Q) -> Result<A, AdminError>
-where
-    Q: prost::Message + 'static,
-    A: prost::Message + Default + 'static,
-{
-    let mut grpc = Grpc::new(channel);
+    let mut grpc = Grpc::new(connect(url, files).await?);
     let refused = |status: Status| AdminError::Refused(status.message().to_owned());
     grpc.ready().await.map_err(|error| refused(Status::new(Code::Unavailable, error.to_string())))?;
     let path = PathAndQuery::try_from(format!("/k3s_daas.store.v1.Admin/{method}"))

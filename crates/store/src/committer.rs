@@ -121,15 +121,10 @@ fn apply(shared: &Shared, segments: &Segments, batch: Vec<Submission>) {
 }
 
 fn note_lease(shared: &Shared, answer: &Answer, revoked: Option<i64>) {
-    match (answer, revoked) {
-        (Ok(Reply::LeaseGrant(granted)), _) => {
-            shared.metrics.leases_granted.add(1);
-            shared.leases.lock().grant(granted.id, granted.ttl, shared.now());
-        }
-        (Ok(Reply::LeaseRevoke(_)) | Err(EtcdError::LeaseNotFound), Some(id)) => {
-            shared.leases.lock().forget(id);
-        }
-        _ => {}
+    let granted = matches!(answer, Ok(Reply::LeaseGrant(_)));
+    if granted || revoked.is_some() {
+        shared.metrics.leases_granted.add(u64::from(granted));
+        shared.leases.lock().applied(answer, revoked, shared.now());
     }
 }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tee::SealingKey;
 
+use crate::RequestLimits;
 use crate::anchor::{Anchor, FileAnchor};
 use crate::disk::{Disk, SystemDisk};
 
@@ -26,6 +27,8 @@ pub struct Config {
     /// Bytes of keys, values and history above which the store raises `NOSPACE` and takes only deletions and
     /// compactions. 0 is etcd's default, 2 GiB.
     pub quota_bytes: u64,
+    /// What one client may send at once.
+    pub limits: RequestLimits,
     /// Forget history by itself; kube-apiserver does that too.
     pub auto_compaction: Option<AutoCompaction>,
     /// Size at which a new segment of the log begins; reserved on disk.
@@ -59,6 +62,7 @@ impl Config {
             min_key_epoch: 0,
             anchor: None,
             quota_bytes: 0,
+            limits: RequestLimits::default(),
             auto_compaction: None,
             segment_bytes: 64 << 20,
             snapshot_log_bytes: 128 << 20,

@@ -64,7 +64,7 @@ fn checked(command: &Command) -> bool {
     match &command.op {
         Some(Op::Put(put)) => mvcc::check_put(put).is_ok(),
         Some(Op::DeleteRange(delete)) => mvcc::check_delete(delete).is_ok(),
-        Some(Op::Txn(txn)) => mvcc::check_txn(txn).is_ok(),
+        Some(Op::Txn(txn)) => mvcc::check_txn(txn, crate::RequestLimits::DEFAULT_MAX_TXN_OPS).is_ok(),
         Some(Op::LeaseGrant(grant)) => mvcc::check_lease_grant(grant).is_ok(),
         _ => true,
     }

@@ -96,8 +96,8 @@ impl House<'_> {
             self.shared.metrics.leases_expired.add(1);
             let command = Op::LeaseRevoke(LeaseRevokeRequest { id }).into();
             if self.shared.queue.submit(command, 16).is_err() {
-                // Full: try again in a second; renewals of an expired lease are refused all the same.
-                self.shared.leases.lock().grant(id, 1, now);
+                // The queue is full.
+                self.shared.leases.lock().retry(id, now);
             }
         }
     }

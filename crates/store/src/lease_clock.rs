@@ -1,69 +1,91 @@
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::{BTreeSet, HashMap};
+
+use crate::EtcdError;
+use crate::mvcc::Reply;
 
 /// When leases expire. Sans-IO: every call brings the time, in milliseconds of any clock that only moves on.
 ///
 /// Kept apart from the state machine, which must not know the time: an expired lease leaves the state through a
 /// logged revocation. After a restart every lease gets its full time again, so none ends early.
 #[derive(Debug, Default)]
-pub(crate) struct LeaseClock {
+pub struct LeaseClock {
     deadlines: HashMap<i64, Deadline>,
-    /// May hold outdated entries; `deadlines` decides.
-    queue: BinaryHeap<Reverse<(u64, i64)>>,
+    /// What was not told yet, as (time, lease).
+    queue: BTreeSet<(u64, i64)>,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Deadline {
     at: u64,
     ttl: i64,
+    /// Its time was up; `at` says when that is told again.
+    over: bool,
 }
 
 impl LeaseClock {
-    /// A lease begins.
-    pub(crate) fn grant(&mut self, id: i64, ttl: i64, now: u64) {
-        let at = now.saturating_add(u64::try_from(ttl).unwrap_or(0).saturating_mul(1000));
-        self.deadlines.insert(id, Deadline { at, ttl });
-        self.queue.push(Reverse((at, id)));
+    /// Starts the time of all leases of a state, as (id, seconds): after a restart nobody knows how much of it had passed.
+    pub fn start(leases: impl Iterator<Item = (i64, i64)>, now: u64) -> Self {
+        let mut clock = Self::default();
+        leases.for_each(|(id, ttl)| clock.begin(id, ttl, now));
+        clock
     }
 
-    /// A lease is gone.
-    pub(crate) fn forget(&mut self, id: i64) {
-        self.deadlines.remove(&id);
+    /// Takes note of what became of a command; `revoked` is the lease that it was to end, if that was its purpose.
+    pub fn applied(&mut self, answer: &Result<Reply, EtcdError>, revoked: Option<i64>, now: u64) {
+        match (answer, revoked) {
+            (Ok(Reply::LeaseGrant(granted)), _) => self.begin(granted.id, granted.ttl, now),
+            (Ok(Reply::LeaseRevoke(_)) | Err(EtcdError::LeaseNotFound), Some(id)) => {
+                self.forget(id);
+            }
+            _ => {}
+        }
     }
 
     /// Starts a lease's time again and returns its seconds; `None` when it is unknown or its time was up.
-    pub(crate) fn renew(&mut self, id: i64, now: u64) -> Option<i64> {
-        let ttl = self.deadlines.get(&id).filter(|deadline| deadline.at > now)?.ttl;
-        self.grant(id, ttl, now);
+    pub fn renew(&mut self, id: i64, now: u64) -> Option<i64> {
+        let ttl = self.deadlines.get(&id).filter(|deadline| !deadline.over && deadline.at > now)?.ttl;
+        self.begin(id, ttl, now);
         Some(ttl)
     }
 
     /// Whole seconds that a lease still has.
-    pub(crate) fn remaining(&self, id: i64, now: u64) -> Option<i64> {
-        let left = self.deadlines.get(&id)?.at.saturating_sub(now);
+    pub fn remaining(&self, id: i64, now: u64) -> Option<i64> {
+        let deadline = self.deadlines.get(&id)?;
+        let left = if deadline.over { 0 } else { deadline.at.saturating_sub(now) };
         Some(i64::try_from(left / 1000).unwrap_or(i64::MAX))
     }
 
-    /// Leases whose time is up, each told once.
-    pub(crate) fn expired(&mut self, now: u64) -> Vec<i64> {
-        let mut expired = Vec::new();
-        while let Some(&Reverse((at, id))) = self.queue.peek() {
-            if at > now {
-                break;
-            }
-            self.queue.pop();
-            if self.deadlines.get(&id).is_some_and(|deadline| deadline.at == at) {
-                expired.push(id);
-            }
+    /// A lease whose time is up could not be ended: it is told once more in a second, and not renewed until then.
+    pub fn retry(&mut self, id: i64, now: u64) {
+        if let Some(deadline) = self.deadlines.get(&id).copied() {
+            self.set(id, Deadline { at: now.saturating_add(1000), over: true, ..deadline });
         }
-        self.compact_queue();
+    }
+
+    /// Leases whose time is up, each told once.
+    pub fn expired(&mut self, now: u64) -> Vec<i64> {
+        let mut expired = Vec::new();
+        while let Some((_, id)) = self.queue.first().copied().filter(|(at, _)| *at <= now) {
+            self.queue.pop_first();
+            expired.push(id);
+        }
         expired
     }
 
-    /// Renewals leave old entries behind; they may not outnumber the leases for ever.
-    fn compact_queue(&mut self) {
-        if self.queue.len() > 64 + 8 * self.deadlines.len() {
-            self.queue = self.deadlines.iter().map(|(id, deadline)| Reverse((deadline.at, *id))).collect();
+    fn begin(&mut self, id: i64, ttl: i64, now: u64) {
+        let at = now.saturating_add(u64::try_from(ttl).unwrap_or(0).saturating_mul(1000));
+        self.set(id, Deadline { at, ttl, over: false });
+    }
+
+    fn set(&mut self, id: i64, deadline: Deadline) {
+        self.forget(id);
+        self.deadlines.insert(id, deadline);
+        self.queue.insert((deadline.at, id));
+    }
+
+    fn forget(&mut self, id: i64) {
+        if let Some(deadline) = self.deadlines.remove(&id) {
+            self.queue.remove(&(deadline.at, id));
         }
     }
 }
@@ -75,7 +97,7 @@ mod tests {
     #[test]
     fn a_lease_expires_once_at_its_time_and_not_before() {
         let mut clock = LeaseClock::default();
-        clock.grant(7, 2, 1_000);
+        clock.begin(7, 2, 1_000);
         assert_eq!(clock.expired(2_999), Vec::<i64>::new());
         assert_eq!(clock.remaining(7, 1_500), Some(1));
         assert_eq!(clock.expired(3_000), vec![7]);
@@ -84,15 +106,15 @@ mod tests {
     }
 
     #[test]
-    fn renewal_moves_the_deadline_and_the_queue_stays_bounded() {
+    fn renewal_moves_the_deadline() {
         let mut clock = LeaseClock::default();
-        clock.grant(7, 10, 0);
+        clock.begin(7, 10, 0);
         for now in (0..1_000_000).step_by(500) {
             assert_eq!(clock.renew(7, now), Some(10));
             assert_eq!(clock.expired(now), Vec::<i64>::new());
         }
-        assert!(clock.queue.len() < 100, "{} entries for one lease", clock.queue.len());
-        clock.forget(7);
+        assert_eq!(clock.queue.len(), 1, "one lease, one entry");
+        clock.applied(&Err(EtcdError::LeaseNotFound), Some(7), 0);
         assert_eq!(clock.expired(u64::MAX), Vec::<i64>::new());
     }
 }

@@ -55,13 +55,25 @@ impl Listener {
     /// # Errors
     /// The first URL that cannot or must not be listened on.
     pub fn parse_urls(urls: &str, tls: Option<&TlsFiles>) -> Result<Vec<Self>, ListenError> {
-        let parsed =
-            urls.split(',').map(str::trim).filter(|url| !url.is_empty()).map(|url| Self::parse(url, tls));
-        let listeners: Vec<Self> = parsed.collect::<Result<_, _>>()?;
+        let listeners = Self::parse_all(urls, tls, false)?;
         if listeners.is_empty() { Err(ListenError::Empty) } else { Ok(listeners) }
     }
 
-    fn parse(url: &str, tls: Option<&TlsFiles>) -> Result<Self, ListenError> {
+    /// Reads etcd's `--listen-metrics-urls`: as [`Listener::parse_urls`], but there may be none, and plain `http://` may be
+    /// on any address, for no key or value is on those pages.
+    ///
+    /// # Errors
+    /// The first URL that cannot be listened on.
+    pub fn parse_metrics_urls(urls: &str, tls: Option<&TlsFiles>) -> Result<Vec<Self>, ListenError> {
+        Self::parse_all(urls, tls, true)
+    }
+
+    fn parse_all(urls: &str, tls: Option<&TlsFiles>, plain: bool) -> Result<Vec<Self>, ListenError> {
+        let urls = urls.split(',').map(str::trim).filter(|url| !url.is_empty());
+        urls.map(|url| Self::parse(url, tls, plain)).collect()
+    }
+
+    fn parse(url: &str, tls: Option<&TlsFiles>, plain: bool) -> Result<Self, ListenError> {
         let bad = || ListenError::BadUrl(url.to_owned());
         if let Some(path) = url.strip_prefix("unix://") {
             return if path.starts_with('/') { Ok(Self::Unix(path.into())) } else { Err(bad()) };
@@ -79,7 +91,7 @@ impl Listener {
         match (secure, tls) {
             (true, Some(tls)) => Ok(Self::Tcp { addr, tls: Some(tls.clone()) }),
             (true, None) => Err(ListenError::MissingTls(url.to_owned())),
-            (false, _) if addr.ip().is_loopback() => Ok(Self::Tcp { addr, tls: None }),
+            (false, _) if plain || addr.ip().is_loopback() => Ok(Self::Tcp { addr, tls: None }),
             (false, _) => Err(ListenError::PlainNotLoopback(url.to_owned())),
         }
     }
@@ -96,6 +108,15 @@ mod tests {
         for url in ["http://0.0.0.0:2379", "http://192.0.2.1:2379", "http://[::]:2379"] {
             assert_eq!(Listener::parse_urls(url, None), Err(ListenError::PlainNotLoopback(url.to_owned())));
         }
+    }
+
+    #[test]
+    fn metrics_may_be_plain_anywhere() {
+        let anywhere = Listener::Tcp { addr: ([0, 0, 0, 0], 2381).into(), tls: None };
+        assert_eq!(Listener::parse_metrics_urls("http://0.0.0.0:2381", None), Ok(vec![anywhere]));
+        assert_eq!(Listener::parse_metrics_urls("", None), Ok(Vec::new()));
+        let missing = ListenError::MissingTls("https://0.0.0.0:1".to_owned());
+        assert_eq!(Listener::parse_metrics_urls("https://0.0.0.0:1", None), Err(missing));
     }
 
     #[test]

@@ -67,7 +67,7 @@ impl Store {
     /// # Errors
     /// etcd's refusals.
     pub async fn txn(&self, request: TxnRequest) -> Result<TxnResponse, EtcdError> {
-        mvcc::check_txn(&request)?;
+        mvcc::check_txn(&request, self.shared().config.limits.txn_ops())?;
         let (writes, puts) = effects(&request);
         if !writes {
             self.alive()?;

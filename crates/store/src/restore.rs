@@ -46,15 +46,28 @@ pub fn snapshot_status(config: &Config, snapshot: &Path) -> Result<SnapshotStatu
     saved.copy(|_| Ok(()))
 }
 
+/// How a restored store goes on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Resume {
+    /// At the snapshot's revision, with its history.
+    #[default]
+    AsSaved,
+    /// This many revisions later and without history, so that no client that saw more than the snapshot takes new for old:
+    /// its watches are cancelled as compacted, and it lists anew. etcd's `--bump-revision` with `--mark-compacted`.
+    Bumped(i64),
+}
+
 /// Makes a new store in `config.data_dir`, which must not hold one, with everything that a saved snapshot holds: keys,
 /// history, revisions, leases and alarms. It gets a new identity, so that it is never taken for the store that the
 /// snapshot came from, nor that store's anchor for its own.
 ///
 /// # Errors
-/// As [`snapshot_status`], or the directory holds a store or cannot be written. What was begun is removed then.
-pub fn restore(config: &Config, snapshot: &Path) -> Result<SnapshotStatus, StoreError> {
+/// As [`snapshot_status`], or the directory holds a store or cannot be written, or there are no such revisions. What was
+/// begun is removed then.
+pub fn restore(config: &Config, snapshot: &Path, resume: Resume) -> Result<SnapshotStatus, StoreError> {
     let keyring = Keyring::new(config.key.clone()).with_older(config.older_keys.iter().cloned());
     let mut saved = Saved::open(snapshot, &keyring)?;
+    saved.resume(resume)?;
     let directory = Directory::open(config.disk.clone(), &config.data_dir)?;
     let listing = directory.list()?;
     if !listing.segments.is_empty() || !listing.snapshots.is_empty() {
@@ -120,6 +133,17 @@ impl Saved {
             return Err(refused("it is a part of a log"));
         }
         Ok(Self { path: path.to_owned(), bytes, header, image, reader })
+    }
+
+    /// Changes the image to what a store is to go on from.
+    fn resume(&mut self, resume: Resume) -> Result<(), StoreError> {
+        let Resume::Bumped(by) = resume else { return Ok(()) };
+        let bumped = self.image.revision.checked_add(by).filter(|_| by > 0);
+        let what = "its revision cannot be moved on by that much; give a positive number of revisions";
+        self.image.revision =
+            bumped.ok_or_else(|| StoreError::NotASnapshot { path: self.path.clone(), what })?;
+        self.image.compact_revision = self.image.revision;
+        Ok(())
     }
 
     /// Gives every record to `each` and tells what there was.

@@ -21,9 +21,6 @@ use crate::watch::{Hub, Limits};
 use crate::watch_stream::WatchStream;
 use crate::{Config, EtcdError, StoreError, committer, keeper};
 
-/// etcd's `--max-request-bytes`.
-pub(crate) const MAX_REQUEST_BYTES: usize = 1_572_864;
-
 /// An open store. Clones share it; it closes with [`Store::close`] or the last clone.
 #[derive(Clone)]
 pub struct Store {
@@ -106,12 +103,11 @@ impl Store {
             // Nobody waits for it, and the keeper says so when it fails.
             keeper.snapshots.lock().push(tokio::sync::oneshot::channel().0);
         }
-        let mut leases = LeaseClock::default();
-        for (id, ttl) in state.leases() {
-            leases.grant(id, ttl, 0);
-        }
+        let leases = LeaseClock::start(state.leases(), 0);
+        // As in etcd, a part of a response is as long as a request may be.
+        let limits = Limits { fragment: config.limits.message_bytes(), ..Limits::default() };
         let shared = Arc::new(Shared {
-            hub: Mutex::new(Hub::new(state.revision(), Limits::default())),
+            hub: Mutex::new(Hub::new(state.revision(), limits)),
             durable: Mutex::new((segments.position(), state.revision())),
             root: Mutex::default(),
             archiving: crate::archiving::Archiving::default(),
@@ -234,7 +230,7 @@ impl Store {
     pub(crate) async fn commit(&self, op: Op) -> Result<Reply, EtcdError> {
         let command = Command::from(op);
         let bytes = command.encoded_len();
-        if bytes > MAX_REQUEST_BYTES {
+        if bytes > self.shared().config.limits.request_bytes() {
             return Err(EtcdError::RequestTooLarge);
         }
         let answer = self.shared().queue.submit(command, bytes)?;

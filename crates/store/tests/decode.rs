@@ -3,6 +3,7 @@
 
 use proptest::prelude::*;
 use prost::Message;
+use store::RequestLimits;
 use store::mvcc::{self, Command, Op, State};
 use store::proto::{
     DeleteRangeRequest, PutRequest, RangeRequest, TxnRequest, WatchCreateRequest, WatchRequest,
@@ -20,7 +21,7 @@ proptest! {
         }
         let put = PutRequest::decode(bytes.as_slice()).ok().filter(|put| mvcc::check_put(put).is_ok()).map(Op::Put);
         let delete = DeleteRangeRequest::decode(bytes.as_slice()).ok().map(Op::DeleteRange);
-        let txn = TxnRequest::decode(bytes.as_slice()).ok().filter(|txn| mvcc::check_txn(txn).is_ok()).map(Op::Txn);
+        let txn = TxnRequest::decode(bytes.as_slice()).ok().filter(|txn| mvcc::check_txn(txn, RequestLimits::DEFAULT_MAX_TXN_OPS).is_ok()).map(Op::Txn);
         for op in [put, delete, txn].into_iter().flatten() {
             let _refused = state.apply(Command::from(op), &mut Vec::new());
         }
@@ -71,7 +72,11 @@ fn a_deeply_nested_transaction_is_refused_without_using_up_the_stack() {
     }
     let bytes = txn.encode_to_vec();
     if let Ok(txn) = TxnRequest::decode(bytes.as_slice()) {
-        assert_eq!(mvcc::check_txn(&txn), Ok(()), "at most 128 operations, nested or not");
+        assert_eq!(
+            mvcc::check_txn(&txn, RequestLimits::DEFAULT_MAX_TXN_OPS),
+            Ok(()),
+            "at most 128 operations, nested or not"
+        );
         State::default().apply(Op::Txn(txn).into(), &mut Vec::new()).unwrap();
     }
 }

@@ -11,10 +11,12 @@ use actions::{Action, action};
 use common::{Changed, Model, changed, in_range};
 use proptest::collection::vec;
 use proptest::prelude::*;
-use store::EtcdError;
 use store::mvcc::{Change, Command, Op, Record, Reply, State, check_txn};
-use store::proto::{CompactionRequest, LeaseGrantRequest, LeaseRevokeRequest, WatchCreateRequest};
+use store::proto::{
+    CompactionRequest, KeyValue, LeaseGrantRequest, LeaseRevokeRequest, WatchCreateRequest, WatchResponse,
+};
 use store::watch::{Hub, Limits, Polled, StreamId};
+use store::{EtcdError, RequestLimits};
 
 /// Small, so that watchers fall behind all the time.
 const LIMITS: Limits = Limits { events: 3, bytes: 400, scan: 5, fragment: 150 };
@@ -25,6 +27,8 @@ struct Told {
     start: i64,
     events: Vec<Changed>,
     cancelled: bool,
+    /// The last response said that its rest comes.
+    unfinished: bool,
 }
 
 struct Rig {
@@ -77,7 +81,7 @@ impl Rig {
     fn act(&mut self, action: Action) {
         match action {
             Action::Txn(txn) => {
-                if check_txn(&txn).is_err() {
+                if check_txn(&txn, RequestLimits::DEFAULT_MAX_TXN_OPS).is_err() {
                     return;
                 }
                 let expected = self.model.clone().txn(&txn);
@@ -122,6 +126,7 @@ impl Rig {
             }
             Action::Publish => self.publish(),
             Action::Progress => self.hub.request_progress(self.stream),
+            Action::Tick => self.hub.tick(&mut Vec::new()),
             Action::Poll(times) => {
                 for _ in 0..times {
                     self.poll();
@@ -177,15 +182,14 @@ impl Rig {
             self.answered += 1;
             if !response.canceled {
                 let start = if request.start_revision > 0 { request.start_revision } else { header + 1 };
-                let told = Told { request, start, events: Vec::new(), cancelled: false };
+                let told = Told { request, start, events: Vec::new(), cancelled: false, unfinished: false };
                 self.told.insert(response.watch_id, told);
             }
             return true;
         }
         if response.watch_id == -1 {
             for (id, told) in self.told.iter().filter(|(_, told)| !told.cancelled) {
-                let due = expected(&self.model, told).filter(|change| change.revision <= header).count();
-                assert_eq!(told.events.len(), due, "progress {header} told before the events of watch {id}");
+                told.is_in_step(*id, &self.model, header);
             }
             return true;
         }
@@ -197,7 +201,12 @@ impl Rig {
             }
             return true;
         }
-        assert!(!response.events.is_empty());
+        if response.events.is_empty() {
+            assert!(told.request.progress_notify, "watch {} did not ask for this", response.watch_id);
+            told.is_in_step(response.watch_id, &self.model, header);
+            return true;
+        }
+        told.is_whole(&response);
         for event in response.events {
             let kv = event.kv.unwrap();
             let revision = kv.mod_revision;
@@ -236,6 +245,33 @@ impl Rig {
                 assert_eq!(told.events, expected, "watch {id} from {}: {:?}", told.start, told.request);
             }
         }
+    }
+}
+
+impl Told {
+    /// Everything up to `revision` has been told before that revision is.
+    fn is_in_step(&self, id: i64, model: &Model, revision: i64) {
+        let due = expected(model, self).filter(|change| change.revision <= revision).count();
+        assert_eq!(self.events.len(), due, "progress {revision} told before the events of watch {id}");
+        assert!(!self.unfinished, "progress between two parts of a response of watch {id}");
+    }
+
+    /// A response is split only for who asked for it, and says that its rest comes; nobody else gets half a revision.
+    fn is_whole(&mut self, response: &WatchResponse) {
+        let first = response.events[0].kv.as_ref().unwrap().mod_revision;
+        let begun = self.events.last().map_or(0, |event| event.revision);
+        assert!(begun < first || (begun == first && self.unfinished), "revision {first} in two responses");
+        assert!(!response.fragment || self.request.fragment, "a part for who wants the whole");
+        let size = |kv: &KeyValue| kv.key.len() + kv.value.len();
+        let bytes: usize = response
+            .events
+            .iter()
+            .map(|event| event.kv.as_ref().map_or(0, size) + event.prev_kv.as_ref().map_or(0, size))
+            .sum();
+        if self.request.fragment && response.events.len() > 1 {
+            assert!(bytes <= LIMITS.fragment, "a part of {bytes} bytes");
+        }
+        self.unfinished = response.fragment;
     }
 }
 

@@ -6,8 +6,11 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use ring::digest::{SHA256, digest};
-use store::proto::{CompactionRequest, DeleteRangeRequest, LeaseGrantRequest, PutRequest, RangeRequest};
-use store::{Config, Store, StoreError, restore, snapshot_status};
+use store::proto::{
+    CompactionRequest, DeleteRangeRequest, LeaseGrantRequest, PutRequest, RangeRequest, WatchCreateRequest,
+    WatchRequest, WatchRequestUnion,
+};
+use store::{Config, EtcdError, Resume, Store, StoreError, restore, snapshot_status};
 use tee::SealingKey;
 
 fn config(dir: &Path, root: u8) -> Config {
@@ -45,7 +48,7 @@ async fn everything_comes_back_under_a_new_identity() {
     let home = tempfile::tempdir().unwrap();
     let (first, path) = saved(home.path()).await;
     let target = config(&home.path().join("second"), 1);
-    let told = restore(&target, &path).unwrap();
+    let told = restore(&target, &path, Resume::AsSaved).unwrap();
     assert_eq!(told, snapshot_status(&target, &path).unwrap());
     assert_eq!((told.revision, told.compact_revision, told.leases), (first.revision(), 100, 1));
 
@@ -62,6 +65,53 @@ async fn everything_comes_back_under_a_new_identity() {
     // The first one's anchor does not vouch for the second.
     let foreign = config(&home.path().join("second"), 1).with_anchor_file(home.path().join("anchor"));
     assert!(matches!(Store::open(foreign), Err(StoreError::Foreign(_))));
+}
+
+#[tokio::test]
+async fn a_bumped_store_goes_on_later_and_sends_everybody_to_list_anew() {
+    let home = tempfile::tempdir().unwrap();
+    let (first, path) = saved(home.path()).await;
+    let target = config(&home.path().join("second"), 1);
+    for by in [0, -5, i64::MAX] {
+        let refusal = restore(&target, &path, Resume::Bumped(by)).unwrap_err().to_string();
+        assert!(refusal.contains("cannot be moved on"), "{refusal}");
+    }
+    let bumped = first.revision() + 1_000_000;
+    let told = restore(&target, &path, Resume::Bumped(1_000_000)).unwrap();
+    assert_eq!((told.revision, told.compact_revision), (bumped, bumped));
+
+    let second = Store::open(target.clone()).unwrap();
+    let all = |revision| RangeRequest {
+        key: vec![0].into(),
+        range_end: vec![0].into(),
+        revision,
+        ..RangeRequest::default()
+    };
+    let now = second.range(&all(0)).unwrap();
+    assert_eq!(now.kvs, first.range(&all(0)).unwrap().kvs, "the same keys, changed when they were");
+    assert_eq!(now.header.unwrap().revision, bumped);
+    assert_eq!(second.range(&all(first.revision())).unwrap_err(), EtcdError::Compacted);
+    assert_eq!(
+        second.lease_time_to_live(store::proto::LeaseTimeToLiveRequest { id: 77, keys: true }).keys,
+        ["leased"]
+    );
+
+    let watches = second.watch();
+    let create = WatchCreateRequest {
+        key: "k1".into(),
+        start_revision: first.revision() + 3,
+        ..WatchCreateRequest::default()
+    };
+    watches.request(&WatchRequest { request_union: Some(WatchRequestUnion::Create(create)) });
+    assert!(watches.next().await.created);
+    let cancelled = watches.next().await;
+    assert!(cancelled.canceled && cancelled.compact_revision == bumped, "{cancelled:?}");
+
+    let again = CompactionRequest { revision: bumped, physical: true };
+    assert_eq!(second.compact(again).await.unwrap_err(), EtcdError::Compacted);
+    assert_eq!(second.put(put("k1", "new", 0)).await.unwrap().header.unwrap().revision, bumped + 1);
+    second.close();
+    assert_eq!(Store::open(target).unwrap().revision(), bumped + 1);
 }
 
 #[tokio::test]
@@ -91,7 +141,7 @@ async fn what_is_not_a_whole_snapshot_of_ours_is_refused_and_nothing_is_left() {
         ("another format", resealed(vec![7; good.len()]), "not of this store's format"),
     ] {
         fs::write(&path, bytes).unwrap();
-        let refusal = restore(&config(&target, 1), &path).unwrap_err().to_string();
+        let refusal = restore(&config(&target, 1), &path, Resume::AsSaved).unwrap_err().to_string();
         assert!(refusal.contains(expected), "{name}: {refusal}");
         let left: Vec<_> = fs::read_dir(&target)
             .map(|entries| entries.map(|entry| entry.unwrap().file_name()).collect())
@@ -99,7 +149,7 @@ async fn what_is_not_a_whole_snapshot_of_ours_is_refused_and_nothing_is_left() {
         assert!(left.iter().all(|file| file == "LOCK"), "{name} left {left:?}");
     }
     fs::write(&path, &good).unwrap();
-    assert!(matches!(restore(&config(&target, 2), &path), Err(StoreError::WrongKey(_))));
-    restore(&config(&target, 1), &path).unwrap();
-    assert!(matches!(restore(&config(&target, 1), &path), Err(StoreError::NotEmpty(_))));
+    assert!(matches!(restore(&config(&target, 2), &path, Resume::AsSaved), Err(StoreError::WrongKey(_))));
+    restore(&config(&target, 1), &path, Resume::AsSaved).unwrap();
+    assert!(matches!(restore(&config(&target, 1), &path, Resume::AsSaved), Err(StoreError::NotEmpty(_))));
 }

@@ -134,6 +134,24 @@ async fn a_range_stream_is_the_range_in_parts() {
     }
     assert_eq!(merged, whole);
     assert!(count > 1 && whole.more && whole.count == 30);
+
+    // What etcd 3.7 does not stream, in its words; tests/third-party/robustness asks etcd itself.
+    for (request, text) in [
+        (RangeRequest { sort_order: 2, ..prefix("k") }, "RangeStream does not support custom sort orders"),
+        (
+            RangeRequest { sort_order: 1, sort_target: 3, min_mod_revision: 4, ..prefix("k") },
+            "RangeStream does not support custom sort orders",
+        ),
+        (
+            RangeRequest { max_create_revision: -1, ..prefix("k") },
+            "RangeStream does not support revision filters",
+        ),
+    ] {
+        let answer = client.stream::<_, RangeStreamResponse>("KV/RangeStream", request).await;
+        assert_eq!(refused(answer.map(|_| ())), (Code::Unimplemented, text.to_owned()));
+    }
+    let by_key = RangeRequest { sort_order: 1, ..prefix("k") };
+    assert!(client.stream::<_, RangeStreamResponse>("KV/RangeStream", by_key).await.is_ok());
     served.stop().await;
 }
 

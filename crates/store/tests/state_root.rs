@@ -159,21 +159,27 @@ async fn proofs_come_over_the_socket_and_anchors_need_somebody_who_posts() {
     let serving = tokio::spawn(server.run(stop.clone().cancelled_owned()));
     let url = format!("unix://{}", socket.display());
 
-    let (proof, value) = store::prove(&url, "a".into(), 0).await.unwrap();
+    let (proof, value) = store::prove(&url, None, "a".into(), 0).await.unwrap();
     assert_eq!(value.as_deref(), Some(b"1".as_ref()));
     proof.check(b"a", &root.root).unwrap();
-    let (absent, nothing) = store::prove(&url, "c".into(), root.point.revision).await.unwrap();
+    let (absent, nothing) = store::prove(&url, None, "c".into(), root.point.revision).await.unwrap();
     assert_eq!((absent.leaf(), nothing), (None, None));
     absent.check(b"c", &root.root).unwrap();
-    let (earlier, _) = store::prove(&url, "b".into(), root.point.revision - 1).await.unwrap();
+    let (earlier, _) = store::prove(&url, None, "b".into(), root.point.revision - 1).await.unwrap();
     assert!(earlier.leaf().is_none());
-    assert!(store::prove(&url, "a".into(), 1_000).await.unwrap_err().to_string().contains("future revision"));
+    assert!(
+        store::prove(&url, None, "a".into(), 1_000)
+            .await
+            .unwrap_err()
+            .to_string()
+            .contains("future revision")
+    );
 
-    let nobody = store::anchor(&url).await.unwrap_err().to_string();
+    let nobody = store::anchor(&url, None).await.unwrap_err().to_string();
     assert!(nobody.contains("nobody anchors this store"), "{nobody}");
     let mut wanted = store.anchors_wanted();
     wanted.mark_unchanged();
-    let asked = tokio::spawn(async move { store::anchor(&url).await });
+    let asked = tokio::spawn(async move { store::anchor(&url, None).await });
     wanted.changed().await.unwrap();
     store.anchored(root.point.revision);
     assert_eq!(asked.await.unwrap().unwrap(), root.point.revision);

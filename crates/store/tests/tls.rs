@@ -56,7 +56,7 @@ async fn renewed_files_are_used_for_new_connections_and_broken_ones_are_not() {
 }
 
 #[tokio::test]
-async fn keys_are_rotated_over_tls_with_a_certificate_and_not_without() {
+async fn a_store_is_asked_over_tls_with_a_certificate_and_not_without() {
     let home = tempfile::tempdir().unwrap();
     let (ours, foreign) = (Authority::new(), Authority::new());
     let files = ours.server_files(home.path());
@@ -67,6 +67,15 @@ async fn keys_are_rotated_over_tls_with_a_certificate_and_not_without() {
 
     let client = ours.client_files(served.home.path());
     assert_eq!(store::rotate_key(url, Some(&client)).await.unwrap(), 1);
+
+    // Nobody anchors or copies this one, which only who gets in is told.
+    let anchored = store::anchor(url, Some(&client)).await.unwrap_err();
+    assert!(matches!(&anchored, AdminError::Refused(told) if told.contains("anchor")), "{anchored:?}");
+    let proven = store::prove(url, Some(&client), "k".into(), 1_000).await.unwrap_err();
+    assert!(matches!(&proven, AdminError::Refused(told) if told.contains("revision")), "{proven:?}");
+    assert!(matches!(store::anchor(url, None).await.unwrap_err(), AdminError::NoCertificates(_)));
+    let proven = store::prove(url, None, "k".into(), 0).await.unwrap_err();
+    assert!(matches!(proven, AdminError::NoCertificates(_)), "{proven:?}");
 
     let none = store::rotate_key(url, None).await.unwrap_err();
     assert!(matches!(none, AdminError::NoCertificates(_)), "{none:?}");

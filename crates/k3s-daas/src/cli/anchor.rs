@@ -1,8 +1,9 @@
 use clap::Args;
 
+use super::snapshot::StoreEndpoint;
+
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Anchor {
-    /// Where the master's store listens: unix:///PATH; without it this state directory's master
-    #[arg(long, value_name = "URL")]
-    pub(crate) endpoint: Option<String>,
+    #[command(flatten)]
+    pub(crate) store: StoreEndpoint,
 }

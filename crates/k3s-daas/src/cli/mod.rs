@@ -55,7 +55,7 @@ pub(crate) use recover::Recover;
 pub(crate) use rewards::{Rewards, RewardsCommand, SharesOf};
 pub(crate) use simulate::{Economics, Simulate};
 pub(crate) use slash::{Slash, SlashCommand};
-pub(crate) use snapshot::{RotateStoreKey, Snapshot, SnapshotFile, SnapshotRestore};
+pub(crate) use snapshot::{Snapshot, SnapshotFile, SnapshotRestore, StoreEndpoint};
 pub(crate) use stake::{Stake, StakeCommand, Tier, Unstake};
 pub(crate) use store::Store;
 pub(crate) use token::{Token, TokenChange};
@@ -147,7 +147,7 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Snapshot(Snapshot),
     /// Seal a running store under keys of a new generation
-    RotateStoreKey(RotateStoreKey),
+    RotateStoreKey(StoreEndpoint),
     /// Anchor the state on chain now, instead of when it is due
     Anchor(Anchor),
     /// Print a proof of what a key of the cluster's state has, against the anchor on chain, as JSON

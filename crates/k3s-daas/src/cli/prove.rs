@@ -2,6 +2,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::snapshot::StoreEndpoint;
+
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Prove {
     /// The key as the store knows it, e.g. /registry/pods/default/web
@@ -13,9 +15,8 @@ pub(crate) struct Prove {
     /// Put the value into the proof, for whoever gets it to read; otherwise only its hash
     #[arg(long)]
     pub(crate) with_value: bool,
-    /// Where the master's store listens: unix:///PATH; without it this state directory's master
-    #[arg(long, value_name = "URL")]
-    pub(crate) endpoint: Option<String>,
+    #[command(flatten)]
+    pub(crate) store: StoreEndpoint,
 }
 
 #[derive(Clone, Debug, Args)]

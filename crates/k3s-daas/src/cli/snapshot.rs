@@ -58,10 +58,17 @@ pub(crate) struct SnapshotRestore {
     /// The --data-dir of `k3s-daas store`, which has the key; without it that of this state directory's master
     #[arg(long, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
+    /// Go on this many revisions later than FILE, so that clients that saw more do not take new for old
+    #[arg(long, value_name = "N", requires = "mark_compacted", conflicts_with = "name", value_parser = clap::value_parser!(i64).range(1..))]
+    pub(crate) bump_revision: Option<i64>,
+    /// With --bump-revision: without history, so that every watch is told to list anew
+    #[arg(long, requires = "bump_revision")]
+    pub(crate) mark_compacted: bool,
 }
 
+/// Which store is asked.
 #[derive(Clone, Debug, Args)]
-pub(crate) struct RotateStoreKey {
+pub(crate) struct StoreEndpoint {
     /// Where the store listens: unix:///PATH, http://ADDRESS:PORT or https://ADDRESS:PORT; without it this state directory's master
     #[arg(long, value_name = "URL")]
     pub(crate) endpoint: Option<String>,

@@ -11,6 +11,9 @@ pub(crate) struct Store {
     /// Comma-separated URLs: http:// on loopback only, https://, unix://
     #[arg(long, default_value = "http://127.0.0.1:2379", value_delimiter = ',', value_name = "URLS")]
     pub(crate) listen_client_urls: Vec<String>,
+    /// Comma-separated URLs on which only metrics and health are served; http:// may be on any address
+    #[arg(long, value_delimiter = ',', value_name = "URLS")]
+    pub(crate) listen_metrics_urls: Vec<String>,
     /// Server certificate, PEM
     #[arg(long, value_name = "FILE")]
     pub(crate) cert_file: Option<PathBuf>,
@@ -32,4 +35,13 @@ pub(crate) struct Store {
     /// Size at which the store raises NOSPACE, bytes
     #[arg(long, default_value_t = 2 * 1024 * 1024 * 1024, value_name = "BYTES")]
     pub(crate) quota_backend_bytes: u64,
+    /// Size of a request at most, bytes
+    #[arg(long, default_value_t = store::RequestLimits::DEFAULT_MAX_REQUEST_BYTES, value_name = "BYTES")]
+    pub(crate) max_request_bytes: usize,
+    /// Operations in a transaction at most
+    #[arg(long, default_value_t = store::RequestLimits::DEFAULT_MAX_TXN_OPS, value_name = "NUMBER")]
+    pub(crate) max_txn_ops: usize,
+    /// Streams that a client may have open on a connection
+    #[arg(long, default_value_t = store::RequestLimits::DEFAULT_MAX_CONCURRENT_STREAMS, value_name = "NUMBER")]
+    pub(crate) max_concurrent_streams: u32,
 }

@@ -27,7 +27,7 @@ pub(super) async fn save(context: &Context) -> Result<()> {
         say(text);
     }
     say("taking a snapshot…");
-    let name = store::copy(&super::snapshot::store_url(context)).await.context("taking a snapshot")?;
+    let name = store::copy(&super::snapshot::store_url(context), None).await.context("taking a snapshot")?;
     print(context.global.output, &json!({ "name": name }), |_| name.clone())
 }
 

@@ -21,10 +21,10 @@ pub(crate) async fn prove(context: &Context, args: Prove) -> Result<()> {
     let cluster = deployment.cluster.ok_or_else(|| Failure::not_ready("there is no cluster yet"))?;
     let client = client(context, &deployment)?;
     let known = anchor(&client, cluster, None).await;
-    let url = endpoint(context, args.endpoint);
+    let (url, files) = endpoint(context, args.store);
     let key = args.key.into_bytes();
     let asked = args.revision.unwrap_or_default();
-    let proven = store::prove(&url, key.clone().into(), asked).await;
+    let proven = store::prove(&url, files.as_ref(), key.clone().into(), asked).await;
     let (proof, value) = proven.context("asking the store for a proof")?;
     let value = value.filter(|_| args.with_value);
     let mut document = ProofDocument::new(cluster, &key, &proof, value.as_deref());

@@ -1,10 +1,11 @@
 use std::path::PathBuf;
 
 use serde_json::json;
+use store::Resume;
 
 use super::Context;
 use super::cold;
-use crate::cli::{RotateStoreKey, Snapshot, SnapshotFile, SnapshotRestore};
+use crate::cli::{Snapshot, SnapshotFile, SnapshotRestore, StoreEndpoint};
 use crate::deployment::Deployment;
 use crate::failure::{Context as _, Failure, Result};
 use crate::output::{print, say};
@@ -16,32 +17,38 @@ pub(crate) async fn run(context: &Context, command: Snapshot) -> Result<()> {
         Snapshot::List => cold::list(context),
         Snapshot::Verify(args) => cold::verify(context, args.name).await,
         Snapshot::Prune(args) => cold::prune(context, args.dry_run).await,
-        Snapshot::Status(SnapshotFile { file, data_dir }) => saved(context, file, data_dir, false).await,
+        Snapshot::Status(SnapshotFile { file, data_dir }) => saved(context, file, data_dir, None).await,
         Snapshot::Restore(SnapshotRestore { name: Some(name), revision, .. }) => {
             let places = Places::of(context, None)?;
             places.must_be_free()?;
             cold::restore(context, &name, revision, places.key, &places.log).await
         }
-        Snapshot::Restore(SnapshotRestore { file: Some(file), data_dir, .. }) => {
-            saved(context, file, data_dir, true).await
+        Snapshot::Restore(SnapshotRestore { file: Some(file), data_dir, bump_revision, .. }) => {
+            let resume = bump_revision.map_or(Resume::AsSaved, Resume::Bumped);
+            saved(context, file, data_dir, Some(resume)).await
         }
         Snapshot::Restore(_) => Err(Failure::usage("name a FILE, or a snapshot with --name")),
     }
 }
 
 /// A file of `etcdctl snapshot save`: looked at, or made a store of again.
-async fn saved(context: &Context, file: PathBuf, data_dir: Option<PathBuf>, restore: bool) -> Result<()> {
+async fn saved(
+    context: &Context,
+    file: PathBuf,
+    data_dir: Option<PathBuf>,
+    restore: Option<Resume>,
+) -> Result<()> {
     let places = Places::of(context, data_dir.as_ref())?;
-    if restore {
+    if restore.is_some() {
         places.must_be_free()?;
     }
     let config = store::Config::new(&places.log, places.key.clone());
     let work = move || match restore {
-        true => store::restore(&config, &file).context("restoring"),
-        false => store::snapshot_status(&config, &file).context("reading the snapshot"),
+        Some(resume) => store::restore(&config, &file, resume).context("restoring"),
+        None => store::snapshot_status(&config, &file).context("reading the snapshot"),
     };
     let told = tokio::task::spawn_blocking(work).await.context("reading the snapshot")??;
-    if restore {
+    if restore.is_some() {
         say(format_args!("restored into {}; start the store as before", places.log.display()));
     }
     let answer = json!({
@@ -62,15 +69,8 @@ async fn saved(context: &Context, file: PathBuf, data_dir: Option<PathBuf>, rest
 }
 
 /// `k3s-daas rotate-store-key`: a new generation of keys, while the store serves.
-pub(crate) async fn rotate(context: &Context, args: RotateStoreKey) -> Result<()> {
-    let url = match args.endpoint {
-        Some(url) => url,
-        None => store_url(context),
-    };
-    let files = match (args.cacert, args.cert, args.key) {
-        (Some(cacert), Some(cert), Some(key)) => Some(store::ClientFiles { cacert, cert, key }),
-        _ => None,
-    };
+pub(crate) async fn rotate(context: &Context, args: StoreEndpoint) -> Result<()> {
+    let (url, files) = super::anchor::endpoint(context, args);
     let epoch = store::rotate_key(&url, files.as_ref()).await.context("rotating the store's keys")?;
     print(context.global.output, &json!({ "keyEpoch": epoch }), |_| {
         format!("all files of the store are sealed under generation {epoch}")

@@ -11,8 +11,6 @@ use crate::proto::{
     SortTarget, TxnRequest,
 };
 
-/// etcd's `--max-txn-ops`.
-pub const MAX_TXN_OPS: usize = 128;
 /// Transactions inside one another. etcd has no limit but that of operations; here the log must be able to read them
 /// back, and protobuf messages are read at most 100 deep.
 pub const MAX_TXN_DEPTH: usize = 32;
@@ -30,6 +28,30 @@ pub fn check_range(request: &RangeRequest) -> Result<(), EtcdError> {
     if SortOrder::try_from(request.sort_order).is_err() || SortTarget::try_from(request.sort_target).is_err()
     {
         return Err(EtcdError::InvalidSortOption);
+    }
+    Ok(())
+}
+
+/// Checks a range request that is to be answered as a stream.
+///
+/// # Errors
+/// As [`check_range`], and what etcd 3.7 does not stream: another order than that of keys, and bounds on revisions. A sort
+/// target alone is no order to etcd.
+pub fn check_range_stream(request: &RangeRequest) -> Result<(), EtcdError> {
+    check_range(request)?;
+    let by_key =
+        request.sort_target == SortTarget::Key as i32 && request.sort_order == SortOrder::Ascend as i32;
+    if request.sort_order != SortOrder::None as i32 && !by_key {
+        return Err(EtcdError::Unsupported("RangeStream does not support custom sort orders"));
+    }
+    let bounds = [
+        request.min_mod_revision,
+        request.max_mod_revision,
+        request.min_create_revision,
+        request.max_create_revision,
+    ];
+    if bounds.iter().any(|bound| *bound != 0) {
+        return Err(EtcdError::Unsupported("RangeStream does not support revision filters"));
     }
     Ok(())
 }
@@ -67,12 +89,12 @@ pub fn check_lease_grant(request: &LeaseGrantRequest) -> Result<(), EtcdError> {
     if request.ttl > MAX_LEASE_TTL { Err(EtcdError::LeaseTtlTooLarge) } else { Ok(()) }
 }
 
-/// Checks a transaction and everything inside it.
+/// Checks a transaction and everything inside it; `max_ops` is etcd's `--max-txn-ops`.
 ///
 /// # Errors
 /// Too many operations, an operation that is wrong alone, or one key written twice.
-pub fn check_txn(request: &TxnRequest) -> Result<(), EtcdError> {
-    check_ops(request, MAX_TXN_OPS, MAX_TXN_DEPTH)?;
+pub fn check_txn(request: &TxnRequest, max_ops: usize) -> Result<(), EtcdError> {
+    check_ops(request, max_ops, MAX_TXN_DEPTH)?;
     written(&request.success)?;
     written(&request.failure)?;
     Ok(())

@@ -16,8 +16,8 @@ mod state;
 mod txn;
 
 pub use check::{
-    MAX_LEASE_TTL, MAX_TXN_DEPTH, MAX_TXN_OPS, check_delete, check_lease_grant, check_put, check_range,
-    check_txn,
+    MAX_LEASE_TTL, MAX_TXN_DEPTH, check_delete, check_lease_grant, check_put, check_range,
+    check_range_stream, check_txn,
 };
 pub use command::{Command, Op, Reply};
 pub use hash::HistoryHash;

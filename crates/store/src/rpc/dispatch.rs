@@ -14,8 +14,9 @@ use super::{auth, cluster, extra, kv, lease, maintenance, pages, watch};
 use crate::metrics::Method as RpcMethod;
 use crate::{EtcdError, Store};
 
-/// Above what etcd's clients may send, so that our own limit answers with etcd's words.
-pub(super) const MAX_MESSAGE_BYTES: usize = 2 << 20;
+/// Bytes that the message of a request may have. Travels with the request to where it is decoded.
+#[derive(Clone, Copy)]
+struct MaxMessageBytes(usize);
 
 /// What every request can reach.
 #[derive(Clone)]
@@ -24,17 +25,30 @@ pub(super) struct Context {
     /// Where work goes that would keep a connection's thread from others.
     pub(super) runtime: Handle,
     pub(super) urls: Arc<[String]>,
+    /// Only metrics and health are served, whatever is asked: a listener of `--listen-metrics-urls`.
+    pub(super) only_pages: bool,
     /// Streams end when this is cancelled.
     pub(super) stop: CancellationToken,
     /// Connections end when this is cancelled, whatever they are doing.
     pub(super) kill: CancellationToken,
 }
 
+impl Context {
+    /// Above what a request may have, so that our own limit answers with etcd's words.
+    pub(super) fn max_message_bytes(&self) -> usize {
+        self.store.shared().config.limits.message_bytes()
+    }
+}
+
 pub(super) type HttpRequest = Request<Body>;
 pub(super) type HttpResponse = http::Response<Body>;
 
 /// Answers one request.
-pub(super) async fn dispatch(context: Context, request: HttpRequest) -> HttpResponse {
+pub(super) async fn dispatch(context: Context, mut request: HttpRequest) -> HttpResponse {
+    if context.only_pages {
+        return pages::monitoring(&context, &request);
+    }
+    request.extensions_mut().insert(MaxMessageBytes(context.max_message_bytes()));
     let path = request.uri().path().to_owned();
     let content_type = request.headers().get(header::CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
     let grpc = request.method() == Method::POST && content_type.starts_with(b"application/grpc");
@@ -117,7 +131,7 @@ where
         let answer = answer.clone()(request.into_inner());
         async move { answer.await.map(Response::new).map_err(Status::from) }
     });
-    grpc().unary(service, request).await
+    grpc(&request).unary(service, request).await
 }
 
 /// One request, a stream of responses.
@@ -135,7 +149,7 @@ where
         let answer = answer.clone()(request.into_inner());
         async move { answer.await.map(Response::new).map_err(Status::from) }
     });
-    grpc().server_streaming(service, request).await
+    grpc(&request).server_streaming(service, request).await
 }
 
 /// A stream of requests, a stream of responses.
@@ -152,13 +166,14 @@ where
         let answer = answer.clone()(request.into_inner());
         std::future::ready(Ok::<_, Status>(Response::new(answer)))
     });
-    grpc().streaming(service, request).await
+    grpc(&request).streaming(service, request).await
 }
 
-fn grpc<A, Q>() -> tonic::server::Grpc<ProstCodec<A, Q>>
+fn grpc<A, Q>(request: &HttpRequest) -> tonic::server::Grpc<ProstCodec<A, Q>>
 where
     Q: Message + Default + Send + 'static,
     A: Message + Send + 'static,
 {
-    tonic::server::Grpc::new(ProstCodec::default()).max_decoding_message_size(MAX_MESSAGE_BYTES)
+    let most = request.extensions().get().map_or(0, |MaxMessageBytes(most)| *most);
+    tonic::server::Grpc::new(ProstCodec::default()).max_decoding_message_size(most)
 }

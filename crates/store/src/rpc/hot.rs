@@ -7,7 +7,7 @@ use tonic::{Code, Status};
 
 use super::body::{H2Body, send};
 use super::counted::Call;
-use super::dispatch::{Context, MAX_MESSAGE_BYTES, dispatch};
+use super::dispatch::{Context, dispatch};
 use crate::metrics as rpc;
 use crate::proto::{RangeRequest, RangeResponse};
 use crate::{EtcdError, Store};
@@ -64,9 +64,10 @@ pub(super) async fn answer(
 ) -> Result<(), h2::Error> {
     let (head, stream) = request.into_parts();
     let mut body = H2Body::new(stream);
-    let whole = read(&mut body).await?;
+    let most = context.max_message_bytes();
+    let whole = read(&mut body, most).await?;
     let (store, name) = (&context.store, method.name());
-    let answered = match message(&whole) {
+    let answered = match message(&whole, most) {
         Some(message) => match method {
             Hot::Range => run(store, name, message, |request| range(context, request)).await,
             Hot::Put => run(store, name, message, |request| store.put(request)).await,
@@ -86,13 +87,13 @@ pub(super) async fn answer(
 }
 
 /// Reads until there is a whole message, or something unusual.
-async fn read(body: &mut H2Body) -> Result<Bytes, h2::Error> {
+async fn read(body: &mut H2Body, most: usize) -> Result<Bytes, h2::Error> {
     let first = body.data().await.transpose()?.unwrap_or_default();
-    if wanted(&first) <= first.len() {
+    if wanted(&first, most) <= first.len() {
         return Ok(first);
     }
     let mut whole = BytesMut::from(first);
-    while whole.len() < wanted(&whole) {
+    while whole.len() < wanted(&whole, most) {
         let Some(more) = body.data().await.transpose()? else { break };
         whole.extend_from_slice(&more);
     }
@@ -100,11 +101,11 @@ async fn read(body: &mut H2Body) -> Result<Bytes, h2::Error> {
 }
 
 /// Bytes that must be there before anything can be said about them.
-fn wanted(read: &[u8]) -> usize {
+fn wanted(read: &[u8], most: usize) -> usize {
     match read.first_chunk::<PREFIX_BYTES>() {
         None => PREFIX_BYTES,
         Some([0, length @ ..]) => match u32::from_be_bytes(*length) as usize {
-            length if length <= MAX_MESSAGE_BYTES => PREFIX_BYTES + length,
+            length if length <= most => PREFIX_BYTES + length,
             _ => 0,
         },
         Some(_) => 0,
@@ -112,8 +113,8 @@ fn wanted(read: &[u8]) -> usize {
 }
 
 /// The one message, if it is one, and uncompressed, and not too long.
-fn message(whole: &Bytes) -> Option<Bytes> {
-    (whole.len() >= PREFIX_BYTES && whole.len() == wanted(whole)).then(|| whole.slice(PREFIX_BYTES..))
+fn message(whole: &Bytes, most: usize) -> Option<Bytes> {
+    (whole.len() >= PREFIX_BYTES && whole.len() == wanted(whole, most)).then(|| whole.slice(PREFIX_BYTES..))
 }
 
 /// Runs and counts a call; `None` when the request cannot be decoded.
@@ -138,7 +139,8 @@ where
     Some(answer)
 }
 
-async fn range(context: &Context, request: RangeRequest) -> Result<RangeResponse, EtcdError> {
+/// A range; one that may be long is read beside the connection.
+pub(super) async fn range(context: &Context, request: RangeRequest) -> Result<RangeResponse, EtcdError> {
     let short = request.range_end.is_empty() || (1..=SHORT_RANGE).contains(&request.limit);
     if short && !request.count_only {
         return context.store.range(&request);
@@ -185,18 +187,17 @@ mod tests {
             whole.resize(PREFIX_BYTES + bytes, 7);
             Bytes::from(whole)
         };
-        assert_eq!(message(&prefixed(0, 3, 3)), Some(Bytes::from_static(&[7; 3])));
-        assert_eq!(message(&prefixed(0, 0, 0)), Some(Bytes::new()));
-        let too_long = u32::try_from(MAX_MESSAGE_BYTES).unwrap() + 1;
+        assert_eq!(message(&prefixed(0, 3, 3), 9), Some(Bytes::from_static(&[7; 3])));
+        assert_eq!(message(&prefixed(0, 0, 0), 9), Some(Bytes::new()));
         for unusual in [
             Bytes::new(),
             Bytes::from_static(&[0; 4]),
             prefixed(0, 3, 2),
             prefixed(0, 3, 4),
             prefixed(1, 3, 3),
-            prefixed(0, too_long, 0),
+            prefixed(0, 10, 10),
         ] {
-            assert_eq!(message(&unusual), None, "{unusual:?}");
+            assert_eq!(message(&unusual, 9), None, "{unusual:?}");
         }
     }
 }

@@ -19,8 +19,6 @@ use super::hot::{self, Hot};
 
 const STREAM_WINDOW: u32 = 1 << 20;
 const CONNECTION_WINDOW: u32 = 4 << 20;
-/// As in etcd, there is no limit of streams worth the name: every watch of a big cluster may be one.
-const MAX_STREAMS: u32 = u32::MAX >> 1;
 const MAX_HEADER_BYTES: u32 = 16 << 10;
 /// How often a client is pinged. One that has not answered by the next time is gone.
 const PING: Duration = Duration::from_secs(30);
@@ -38,7 +36,7 @@ where
     builder
         .initial_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
-        .max_concurrent_streams(MAX_STREAMS)
+        .max_concurrent_streams(context.store.shared().config.limits.concurrent_streams())
         .max_header_list_size(MAX_HEADER_BYTES);
     let mut connection = builder.handshake::<_, Bytes>(socket.clone()).await.map_err(io::Error::other)?;
     let mut alive = connection.ping_pong().map(KeepAlive::new);
@@ -78,7 +76,7 @@ where
 }
 
 async fn call(context: &Context, request: Request<RecvStream>, respond: SendResponse<Bytes>) {
-    let answered = match Hot::of(&request) {
+    let answered = match Hot::of(&request).filter(|_| !context.only_pages) {
         Some(method) => hot::answer(context, method, request, respond).await,
         None => {
             // Boxed, so that the hot ones stay small.

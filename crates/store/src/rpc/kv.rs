@@ -4,6 +4,8 @@ use futures::stream;
 use tonic::Status;
 
 use super::dispatch::{Context, HttpRequest, HttpResponse, server_streaming, unary, unknown};
+use super::hot;
+use crate::mvcc;
 use crate::proto::{KeyValue, RangeRequest, RangeResponse, RangeStreamResponse};
 
 /// Bytes of a chunk of a range stream, about.
@@ -11,14 +13,14 @@ const CHUNK_BYTES: usize = 1 << 20;
 
 /// Service `etcdserverpb.KV`.
 pub(super) async fn call(context: Context, method: &str, request: HttpRequest) -> HttpResponse {
-    let store = context.store;
+    let store = context.store.clone();
     match method {
         "Range" => unary(request, |q| async move { store.range(&q) }).await,
         "RangeStream" => {
-            server_streaming(
-                request,
-                |q: RangeRequest| async move { Ok(stream::iter(chunks(store.range(&q)?))) },
-            )
+            server_streaming(request, |q: RangeRequest| async move {
+                mvcc::check_range_stream(&q)?;
+                Ok(stream::iter(chunks(hot::range(&context, q).await?)))
+            })
             .await
         }
         "Put" => unary(request, |q| async move { store.put(q).await }).await,

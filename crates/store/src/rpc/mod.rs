@@ -2,6 +2,7 @@
 
 mod auth;
 mod body;
+mod bound;
 mod cluster;
 mod corked;
 mod counted;

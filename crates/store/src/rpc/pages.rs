@@ -32,6 +32,14 @@ pub(super) fn page(context: &Context, request: &HttpRequest) -> HttpResponse {
     respond(StatusCode::OK, JSON, body)
 }
 
+/// What a listener for metrics serves: these pages and nothing else, as etcd's does.
+pub(super) fn monitoring(context: &Context, request: &HttpRequest) -> HttpResponse {
+    if request.uri().path() == "/version" {
+        return respond(StatusCode::NOT_FOUND, TEXT, "404 page not found\n".to_owned());
+    }
+    page(context, request)
+}
+
 /// Under etcd's names where the meaning is etcd's, so that dashboards and alerts for etcd work.
 fn metrics(store: &Store) -> String {
     let mut text = Text::default();

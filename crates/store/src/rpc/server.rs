@@ -1,8 +1,5 @@
 use std::convert::Infallible;
 use std::io;
-use std::net::SocketAddr;
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,17 +8,17 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio::net::{TcpStream, UnixStream};
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::body::Body;
 
+use super::bound::{Accepted, Bound};
 use super::dispatch::{Context, dispatch};
 use super::hello::{Hello, Version};
 use super::http2;
-use super::tls::Acceptor;
 use super::workers::Workers;
 use crate::listen::Listener;
 use crate::{Store, StoreError};
@@ -48,11 +45,8 @@ pub async fn serve(
 pub struct Server {
     store: Store,
     bound: Vec<Bound>,
-}
-
-enum Bound {
-    Unix(UnixListener, PathBuf),
-    Tcp(TcpListener, SocketAddr, Option<Arc<Acceptor>>),
+    /// For metrics and health only.
+    pages: Vec<Bound>,
 }
 
 impl Server {
@@ -61,16 +55,25 @@ impl Server {
     /// # Errors
     /// An address cannot be bound or a certificate cannot be used.
     pub async fn bind(store: Store, listeners: Vec<Listener>) -> Result<Self, StoreError> {
-        let mut bound = Vec::with_capacity(listeners.len());
-        for listener in listeners {
-            bound.push(Bound::new(listener).await?);
-        }
-        Ok(Self { store, bound })
+        Ok(Self { store, bound: bind_all(listeners).await?, pages: Vec::new() })
+    }
+
+    /// Binds `listeners` too, on which only metrics and health are served: etcd's `--listen-metrics-urls`.
+    ///
+    /// # Errors
+    /// As [`Server::bind`].
+    pub async fn with_pages(self, listeners: Vec<Listener>) -> Result<Self, StoreError> {
+        Ok(Self { pages: bind_all(listeners).await?, ..self })
     }
 
     /// The URLs that clients can use, with the ports that the system chose.
     pub fn urls(&self) -> Vec<String> {
         self.bound.iter().map(Bound::url).collect()
+    }
+
+    /// The URLs of the metrics, likewise.
+    pub fn page_urls(&self) -> Vec<String> {
+        self.pages.iter().map(Bound::url).collect()
     }
 
     /// Answers clients until `shutdown` resolves, then lets running requests end.
@@ -84,7 +87,8 @@ impl Server {
         let workers = Arc::new(Workers::start()?);
         let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
         let mut sockets = Vec::new();
-        for bound in self.bound {
+        let clients = self.bound.into_iter().map(|bound| (bound, false));
+        for (bound, only_pages) in clients.chain(self.pages.into_iter().map(|bound| (bound, true))) {
             if let Bound::Unix(_, path) = &bound {
                 sockets.push(path.clone());
             }
@@ -92,6 +96,7 @@ impl Server {
                 store: self.store.clone(),
                 runtime: Handle::current(),
                 urls: urls.clone(),
+                only_pages,
                 stop: stop.clone(),
                 kill: kill.clone(),
             };
@@ -118,42 +123,12 @@ impl Server {
     }
 }
 
-impl Bound {
-    async fn new(listener: Listener) -> Result<Self, StoreError> {
-        match listener {
-            Listener::Unix(path) => {
-                remove_stale(&path).await.map_err(StoreError::io("listen on", &path))?;
-                let bound = UnixListener::bind(&path).and_then(|bound| {
-                    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
-                    Ok(bound)
-                });
-                Ok(Self::Unix(bound.map_err(StoreError::io("listen on", &path))?, path))
-            }
-            Listener::Tcp { addr, tls } => {
-                let acceptor = tls.map(Acceptor::new).transpose()?.map(Arc::new);
-                let place = PathBuf::from(addr.to_string());
-                let bound = TcpListener::bind(addr).await.map_err(StoreError::io("listen on", &place))?;
-                let addr = bound.local_addr().map_err(StoreError::io("listen on", &place))?;
-                Ok(Self::Tcp(bound, addr, acceptor))
-            }
-        }
+async fn bind_all(listeners: Vec<Listener>) -> Result<Vec<Bound>, StoreError> {
+    let mut bound = Vec::with_capacity(listeners.len());
+    for listener in listeners {
+        bound.push(Bound::new(listener).await?);
     }
-
-    fn url(&self) -> String {
-        match self {
-            Self::Unix(_, path) => format!("unix://{}", path.display()),
-            Self::Tcp(_, addr, None) => format!("http://{addr}"),
-            Self::Tcp(_, addr, Some(_)) => format!("https://{addr}"),
-        }
-    }
-}
-
-/// Removes a socket that nobody listens on any more; one that is in use stays, and binding fails.
-async fn remove_stale(path: &Path) -> io::Result<()> {
-    match UnixStream::connect(path).await {
-        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => std::fs::remove_file(path),
-        _ => Ok(()),
-    }
+    Ok(bound)
 }
 
 /// Where connections live.
@@ -203,25 +178,6 @@ async fn accept(bound: Bound, context: Context, home: Home) {
                 // Out of file descriptors, most likely: give connections time to end.
                 tracing::warn!(%error, "cannot accept");
                 tokio::time::sleep(Duration::from_millis(100)).await;
-            }
-        }
-    }
-}
-
-/// Sockets on their way to the runtime that they will belong to.
-enum Accepted {
-    Unix(std::os::unix::net::UnixStream),
-    Tcp(std::net::TcpStream, Option<Arc<Acceptor>>),
-}
-
-impl Bound {
-    async fn accept(&self) -> io::Result<Accepted> {
-        match self {
-            Self::Unix(listener, _) => Ok(Accepted::Unix(listener.accept().await?.0.into_std()?)),
-            Self::Tcp(listener, _, tls) => {
-                let (stream, _) = listener.accept().await?;
-                stream.set_nodelay(true)?;
-                Ok(Accepted::Tcp(stream.into_std()?, tls.clone()))
             }
         }
     }

@@ -21,6 +21,8 @@ pub(crate) enum Action {
     Watch(WatchCreateRequest),
     CancelWatch(i64),
     Progress,
+    /// The timer of idle watches.
+    Tick,
     Publish,
     Poll(usize),
 }
@@ -47,7 +49,14 @@ fn put() -> impl Strategy<Value = PutRequest> {
 }
 
 pub(crate) fn range() -> impl Strategy<Value = RangeRequest> {
-    let bounds = (prop_oneof![6 => Just(0), 2 => 1..30i64], 0..8u8);
+    // Mostly several keys.
+    let end = || prop_oneof![1 => Just(Bytes::new()), 2 => Just(Bytes::from_static(&[0])), 1 => key()];
+    // Several at once, so that each must hold.
+    let bound = || prop_oneof![4 => Just(0), 1 => -1..30i64, 1 => 2..8i64];
+    let bounds = prop_oneof![
+        1 => Just((0, 0, 0, 0)),
+        1 => (bound(), bound(), bound(), bound()),
+    ];
     (
         key(),
         end(),
@@ -59,29 +68,22 @@ pub(crate) fn range() -> impl Strategy<Value = RangeRequest> {
         bounds,
     )
         .prop_map(
-            |(
-                key,
-                range_end,
-                limit,
-                revision,
-                sort_order,
-                sort_target,
-                (keys_only, count_only),
-                (bound, which),
-            )| RangeRequest {
-                key,
-                range_end,
-                limit,
-                revision,
-                sort_order,
-                sort_target,
-                serializable: keys_only,
-                keys_only,
-                count_only: count_only && keys_only,
-                min_mod_revision: if which == 0 { bound } else { 0 },
-                max_mod_revision: if which == 1 { bound } else { 0 },
-                min_create_revision: if which == 2 { bound } else { 0 },
-                max_create_revision: if which == 3 { bound } else { 0 },
+            |(key, range_end, limit, revision, sort_order, sort_target, (keys_only, count_only), bounds)| {
+                RangeRequest {
+                    key,
+                    range_end,
+                    limit,
+                    revision,
+                    sort_order,
+                    sort_target,
+                    serializable: keys_only,
+                    keys_only,
+                    count_only: count_only && keys_only,
+                    min_mod_revision: bounds.0,
+                    max_mod_revision: bounds.1,
+                    min_create_revision: bounds.2,
+                    max_create_revision: bounds.3,
+                }
             },
         )
 }
@@ -105,8 +107,8 @@ fn compare() -> impl Strategy<Value = Compare> {
 
 fn op() -> impl Strategy<Value = RequestOp> {
     let flat = prop_oneof![
-        3 => put().prop_map(Request::Put),
-        2 => (key(), end(), any::<bool>()).prop_map(|(key, range_end, prev_kv)| Request::DeleteRange(DeleteRangeRequest { key, range_end, prev_kv })),
+        6 => put().prop_map(Request::Put),
+        1 => (key(), end(), any::<bool>()).prop_map(|(key, range_end, prev_kv)| Request::DeleteRange(DeleteRangeRequest { key, range_end, prev_kv })),
         2 => range().prop_map(Request::Range),
     ]
     .prop_map(RequestOp::from);
@@ -127,7 +129,7 @@ fn txn() -> impl Strategy<Value = TxnRequest> {
 }
 
 fn watch() -> impl Strategy<Value = WatchCreateRequest> {
-    (key(), end(), prop_oneof![Just(0), 1..30i64], any::<(bool, bool, bool)>(), vec(0..2i32, 0..2)).prop_map(
+    (key(), end(), prop_oneof![Just(0), 1..30i64], any::<(bool, bool, bool)>(), vec(0..2i32, 0..3)).prop_map(
         |(key, range_end, start_revision, (prev_kv, progress_notify, fragment), filters)| {
             WatchCreateRequest {
                 key,
@@ -146,7 +148,7 @@ fn watch() -> impl Strategy<Value = WatchCreateRequest> {
 pub(crate) fn action() -> impl Strategy<Value = Action> {
     prop_oneof![
         12 => txn().prop_map(Action::Txn),
-        4 => range().prop_map(Action::Range),
+        6 => range().prop_map(Action::Range),
         1 => (1..30i64).prop_map(Action::Compact),
         1 => (1..4i64).prop_map(Action::Grant),
         1 => (1..4i64).prop_map(Action::Revoke),
@@ -155,7 +157,9 @@ pub(crate) fn action() -> impl Strategy<Value = Action> {
         2 => watch().prop_map(Action::Watch),
         1 => (0..4i64).prop_map(Action::CancelWatch),
         1 => Just(Action::Progress),
+        3 => Just(Action::Tick),
         6 => Just(Action::Publish),
-        3 => (1..6usize).prop_map(Action::Poll),
+        3 => Just(Action::Poll(1)),
+        2 => (2..6usize).prop_map(Action::Poll),
     ]
 }
