@@ -41,22 +41,30 @@ async fn run(keys: usize) {
     row("resident with it", &format!("{:.0} MiB", resident("VmRSS")));
 
     let quiet = puts(&store, &AtomicBool::new(true), Duration::from_secs(10)).await;
-    row("put, p99, nothing else", &format!("{quiet:.2} ms"));
     let place = Directory::open(home.path().join("cold")).unwrap();
     let busy = Arc::new(AtomicBool::new(true));
     let writer = tokio::spawn({
         let (store, busy) = (store.clone(), busy.clone());
         async move { puts(&store, &busy, Duration::from_secs(600)).await }
     });
-    let before = reset_peak();
+    let (before, raw_before) = (reset_peak(), used(&store));
     let (took, base) = snapshot(&store, home.path(), &place, None).await;
     busy.store(false, Ordering::Relaxed);
     let during = writer.await.unwrap();
     row("base: taken and stored", &format!("{took:.1} s"));
     row("base: bytes", &format!("{:.0} MiB", base.link.bytes as f64 / MIB));
-    let over = resident("VmHWM") - before;
-    row("base: memory besides", &format!("{over:.0} MiB, {:.0} % of the state", over * MIB / raw * 100.0));
-    row("put, p99, meanwhile", &format!("{during:.2} ms, {:.2}×", during / quiet));
+    // What was put meanwhile is state.
+    let over = resident("VmHWM") - before - (used(&store) - raw_before);
+    row("base: memory besides", &format!("{over:.0} MiB, {:.1} % of the state", over * MIB / raw * 100.0));
+    let after = puts(&store, &AtomicBool::new(true), Duration::from_secs(10)).await;
+    for (when, puts) in [("nothing else", &quiet), ("meanwhile", &during), ("afterwards", &after)] {
+        let [p50, p99, p999] = [0.5, 0.99, 0.999].map(|share| percentile(puts, share));
+        let ratio = p99 / percentile(&quiet, 0.99);
+        row(
+            &format!("put, p99, {when}"),
+            &format!("{p99:.2} ms, {ratio:.2}× (p50 {p50:.2}, p99.9 {p999:.2})"),
+        );
+    }
 
     write(&store, 0..keys / 100).await;
     let (took, delta) = snapshot(&store, home.path(), &place, Some(&base)).await;
@@ -104,9 +112,9 @@ async fn write(store: &Store, numbers: std::ops::Range<usize>) {
     puts.buffer_unordered(1_000).for_each(|put| async { drop(put.unwrap()) }).await;
 }
 
-/// Puts at an even pace, a thousand a second, as long as `busy` says and at `most` so long; the 99th percentile in
-/// milliseconds.
-async fn puts(store: &Store, busy: &AtomicBool, most: Duration) -> f64 {
+/// Puts at an even pace, a thousand a second, as long as `busy` says and at `most` so long; what each took in milliseconds,
+/// shortest first.
+async fn puts(store: &Store, busy: &AtomicBool, most: Duration) -> Vec<f64> {
     let began = Instant::now();
     let mut ticks = tokio::time::interval(Duration::from_millis(10));
     let mut taken = Vec::new();
@@ -125,7 +133,16 @@ async fn puts(store: &Store, busy: &AtomicBool, most: Duration) -> f64 {
         taken.extend(batch.buffer_unordered(10).collect::<Vec<_>>().await);
     }
     taken.sort_by(f64::total_cmp);
-    taken[taken.len() * 99 / 100]
+    taken
+}
+
+fn percentile(sorted: &[f64], share: f64) -> f64 {
+    sorted[(sorted.len() as f64 * share) as usize]
+}
+
+/// What the store says it holds, MiB.
+fn used(store: &Store) -> f64 {
+    store.status().used_bytes as f64 / MIB
 }
 
 async fn snapshot(store: &Store, home: &Path, place: &Directory, before: Option<&Entry>) -> (f64, Entry) {

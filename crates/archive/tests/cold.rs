@@ -226,6 +226,37 @@ async fn an_upload_that_is_cut_goes_on_where_it_was() {
     assert!(Spool::left(&spool, &place).unwrap().is_none() && !spool.exists());
 }
 
+/// Pieces on their way are not synced.
+#[tokio::test]
+async fn a_spool_that_a_power_cut_tore_is_found_out_and_taken_anew() {
+    let mut world = World::new();
+    for number in 0..300_u64 {
+        put(&world.store, &format!("k{number}"), text(number, 1_000), 0).await;
+    }
+    let (spool, place) = (world.path("spool"), Directory::open(world.path("cold")).unwrap());
+    let tears: [fn(&Path); 3] = [
+        |piece| std::fs::remove_file(piece).unwrap(),
+        |piece| std::fs::write(piece, b"").unwrap(),
+        |piece| {
+            let mut bytes = std::fs::read(piece).unwrap();
+            let half = bytes.len() / 2;
+            bytes[half..].fill(0);
+            std::fs::write(piece, bytes).unwrap();
+        },
+    ];
+    for (at, tear) in tears.iter().enumerate() {
+        put(&world.store, "torn", at.to_string(), 0).await;
+        drop(world.take(&place, true, 1));
+        tear(&spool.join("000001.piece"));
+        let mut left = Spool::left(&spool, &place).unwrap().unwrap();
+        assert!(matches!(left.send(&place, |_| ()).await, Err(ColdError::Torn(_))));
+        assert!(Spool::left(&spool, &place).unwrap().is_none());
+        let entry = world.snapshot(&place, true, 2).await;
+        let fetched = fetch(&place, &entry, &world.path(&format!("fetched-{at}"))).await.unwrap();
+        assert_eq!(fetched.verify().unwrap().revision, world.store.revision());
+    }
+}
+
 #[tokio::test]
 async fn what_was_changed_exchanged_or_lost_is_refused_by_name() {
     let home = tempfile::tempdir().unwrap();

@@ -64,7 +64,7 @@ mod watch_stream;
 
 pub use admin::{AdminError, ClientFiles, anchor, copy, prove, rotate_key};
 pub use anchor::{Anchor, AnchorError, AnchorPoint, FileAnchor};
-pub use background::in_background;
+pub use background::{Pace, in_background};
 pub use config::{AutoCompaction, Config};
 pub use error::StoreError;
 pub use etcd_error::EtcdError;

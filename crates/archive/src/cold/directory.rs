@@ -4,9 +4,8 @@ use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use sha2::{Digest as _, Sha256};
 
-use super::{ColdError, ColdStore};
+use super::{ColdError, ColdStore, gently};
 
 /// Pieces as files of a directory, on another disk or a mounted share. Names are SHA-256 in hexadecimal.
 #[derive(Clone, Debug)]
@@ -40,12 +39,12 @@ impl ColdStore for Directory {
     }
 
     fn name(&self, piece: &[u8]) -> Result<String, ColdError> {
-        Ok(hex::encode(Sha256::digest(piece)))
+        Ok(hex::encode(gently::digest(piece)))
     }
 
     async fn put(&self, name: &str, piece: Bytes) -> Result<(), ColdError> {
         let path = self.file(name)?;
-        in_background(move || write(&path, &piece)).await
+        gently::in_background(move || gently::write_durably(&path, &piece)).await
     }
 
     async fn get(&self, name: &str, most: usize) -> Result<Bytes, ColdError> {
@@ -84,14 +83,6 @@ pub(super) fn digest_name<'a>(name: &'a str, place: &str) -> Result<&'a str, Col
 /// Whole or not at all, and durable.
 pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<(), ColdError> {
     tee::write_durably(path, bytes).map_err(ColdError::io("write", path))
-}
-
-/// As [`on_a_thread`], and others have the processors first.
-pub(super) async fn in_background<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, ColdError> + Send + 'static,
-) -> Result<T, ColdError> {
-    let thread = ColdError::io("begin", Path::new("a thread"));
-    on_a_thread(move || store::in_background("snapshot", work).map_err(thread)?).await
 }
 
 pub(super) async fn on_a_thread<T: Send + 'static>(

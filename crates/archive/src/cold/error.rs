@@ -62,6 +62,9 @@ pub enum ColdError {
     /// Not the piece that the index names.
     #[error("piece {0} is not what was stored under this name: it was exchanged or changed")]
     Exchanged(String),
+    /// A snapshot that was taken and not yet sent.
+    #[error("{} is not what was written there, a power cut may have torn it: another snapshot is taken", .0.display())]
+    Torn(PathBuf),
     /// Not ours, or changed.
     #[error("piece {name} was changed or cut short, at about byte {offset}")]
     Tampered {

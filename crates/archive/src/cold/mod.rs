@@ -14,6 +14,7 @@ mod config;
 mod directory;
 mod error;
 mod fetch;
+mod gently;
 mod index;
 mod key;
 mod merge;

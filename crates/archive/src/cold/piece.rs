@@ -2,10 +2,15 @@
 //! alone. Chunk 0 is bound to the header; it holds how many chunks follow, so that none can be left out, and in a
 //! snapshot's last piece the [`Index`]. The others are length-delimited records. All are compressed by zstd before.
 
+use std::io;
+use std::mem::take;
+
 use bytes::{Buf, Bytes};
 use prost::Message;
 use ring::aead::{Aad, LessSafeKey, Nonce};
+use store::Pace;
 use store::mvcc::{Record, RecordWire};
+use zstd::stream::raw::{Encoder, InBuffer, Operation as _, OutBuffer};
 
 use super::{ColdError, ColdKeys, Index};
 
@@ -18,6 +23,8 @@ const TAG_BYTES: usize = 16;
 const CHUNK_BYTES: usize = 1 << 20;
 /// No chunk is longer before compression: one record more than [`CHUNK_BYTES`], or an index.
 const MAX_CHUNK_BYTES: usize = 64 << 20;
+/// Compressed at a stretch: a block of zstd.
+const STEP_BYTES: usize = 128 << 10;
 /// zstd's default is 3; 1 is as small on Kubernetes objects within a few percent, and twice as fast.
 const LEVEL: i32 = 1;
 
@@ -27,7 +34,8 @@ enum Kind {
     End = 1,
 }
 
-/// Writes a piece in memory. Chunk 0 is sealed last, when the index is known, and exactly once.
+/// Writes a piece in memory, at a pace that leaves the processor to others. Chunk 0 is sealed last, when the index is known, and
+/// exactly once.
 pub(super) struct PieceWriter {
     header: [u8; HEADER_BYTES],
     key: LessSafeKey,
@@ -35,11 +43,14 @@ pub(super) struct PieceWriter {
     sealed: Vec<u8>,
     number: u64,
     chunk: Vec<u8>,
+    encoder: Encoder<'static>,
+    pace: Pace,
 }
 
-/// Memory for pieces that are closed at `bytes`, so that they are not copied while they grow; for none beyond 256 MiB.
+/// Memory for pieces that are closed at `bytes`, so that they are not copied while they grow; for none beyond 256 MiB. It is more
+/// than the 32 MiB up to which glibc keeps memory for later, and what is not written to is not taken.
 pub(super) fn piece_memory(bytes: usize) -> Vec<u8> {
-    Vec::with_capacity(bytes.min(256 << 20) + 2 * CHUNK_BYTES)
+    Vec::with_capacity(bytes.clamp(32 << 20, 256 << 20) + 4 * CHUNK_BYTES)
 }
 
 impl PieceWriter {
@@ -54,7 +65,8 @@ impl PieceWriter {
         header[8..12].copy_from_slice(&FORMAT.to_le_bytes());
         header[16..48].copy_from_slice(&salt);
         header[48..].copy_from_slice(&check);
-        Self { header, key, sealed: buffer, number: 1, chunk: Vec::new() }
+        let encoder = Encoder::new(LEVEL).expect("zstd knows its levels");
+        Self { header, key, sealed: buffer, number: 1, chunk: Vec::new(), encoder, pace: Pace::default() }
     }
 
     /// Bytes so far, about.
@@ -64,6 +76,7 @@ impl PieceWriter {
 
     pub(super) fn record(&mut self, record: &Record) {
         RecordWire::from(record).encode_length_delimited(&mut self.chunk).expect("a vector grows");
+        self.pace.step();
         if self.chunk.len() >= CHUNK_BYTES {
             self.flush();
         }
@@ -78,28 +91,61 @@ impl PieceWriter {
         }
         let last = self.number - 1;
         let index = index.map(Message::encode_to_vec).unwrap_or_default();
-        let first = self.seal(&[&last.to_le_bytes()[..], &index].concat(), 0, &self.header);
-        self.sealed[..HEADER_BYTES].copy_from_slice(&self.header);
+        let (mut first, header) = (Vec::new(), self.header);
+        self.seal(&[&last.to_le_bytes()[..], &index].concat(), 0, &header, &mut first);
+        self.sealed[..HEADER_BYTES].copy_from_slice(&header);
         // Moved within its memory: a piece is not there twice.
         self.sealed.splice(HEADER_BYTES..HEADER_BYTES, first);
         self.sealed
     }
 
     fn flush(&mut self) {
-        let sealed = self.seal(&self.chunk, self.number, &[]);
-        self.sealed.extend_from_slice(&sealed);
-        self.chunk.clear();
+        let (mut chunk, mut sealed) = (take(&mut self.chunk), take(&mut self.sealed));
+        self.seal(&chunk, self.number, &[], &mut sealed);
+        chunk.clear();
+        (self.chunk, self.sealed) = (chunk, sealed);
         self.number += 1;
     }
 
-    fn seal(&self, plain: &[u8], number: u64, bound: &[u8]) -> Vec<u8> {
-        let mut text = zstd::bulk::compress(plain, LEVEL).expect("memory is compressed into memory");
-        let length = (text.len() as u32).to_le_bytes();
+    /// Appends a chunk to `out`.
+    fn seal(&mut self, plain: &[u8], number: u64, bound: &[u8], out: &mut Vec<u8>) {
+        let begin = out.len() + 4;
+        out.extend_from_slice(&[0; 4]);
+        self.compress(plain, out).expect("memory is compressed into memory");
+        let length = ((out.len() - begin) as u32).to_le_bytes();
+        out[begin - 4..begin].copy_from_slice(&length);
         let bound = Aad::from([&length[..], bound].concat());
-        self.key
-            .seal_in_place_append_tag(nonce(number), bound, &mut text)
+        let tag = self
+            .key
+            .seal_in_place_separate_tag(nonce(number), bound, &mut out[begin..])
             .expect("a chunk is far below the limit of AES-GCM");
-        [&length[..], &text].concat()
+        out.extend_from_slice(tag.as_ref());
+        self.pace.step();
+    }
+
+    /// Appends one frame that says how long it is without compression.
+    fn compress(&mut self, plain: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
+        let full = |out: &OutBuffer<'_, Vec<u8>>| match out.pos() < out.capacity() {
+            true => Ok(()),
+            false => Err(io::Error::other("zstd went beyond its bound")),
+        };
+        out.reserve(zstd::zstd_safe::compress_bound(plain.len()) + 1);
+        let end = out.len();
+        let mut out = OutBuffer::around_pos(out, end);
+        self.encoder.reinit()?;
+        self.encoder.set_pledged_src_size(Some(plain.len() as u64))?;
+        for part in plain.chunks(STEP_BYTES) {
+            let mut part = InBuffer::around(part);
+            while part.pos() < part.src.len() {
+                self.encoder.run(&mut part, &mut out)?;
+                full(&out)?;
+            }
+            self.pace.step();
+        }
+        while self.encoder.finish(&mut out, true)? > 0 {
+            full(&out)?;
+        }
+        Ok(())
     }
 }
 
@@ -108,9 +154,11 @@ pub(crate) fn read_text(index: &[u8], records: &[u8]) {
     let keys = ColdKeys::new(tee::SealingKey::from_bytes([5; 32]));
     let mut writer = PieceWriter::new(&keys, Vec::new());
     writer.header[12..16].copy_from_slice(&(Kind::End as u32).to_le_bytes());
-    let first = writer.seal(index, 0, &writer.header);
-    let chunk = writer.seal(records, 1, &[]);
-    read_bytes(&[&writer.header[..], &first, &chunk].concat(), &keys);
+    let header = writer.header;
+    let mut bytes = header.to_vec();
+    writer.seal(index, 0, &header, &mut bytes);
+    writer.seal(records, 1, &[], &mut bytes);
+    read_bytes(&bytes, &keys);
 }
 
 /// Reads bytes as a piece; for the fuzzer.

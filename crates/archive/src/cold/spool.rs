@@ -5,16 +5,15 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 use store::Extract;
 
 use super::catalog::Entry;
-use super::directory::{in_background, write};
+use super::directory::write;
 use super::piece::{PieceWriter, piece_memory};
-use super::{Attachment, ColdError, ColdKeys, ColdStore, Index, Link, Piece};
+use super::{Attachment, ColdError, ColdKeys, ColdStore, Index, Link, Piece, gently};
 
-/// A snapshot on its way: taken, sealed and named in a local directory, and not yet all sent. Whatever happens, it is either
-/// not there at all or goes on where it was.
+/// A snapshot on its way: taken, sealed and named in a local directory, and not yet all sent. Whatever happens to the process, it
+/// is either not there at all or goes on where it was; one that lost pieces in a power cut is found out and removed.
 #[derive(Debug)]
 pub struct Spool {
     dir: PathBuf,
@@ -166,7 +165,7 @@ impl Spool {
     /// stay until [`Self::done`].
     ///
     /// # Errors
-    /// The place's; call again to go on.
+    /// The place's; call again to go on. [`ColdError::Torn`]: the spool is gone.
     pub async fn send(
         &mut self,
         store: &dyn ColdStore,
@@ -177,12 +176,20 @@ impl Spool {
         let bytes = self.note.entry.link.bytes;
         for (number, piece) in pieces.iter().enumerate().skip(self.note.sent) {
             let (path, expected) = (file(&self.dir, number), piece.clone());
-            let text = in_background(move || {
-                let text = fs::read(&path).map_err(ColdError::io("read", &path))?;
-                let same = Sha256::digest(&text).as_slice() == expected.sha256;
-                if same { Ok(text) } else { Err(ColdError::Exchanged(expected.name)) }
+            let whole = gently::in_background(move || {
+                let text = gently::read(&path)?;
+                Ok((gently::digest(&text) == expected.sha256).then_some(text))
             });
-            store.put(&piece.name, text.await?.into()).await?;
+            let text = match whole.await {
+                Ok(Some(text)) => text,
+                // A spool is not synced: a power cut may tear it, and then another snapshot is taken.
+                Ok(None) => return Err(self.torn(number)?),
+                Err(ColdError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                    return Err(self.torn(number)?);
+                }
+                Err(error) => return Err(error),
+            };
+            store.put(&piece.name, text.into()).await?;
             self.note.sent = number + 1;
             self.save()?;
             let sent_bytes = pieces[..=number].iter().map(|piece| piece.bytes).sum();
@@ -196,7 +203,12 @@ impl Spool {
     /// # Errors
     /// They cannot be removed.
     pub fn done(self) -> Result<(), ColdError> {
-        remove(&self.dir)
+        store::in_background("snapshot", || remove(&self.dir)).map_err(ColdError::io("remove", &self.dir))?
+    }
+
+    fn torn(&self, number: usize) -> Result<ColdError, ColdError> {
+        let path = file(&self.dir, number);
+        remove(&self.dir).map(|()| ColdError::Torn(path))
     }
 
     fn save(&self) -> Result<(), ColdError> {
@@ -208,8 +220,8 @@ impl Spool {
 }
 
 fn keep(dir: &Path, number: usize, piece: &[u8], store: &dyn ColdStore) -> Result<Piece, ColdError> {
-    write(&file(dir, number), piece)?;
-    let (sha256, bytes) = (Sha256::digest(piece).to_vec(), piece.len() as u64);
+    gently::write_loosely(&file(dir, number), piece)?;
+    let (sha256, bytes) = (gently::digest(piece), piece.len() as u64);
     Ok(Piece { name: store.name(piece)?, sha256, bytes })
 }
 
