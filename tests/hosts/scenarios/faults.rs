@@ -4,6 +4,7 @@ use crate::Outcome;
 use crate::command::{eventually, pause};
 use crate::hosts::Hosts;
 use crate::lan::NATED;
+use crate::pods::pod;
 
 /// How long the node behind NAT is cut off from everybody.
 const PARTITION: Duration = Duration::from_secs(60);
@@ -38,11 +39,15 @@ pub(crate) fn partition(hosts: &mut Hosts) -> Outcome {
     }
     println!("  the exec ended with an error {:.1} s after it began", after.as_secs_f64());
     let healed = Instant::now();
-    // Its pods were started elsewhere meanwhile, so the kubelet itself is asked.
-    let kubelet = ["get", "--raw", "/api/v1/nodes/w3/proxy/healthz"];
-    eventually(Duration::from_secs(90), || hosts.kubectl(&kubelet, "")?.ok())?;
-    println!("  its kubelet was reached {:.1} s after the network was back", healed.elapsed().as_secs_f64());
-    hosts.ready("w3", Duration::from_secs(90))
+    hosts.ready("w3", Duration::from_secs(90))?;
+    println!("  the node was Ready {:.1} s after the network was back", healed.elapsed().as_secs_f64());
+    // Its pods had to go meanwhile, so a new one is asked, which only the tunnel reaches.
+    hosts.apply(&pod("again", "w3", "exec sleep 300", "Never", ""))?;
+    let said = eventually(Duration::from_secs(60), || {
+        hosts.kubectl(&["exec", "again", "--", "echo", "here"], "")?.ok()
+    })?;
+    println!("  an exec went through {:.1} s after the network was back", healed.elapsed().as_secs_f64());
+    if said.trim() == "here" { Ok(()) } else { Err(format!("exec said {said:?}")) }
 }
 
 /// One packet in ten is lost in each direction: slower, and all of it arrives.
