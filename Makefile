@@ -66,11 +66,12 @@ lint: ## Formatting and lints: Rust, Go
 	@test -z "$$(gofmt -l kubernetes tests/third-party tests/clients/etcd tests/clients/remotedialer)" || { gofmt -d kubernetes tests/third-party tests/clients/etcd tests/clients/remotedialer; exit 1; }
 
 .PHONY: contracts-check
-contracts-check: ## Prove that the committed Move bytecode is what the sources compile to, that Move tests leave no gap, and that the threat model names what is there
+contracts-check: ## Prove that the committed Move bytecode is what the sources compile to, that Move tests pass and leave no gap, and that the threat model names what is there
 	$(call say,contracts: sources compile to the committed bytecode)
 	@cd contracts/tools && { [ -d node_modules ] || npm ci --no-audit --no-fund --loglevel=error; }
 	@node contracts/tools/build.mjs --check
 	@node contracts/tools/coverage.mjs
+	@node contracts/tools/test.mjs
 	@node contracts/tools/threats.mjs
 
 .PHONY: walrus-check

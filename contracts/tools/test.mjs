@@ -1,20 +1,19 @@
 #!/usr/bin/env node
-// Runs the Move unit tests without the Sui CLI, against framework sources on disk.
+// Runs the Move unit tests without the Sui CLI: on Sui's Move VM, with a hand-written stand-in of the framework, or with
+// framework sources on disk.
 //
-//   node test.mjs --framework DIR [--package DIR]
+//   node test.mjs [--framework DIR] [--package DIR]
 //
-// DIR holds `move-stdlib` and `sui-framework`: crates/sui-framework/packages of a checkout of Sui. Unlike the
-// build, the tests need the bodies of the framework, which no package registry has.
+// DIR of --framework holds `move-stdlib` and `sui-framework`: crates/sui-framework/packages of a checkout of Sui. Unlike the
+// build, the tests need the bodies of the framework, which no package registry has; ../stand-in has those that we use.
 import { existsSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
+import { parseArgs } from "node:util";
 import { initMovePackageBuilder, MovePackageFetcher, testMovePackage } from "@zktx.io/sui-move-builder/full";
 import { contracts, fail, readPackage } from "./package.mjs";
 
-const [option, directory, other, tested] = process.argv.slice(2);
-if (option !== "--framework" || !directory || (other && (other !== "--package" || !tested))) {
-  fail("usage: test.mjs --framework DIR [--package DIR]");
-}
-const framework = resolve(directory);
+const { values } = parseArgs({ options: { framework: { type: "string" }, package: { type: "string" } } });
+const framework = resolve(values.framework ?? join(contracts, "stand-in"));
 
 class Sources extends MovePackageFetcher {
   async fetch(_url, _rev, subdir) {
@@ -30,8 +29,13 @@ class Sources extends MovePackageFetcher {
 }
 
 await initMovePackageBuilder();
-const files = readPackage(tested ? resolve(tested) : contracts, ["sources", "tests"]);
+const files = readPackage(resolve(values.package ?? contracts), ["sources", "tests"]);
 const result = await testMovePackage({ files, fetcher: new Sources() });
 if (result.error) fail(`the tests do not compile:\n${result.error}`);
-console.log(result.output);
-process.exit(result.passed ? 0 : 1);
+const plain = result.output.replace(/\x1b\[[0-9;]*m/g, "");
+const total = plain.match(/Total tests: (\d+); passed: (\d+)/);
+if (!result.passed || !total || total[1] === "0") {
+  console.log(result.output);
+  process.exit(1);
+}
+console.log(`Move unit tests: ${total[2]} of ${total[1]} passed`);
