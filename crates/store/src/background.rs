@@ -1,22 +1,17 @@
 use std::time::{Duration, Instant};
 use std::{io, thread};
 
-use thread_priority::{
-    NormalThreadSchedulePolicy, ThreadPriority, ThreadSchedulePolicy, set_thread_priority_and_policy,
-    thread_native_id,
-};
-
-const IDLE: ThreadSchedulePolicy = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
-
+/// Niceness: a tenth of the processor when it is wanted by others all the time, so that the work comes to an end then too.
+/// `SCHED_IDLE` would give way more readily, and starve.
+const NICE: i32 = 10;
 /// Work at a stretch, about, and how many times as long the rest after it takes.
-const STRETCH: Duration = Duration::from_micros(400);
+const STRETCH: Duration = Duration::from_micros(200);
 const REST: u32 = 2;
 /// No rest is longer: a stretch that took long was interrupted.
 const LONGEST_REST: Duration = Duration::from_millis(2);
 
-/// Does `work` on a thread that runs while nobody else wants its processor, and waits for it. For what takes seconds of
-/// processor time beside those who wait for answers: with as many of them as processors, Linux would let each thread that
-/// wakes up wait for the end of a time slice, and that is up to 4 ms; `SCHED_IDLE` gives way at once.
+/// Does `work` on a thread of low priority and waits for it. For what takes seconds of processor time beside those who wait
+/// for answers.
 ///
 /// # Panics
 /// When `work` does.
@@ -26,10 +21,9 @@ const LONGEST_REST: Duration = Duration::from_millis(2);
 pub fn in_background<T: Send>(name: &str, work: impl FnOnce() -> T + Send) -> io::Result<T> {
     thread::scope(|scope| {
         let lowered = || {
-            // Without it the work is done all the same.
-            if let Err(error) = set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Min, IDLE)
-            {
-                tracing::debug!(?error, "a thread keeps its priority");
+            // On Linux a thread has a priority of its own. Without it the work is done all the same.
+            if let Err(error) = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICE) {
+                tracing::debug!(%error, "a thread keeps its priority");
             }
             work()
         };
@@ -38,8 +32,8 @@ pub fn in_background<T: Send>(name: &str, work: impl FnOnce() -> T + Send) -> io
     })
 }
 
-/// Rests between short stretches of work. A priority is not enough: threads of the kernel, which finish what is synced, and
-/// those of other groups of processes wait for the end of a time slice all the same.
+/// Rests between short stretches of work. A priority is not enough: with as many busy threads as processors Linux lets a
+/// thread that wakes up wait for the end of a time slice, up to 4 ms, and a put is several such wakings.
 #[derive(Debug)]
 pub struct Pace {
     since: Instant,
@@ -52,7 +46,7 @@ impl Default for Pace {
 }
 
 impl Pace {
-    /// To be called every few hundred microseconds of work.
+    /// To be called every hundred microseconds of work or so.
     #[allow(clippy::disallowed_methods, reason = "the thread of the work is its own")]
     pub fn step(&mut self) {
         let worked = self.since.elapsed();
@@ -69,10 +63,10 @@ mod tests {
 
     #[test]
     fn only_the_thread_of_the_work_is_lowered() {
-        let policy = || thread_priority::thread_schedule_policy().unwrap();
-        let before = policy();
-        let inside = in_background("lowered", || (policy(), thread::current().name().map(str::to_owned)));
-        assert_eq!(inside.unwrap(), (IDLE, Some("lowered".to_owned())));
-        assert_eq!(policy(), before);
+        let priority = || rustix::process::getpriority_process(Some(rustix::thread::gettid())).unwrap();
+        let before = priority();
+        let inside = in_background("lowered", || (priority(), thread::current().name().map(str::to_owned)));
+        assert_eq!(inside.unwrap(), (before.max(NICE), Some("lowered".to_owned())));
+        assert_eq!(priority(), before);
     }
 }

@@ -23,7 +23,7 @@ enum Source {
 }
 
 /// Keys or changes given out at a time; the state is locked for as long.
-const PORTION: usize = 1_000;
+const PORTION: usize = 250;
 
 impl Store {
     /// The state as it is now: all of it, or with `since` only the versions that are younger than that revision.

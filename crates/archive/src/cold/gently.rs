@@ -1,4 +1,4 @@
-//! Work on pieces beside a store that serves: in short stretches, on a thread that gives way, and with little on its way to
+//! Work on pieces beside a store that serves: in short stretches, on a thread of low priority, and with little on its way to
 //! the disk at any time, for a sync of the store's log waits for what is before it in the queue.
 
 use std::fs::{self, File, OpenOptions};
@@ -14,9 +14,9 @@ use super::directory::on_a_thread;
 use super::piece::piece_memory;
 
 /// Hashed, copied or synced at a stretch.
-const STEP_BYTES: usize = 256 << 10;
+const STEP_BYTES: usize = 128 << 10;
 
-/// Does `work` on a thread that runs while nobody else wants the processor.
+/// Does `work` on a thread of low priority.
 pub(super) async fn in_background<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, ColdError> + Send + 'static,
 ) -> Result<T, ColdError> {
