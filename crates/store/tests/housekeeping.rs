@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use store::proto::{PutRequest, RangeRequest};
+use store::proto::{LeaseGrantRequest, LeaseTimeToLiveRequest, PutRequest, RangeRequest};
 use store::{AutoCompaction, Config, Store};
 use tee::SealingKey;
 
@@ -65,4 +65,29 @@ async fn the_log_is_bounded_by_snapshots_while_writes_go_on() {
     store.close();
     let again = Store::open(config).unwrap();
     assert_eq!(again.hash_kv(0).unwrap(), hash);
+}
+
+#[tokio::test]
+async fn a_lease_gets_its_whole_time_again_after_a_restart_and_ends_then() {
+    const TTL: Duration = Duration::from_secs(2);
+    let home = tempfile::tempdir().unwrap();
+    let config = Config::new(home.path(), SealingKey::from_bytes([7; 32]));
+    let store = Store::open(config.clone()).unwrap();
+    let granted = store.lease_grant(LeaseGrantRequest { id: 7, ttl: 2 }).await.unwrap();
+    assert_eq!(granted.ttl, 2);
+    let held = PutRequest { key: "held".into(), lease: 7, ..PutRequest::default() };
+    store.put(held).await.unwrap();
+    tokio::time::sleep(TTL * 3 / 4).await;
+    store.close();
+
+    let reopened = Instant::now();
+    let store = Store::open(config).unwrap();
+    let ask = LeaseTimeToLiveRequest { id: 7, keys: true };
+    assert_eq!(store.lease_time_to_live(ask.clone()).keys, ["held"]);
+    let get = RangeRequest { key: "held".into(), ..RangeRequest::default() };
+    let there = || store.range(&get).unwrap().count == 1;
+    until("the lease ends", || !there()).await;
+    assert!(reopened.elapsed() >= TTL, "it ended {:?} after the restart", reopened.elapsed());
+    assert_eq!(store.lease_time_to_live(ask).ttl, -1);
+    assert!(store.leases().is_empty());
 }

@@ -13,7 +13,8 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use store::mvcc::{Change, Command, Op, Record, Reply, State, check_txn};
 use store::proto::{
-    CompactionRequest, KeyValue, LeaseGrantRequest, LeaseRevokeRequest, WatchCreateRequest, WatchResponse,
+    CompactionRequest, KeyValue, LeaseGrantRequest, LeaseRevokeRequest, PutRequest, Request, TxnRequest,
+    WatchCreateRequest, WatchResponse,
 };
 use store::watch::{Hub, Limits, Polled, StreamId};
 use store::{EtcdError, RequestLimits};
@@ -94,6 +95,14 @@ impl Rig {
                 let actual = self.apply(Op::Txn(txn.clone()));
                 let expected = self.model.txn(&txn).map(Reply::Txn);
                 assert_eq!(actual, expected);
+            }
+            Action::Fill(keys) => {
+                for key in keys {
+                    // Values in the order of keys backwards.
+                    let value = key.iter().map(|byte| 255 - byte).collect::<Vec<_>>().into();
+                    let put = Request::Put(PutRequest { key, value, ..PutRequest::default() });
+                    self.act(Action::Txn(TxnRequest { success: vec![put.into()], ..TxnRequest::default() }));
+                }
             }
             Action::Range(range) => {
                 assert_eq!(self.state.range(&range), self.model.range(&range, self.model.revision));

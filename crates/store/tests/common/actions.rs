@@ -11,6 +11,8 @@ use store::proto::{
 #[derive(Clone, Debug)]
 pub(crate) enum Action {
     Txn(TxnRequest),
+    /// Puts every key, one after the other in this order, so that there is something to sort.
+    Fill(Vec<Bytes>),
     Range(RangeRequest),
     Compact(i64),
     Grant(i64),
@@ -28,8 +30,10 @@ pub(crate) enum Action {
 }
 
 pub(crate) fn key() -> impl Strategy<Value = Bytes> {
-    prop_oneof![Just("a"), Just("b"), Just("ba"), Just("bb"), Just("c"), Just("d")].prop_map(Bytes::from)
+    proptest::sample::select(KEYS.to_vec()).prop_map(Bytes::from)
 }
+
+const KEYS: [&str; 6] = ["a", "b", "ba", "bb", "c", "d"];
 
 fn end() -> impl Strategy<Value = Bytes> {
     prop_oneof![4 => Just(Bytes::new()), 1 => Just(Bytes::from_static(&[0])), 2 => key()]
@@ -52,7 +56,7 @@ pub(crate) fn range() -> impl Strategy<Value = RangeRequest> {
     // Mostly several keys.
     let end = || prop_oneof![1 => Just(Bytes::new()), 2 => Just(Bytes::from_static(&[0])), 1 => key()];
     // Several at once, so that each must hold.
-    let bound = || prop_oneof![4 => Just(0), 1 => -1..30i64, 1 => 2..8i64];
+    let bound = || prop_oneof![6 => Just(0), 1 => -1..30i64, 1 => 2..10i64];
     let bounds = prop_oneof![
         1 => Just((0, 0, 0, 0)),
         1 => (bound(), bound(), bound(), bound()),
@@ -61,7 +65,7 @@ pub(crate) fn range() -> impl Strategy<Value = RangeRequest> {
         key(),
         end(),
         prop_oneof![3 => Just(0), 2 => 1..4i64],
-        prop_oneof![3 => Just(0), 4 => 1..40i64],
+        prop_oneof![5 => Just(0), 4 => 1..40i64],
         0..3i32,
         0..5i32,
         any::<(bool, bool)>(),
@@ -148,7 +152,8 @@ fn watch() -> impl Strategy<Value = WatchCreateRequest> {
 pub(crate) fn action() -> impl Strategy<Value = Action> {
     prop_oneof![
         12 => txn().prop_map(Action::Txn),
-        6 => range().prop_map(Action::Range),
+        1 => Just(KEYS.map(Bytes::from).to_vec()).prop_shuffle().prop_map(Action::Fill),
+        12 => range().prop_map(Action::Range),
         1 => (1..30i64).prop_map(Action::Compact),
         1 => (1..4i64).prop_map(Action::Grant),
         1 => (1..4i64).prop_map(Action::Revoke),
