@@ -83,7 +83,7 @@ async fn a_lease_gets_its_whole_time_again_after_a_restart_and_ends_then() {
     let reopened = Instant::now();
     let store = Store::open(config).unwrap();
     let ask = LeaseTimeToLiveRequest { id: 7, keys: true };
-    assert_eq!(store.lease_time_to_live(ask.clone()).keys, ["held"]);
+    assert_eq!(store.lease_time_to_live(ask).keys, ["held"]);
     let get = RangeRequest { key: "held".into(), ..RangeRequest::default() };
     let there = || store.range(&get).unwrap().count == 1;
     until("the lease ends", || !there()).await;
