@@ -140,3 +140,11 @@ fun what_is_declared_is_signed() {
     world = declare(world, LOG);
     world.end();
 }
+
+#[test, expected_failure(abort_code = anchor::EWrongCluster)]
+fun it_is_declared_for_its_own_cluster() {
+    let mut world = scene::trusted().with_other(b"cluster");
+    // The last anchor that was shared is the other's.
+    world = declare(world, ROOT);
+    world.end();
+}

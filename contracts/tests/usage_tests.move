@@ -303,6 +303,13 @@ fun another_cluster_collects_nothing() {
     collect(world).end();
 }
 
+/// Also when there is nothing to bring to a pool.
+#[test, expected_failure(abort_code = usage::EWrongCluster)]
+fun an_escrow_does_not_end_at_another_clusters_pool() {
+    let world = opened().with_other(b"pool");
+    close(world, 0, 0).end();
+}
+
 #[test, expected_failure(abort_code = usage::EWrongCluster)]
 fun another_clusters_governance_sets_no_price() {
     let world = opened().with_other(b"governance");

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use chain::{
     Address, Admin, Court, Draft, Economics, EnclaveClaims, EnclavePayload, EnclaveStatement, Error, Event,
-    Evidence, Keypair, Measurement, Migrating, NodeStatement, Point, RewardTree, Share, Shares,
-    SignedNodeStatement, Tier, Upgrader,
+    Evidence, Keypair, Measurement, Migrating, NodeStatement, ObjectKind, Point, RewardTree, Share, Shares,
+    SignedNodeStatement, Tier, TokenPath, TouchedObject, Upgrader,
 };
 use support::oracle::assert_state_is_the_chain;
 use support::{SUI, World, wallet};
@@ -109,6 +109,18 @@ impl Scene {
         proposed.case
     }
 
+    /// What stakers do often never waits for others (docs/decisions/0008): it writes no object but this one and its gas.
+    async fn writes_only(&self, draft: &Draft, own: Address) {
+        let sender = self.staker.address();
+        let dry = self.world.client.dry_run(sender, sender, draft).await.unwrap();
+        let mutated = |object: &&TouchedObject| {
+            object.kind == ObjectKind::Mutated && !object.type_.contains("::coin::Coin<")
+        };
+        let written: Vec<Address> =
+            dry.changes.objects.iter().filter(mutated).map(|object| object.id).collect();
+        assert_eq!(written, [own], "{:?}", dry.changes.objects);
+    }
+
     async fn refused(&self, wallet: &Keypair, draft: &Draft) -> String {
         refusal(self.world.client.execute(wallet, draft).await.unwrap_err())
     }
@@ -147,6 +159,10 @@ async fn rewards_are_posted_opened_claimed_and_swept() {
     let (_, events) =
         world.run(&world.operator, &calls.open_shard(epoch.epoch, &tree.shard(place).unwrap())).await;
     let [Event::ShardOpened(shard)] = &events[..] else { panic!("{events:?}") };
+    let path = TokenPath { token: scene.token, stake: scene.stake, cluster: cluster.id };
+    scene.writes_only(&calls.top_up(scene.stake, 7), scene.stake).await;
+    scene.writes_only(&calls.renew_token(path), scene.token).await;
+    scene.writes_only(&calls.claim(shard.shard, &claim), shard.shard).await;
     let before = world.client.balance(scene.staker.address()).await.unwrap();
     world.run(&world.operator, &calls.claim(shard.shard, &claim)).await;
     let paid = world.client.balance(scene.staker.address()).await.unwrap() - before;

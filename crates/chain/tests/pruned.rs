@@ -5,9 +5,12 @@ mod support;
 
 use std::time::{Duration, Instant};
 
-use chain::{Address, Advance, Client, Draft, Error, Event, Index, Keypair, State, Tier};
+use chain::{Address, Advance, Client, Draft, Error, Event, Index, Keypair, ServiceInfo, State, Tier};
 use devnet::{Config, Devnet};
+use sui_rpc::proto::sui::rpc::v2 as proto;
+use sui_rpc::proto::sui::rpc::v2::ledger_service_server::{LedgerService, LedgerServiceServer};
 use support::{SUI, World, framework, wallet};
+use tonic::{Request, Response, Status};
 
 async fn world_that_keeps(checkpoints: u64) -> World {
     let config = Config { keep_checkpoints: Some(checkpoints), ..Config::in_memory(framework()) };
@@ -73,6 +76,55 @@ async fn an_index_behind_the_history_is_rebuilt_from_objects() {
     let late = stake(&world, Tier::Node, 500).await;
     assert_eq!(again.advance(client).await.unwrap(), Advance::Followed);
     assert!(again.state.stakes.contains_key(&late));
+    world.chain.shutdown().await;
+}
+
+/// A full node of the same chain that has dropped everything, and says so.
+struct Forgetful(ServiceInfo);
+
+#[tonic::async_trait]
+impl LedgerService for Forgetful {
+    async fn get_service_info(
+        &self,
+        _: Request<proto::GetServiceInfoRequest>,
+    ) -> Result<Response<proto::GetServiceInfoResponse>, Status> {
+        let height = self.0.checkpoint_height + 1_000_000;
+        Ok(Response::new(
+            proto::GetServiceInfoResponse::default()
+                .with_chain_id(self.0.chain_id.clone())
+                .with_checkpoint_height(height)
+                .with_lowest_available_checkpoint(height),
+        ))
+    }
+}
+
+#[tokio::test]
+async fn one_endpoint_with_history_among_several_is_enough() {
+    let world = World::start().await;
+    let start = world.cursor().await;
+    let staked = stake(&world, Tier::User, 1_000).await;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let forgetful = format!("http://{}", listener.local_addr().unwrap());
+    let service = LedgerServiceServer::new(Forgetful(world.client.service_info().await.unwrap()));
+    let incoming = tonic::transport::server::TcpIncoming::from(listener);
+    tokio::spawn(tonic::transport::Server::builder().add_service(service).serve_with_incoming(incoming));
+
+    let client = Client::new(&format!("{forgetful},{}", world.chain.url())).unwrap();
+    let mut index = Index::new(world.package(), world.cluster.id, start.clone());
+    assert_eq!(index.advance(&client).await.unwrap(), Advance::Followed);
+    assert!(index.state.stakes.contains_key(&staked));
+    let client = Client::new(&format!("{forgetful},{}", world.chain.url())).unwrap();
+    let mut follower = client.follow(world.package(), start);
+    loop {
+        let checkpoint = follower.next().await.unwrap();
+        if checkpoint
+            .events
+            .iter()
+            .any(|at| matches!(&at.event, Event::Staked(event) if event.stake == staked))
+        {
+            break;
+        }
+    }
     world.chain.shutdown().await;
 }
 

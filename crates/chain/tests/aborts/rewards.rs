@@ -1,6 +1,8 @@
 //! `rewards` and `anchor`.
 
-use chain::{Address, ClaimProof, Event, Migrating, Point, RewardTree, ShardProof, Share, Shares};
+use chain::{
+    Address, ClaimProof, Event, Migrating, Point, RewardTree, ShardProof, Share, Shares, Unanchored,
+};
 
 use super::scene::Scene;
 use crate::{DAY_MS, HOUR_MS, Probe};
@@ -162,6 +164,9 @@ pub(crate) async fn anchor(p: &Probe) {
     p.refused(operator, &record(point(5, 2)), "anchor::ENotNewer").await;
     p.refused(operator, &record(point(4, 2)), "anchor::ENotNewer").await;
     p.refused(operator, &record(point(6, 1)), "anchor::EOldKey").await;
+    let opened = Unanchored { cluster: cluster.id, revision: 1, state_root: vec![1; 32], opened_ms: 0 };
+    let elsewhere = calls.declare_unanchored(p.other.anchor, cluster.registry, &s.stated(opened));
+    p.refused(operator, &elsewhere, "anchor::EWrongCluster").await;
     let migrate = calls.migrate(Migrating::Anchor(cluster.anchor), admin.governance);
     p.refused(operator, &migrate, "anchor::EWrongVersion").await;
 }

@@ -218,7 +218,9 @@ fn warn(config: &Config, economics: &Economics, assumptions: Option<&Path>) -> R
         say("under the assumptions, every attack that was played loses money");
         return Ok(());
     }
-    say("WARNING: under the assumptions, these attacks pay with these parameters:");
+    say(
+        "WARNING: under the assumptions, these attacks pay with these parameters, or are not certain to lose:",
+    );
     warnings.iter().for_each(|warning| say(format_args!("  {warning}")));
     say("see docs/economics.md for parameters that deter, and `k3s-daas simulate economics`");
     Ok(())
