@@ -104,6 +104,12 @@ impl Hosts {
         run(&mut command, input, 2 * MINUTE)
     }
 
+    /// The same as words of a shell script for that machine.
+    pub(crate) fn kubectl_line(&self) -> String {
+        let config = self.state("master").join("kubeconfig");
+        format!("{} kubectl --kubeconfig {}", self.bin.join("kubernetes").display(), config.display())
+    }
+
     pub(crate) fn apply(&self, manifest: &str) -> Result<(), String> {
         self.kubectl(&["apply", "-f", "-"], manifest)?.ok().map(drop)
     }

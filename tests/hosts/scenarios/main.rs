@@ -14,6 +14,8 @@ mod hosts;
 mod lan;
 mod network;
 mod pods;
+mod reach;
+mod slow;
 mod storage;
 
 use std::process::ExitCode;
@@ -28,8 +30,12 @@ const SCENARIOS: &[Scenario<Hosts>] = &[
     ("a_volume_survives_its_pod_and_goes_with_its_claim", storage::volume_survives),
     ("a_service_answers_at_the_addresses_of_nodes", network::load_balancer),
     ("logs_and_exec_reach_the_node_behind_nat", network::logs_and_exec),
+    ("port_forward_reaches_the_node_behind_nat", reach::port_forward),
+    ("cp_reaches_the_node_behind_nat", reach::copy),
+    ("a_webhook_behind_nat_is_asked", reach::webhook),
     ("kubectl_top_shows_nodes_and_pods", network::metrics),
     ("an_exec_behind_nat_arrives_though_packets_are_lost", faults::loss),
+    ("half_a_second_of_delay_is_borne", slow::delay),
     ("kill_9_of_a_worker_needs_no_hand", crash::worker),
     ("kill_9_of_the_master_stops_no_workload", crash::master),
     (PARTITION, faults::partition),
@@ -39,6 +45,12 @@ const SCENARIOS: &[Scenario<Hosts>] = &[
 const PARTITION: &str = "an_exec_ends_with_its_tunnel_which_comes_back";
 
 fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().collect();
+    if let [_, word, ports @ ..] = &args[..]
+        && word == slow::PROXY
+    {
+        return slow::proxy(ports);
+    }
     let filters: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
     // What others build on always runs.
     let chosen: Vec<&Scenario<Hosts>> = SCENARIOS

@@ -18,9 +18,9 @@ pub const BUSYBOX_IMAGE: &str = "docker.io/k3s-daas/busybox:1";
 
 const BUSYBOX: [&str; 2] = ["/bin/busybox", "/usr/bin/busybox"];
 /// Names under which it can be called in the image.
-const APPLETS: [&str; 24] = [
+const APPLETS: [&str; 25] = [
     "sh", "cat", "cp", "date", "df", "echo", "env", "false", "grep", "head", "hostname", "httpd", "id", "ls",
-    "mkdir", "mv", "nc", "nslookup", "ps", "rm", "sleep", "tail", "true", "wget",
+    "mkdir", "mv", "nc", "nslookup", "ps", "rm", "sleep", "tail", "tar", "true", "wget",
 ];
 /// The longest sleep that every busybox takes, seconds.
 const LONG: &str = "2147483647";
