@@ -285,7 +285,7 @@ impl<'a> Replay<'a> {
                 }
             }
         }
-        self.log_bytes += reader.offset() as u64;
+        self.log_bytes += (reader.offset() - HEADER_BYTES) as u64;
         self.end = Some((number, reader.offset() as u64));
         self.tail = bytes[tail..reader.offset()].to_vec();
         Ok(())

@@ -22,7 +22,7 @@ struct Info {
 pub(crate) struct Inventory {
     directory: Arc<Directory>,
     segments: Mutex<Vec<Info>>,
-    /// Bytes appended since the last snapshot.
+    /// Bytes appended since the last snapshot, without the headers of segments.
     log_bytes: AtomicU64,
     /// Bytes appended since the store was opened.
     appended_bytes: AtomicU64,
@@ -48,9 +48,10 @@ impl Inventory {
         }
     }
 
-    /// Bytes of log and snapshot.
+    /// Bytes of log and snapshot; never none, for etcd's tools divide by them.
     pub(crate) fn disk_bytes(&self) -> u64 {
-        self.log_bytes() + self.snapshot.lock().map_or(0, |(_, bytes)| bytes)
+        let headers = (self.count() * HEADER_BYTES) as u64;
+        self.log_bytes() + headers + self.snapshot.lock().map_or(0, |(_, bytes)| bytes)
     }
 
     pub(crate) fn log_bytes(&self) -> u64 {
