@@ -25,4 +25,4 @@ pub use error::ErrorBody;
 pub use node::{Heartbeat, HeartbeatReply, Instance, NodeList, NodeMetrics, NodeState, NodeSummary};
 pub use rewards::{RewardEpochs, RewardProof, ShardOfEpoch};
 pub use status::{AnchorStatus, ChainStatus, MasterStatus, TeeStatus};
-pub use worker::{GatewayLink, LinkStatus, NodeAgentStatus, WorkerStatus};
+pub use worker::{GatewayLink, LinkStatus, NodeAgentStatus, StakeStatus, WorkerStatus};

@@ -27,12 +27,30 @@ pub struct WorkerStatus {
     /// End of the seal token on chain.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token_expires_ms: Option<u64>,
+    /// The stake behind the token, while it is on chain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stake: Option<StakeStatus>,
     /// End of the node's certificates.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub certificates_expire_ms: Option<u64>,
     /// The worker's clock at the last heartbeat that the gateway took.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_heartbeat_ms: Option<u64>,
+}
+
+/// A stake as the chain has it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StakeStatus {
+    /// What is locked, in MIST.
+    pub mist: u64,
+    /// What proposed penalties hold of it, in MIST.
+    pub frozen_mist: u64,
+    /// When the lock-up ends, milliseconds since the Unix epoch.
+    pub locked_until_ms: u64,
+    /// When it was asked back for, if it was: the end of its notice, milliseconds since the Unix epoch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unbonding_ms: Option<u64>,
 }
 
 /// Whether a remote side answers.

@@ -17,6 +17,10 @@ pub(crate) struct Metrics {
     node_ready: Gauge,
     token_expiry: Gauge,
     certificate_expiry: Gauge,
+    stake: Gauge,
+    stake_frozen: Gauge,
+    stake_unbonding: Gauge,
+    stake_lock: Gauge,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -41,6 +45,10 @@ impl Metrics {
             node_ready: Gauge::default(),
             token_expiry: Gauge::default(),
             certificate_expiry: Gauge::default(),
+            stake: Gauge::default(),
+            stake_frozen: Gauge::default(),
+            stake_unbonding: Gauge::default(),
+            stake_lock: Gauge::default(),
             registry: Registry::default(),
         };
         tunnel.register(&mut registry);
@@ -52,7 +60,16 @@ impl Metrics {
             metrics.attested.clone(),
         );
         registry.register("node_ready", "1 while the node's processes answer", metrics.node_ready.clone());
+        let stakes = [
+            ("stake_mist", "What the node's stake on chain has locked, MIST", &metrics.stake),
+            ("stake_frozen_mist", "What proposed penalties hold of it, MIST", &metrics.stake_frozen),
+            ("stake_unbonding", "1 from when the stake was asked back for", &metrics.stake_unbonding),
+        ];
+        for (name, help, gauge) in stakes {
+            registry.register(name, help, gauge.clone());
+        }
         let expiries = [
+            ("stake_lock_expiry_timestamp", "End of the stake's lock-up", &metrics.stake_lock),
             ("token_expiry_timestamp", "End of the seal token on chain", &metrics.token_expiry),
             ("certificate_expiry_timestamp", "End of the node's certificates", &metrics.certificate_expiry),
         ];
@@ -78,6 +95,12 @@ impl Metrics {
         let seconds = |ms: Option<u64>| i64::try_from(ms.unwrap_or(0) / 1000).unwrap_or(i64::MAX);
         self.token_expiry.set(seconds(status.token_expires_ms));
         self.certificate_expiry.set(seconds(status.certificates_expire_ms));
+        let stake = status.stake.clone().unwrap_or_default();
+        let mist = |mist: u64| i64::try_from(mist).unwrap_or(i64::MAX);
+        self.stake.set(mist(stake.mist));
+        self.stake_frozen.set(mist(stake.frozen_mist));
+        self.stake_unbonding.set(i64::from(stake.unbonding_ms.is_some()));
+        self.stake_lock.set(seconds(Some(stake.locked_until_ms)));
     }
 
     pub(crate) fn encode(&self) -> String {

@@ -154,6 +154,12 @@ fn member(cluster: &Cluster, token: &SealToken, stake: Option<&Stake>) -> Result
         lifetime_ms: cluster.config.token_lifetime_ms,
         revoked: token.revoked,
         stake_covers_tier: stake.is_some_and(covers),
+        stake: stake.map(|stake| api::StakeStatus {
+            mist: stake.amount,
+            frozen_mist: stake.penalties.frozen,
+            locked_until_ms: stake.locked_until_ms,
+            unbonding_ms: stake.unbonding_ms,
+        }),
     })
 }
 
@@ -288,6 +294,7 @@ mod tests {
             lifetime_ms: 1_000,
             revoked: false,
             stake_covers_tier: true,
+            stake: None,
         };
         let view = View { target, token: Some(token) };
         assert!(view.membership(&[2; 32], 76).is_ok());
@@ -361,5 +368,9 @@ mod tests {
         assert!(!covered(Some(&Stake { token: Some(id(99)), ..stake.clone() })));
         assert!(!covered(Some(&Stake { cluster: id(99), ..stake.clone() })));
         assert_eq!(member(&cluster(), &token, Some(&stake)).unwrap().lifetime_ms, 60_000);
+        let frozen = chain::Penalties { frozen: 30, ..chain::Penalties::default() };
+        let accused = Stake { unbonding_ms: Some(7), penalties: frozen, ..stake };
+        let shown = member(&cluster(), &token, Some(&accused)).unwrap().stake.unwrap();
+        assert_eq!((shown.mist, shown.frozen_mist, shown.unbonding_ms), (100, 30, Some(7)));
     }
 }

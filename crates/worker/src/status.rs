@@ -26,6 +26,7 @@ pub(crate) fn snapshot(agent: &Agent, shell: &Shell, node: &NodeStatus, now_ms: 
             pods: node.pods,
         },
         token_expires_ms: token.map(|token| token.expires_ms),
+        stake: token.and_then(|token| token.stake.clone()),
         certificates_expire_ms: agent.certificates().map(|validity| validity.until_ms),
         last_heartbeat_ms: shell.memory.lock().last_heartbeat_ms,
     }

@@ -42,6 +42,7 @@ fn token() -> Token {
         lifetime_ms: 24 * HOUR,
         revoked: false,
         stake_covers_tier: true,
+        stake: None,
     }
 }
 

@@ -41,6 +41,8 @@ pub struct Token {
     pub revoked: bool,
     /// Whether the stake covers its tier and is not being withdrawn.
     pub stake_covers_tier: bool,
+    /// The stake itself, while there is one.
+    pub stake: Option<api::StakeStatus>,
 }
 
 impl Token {

@@ -41,6 +41,9 @@ async fn joins_and_beats() {
         "k3s_daas_worker_phase{phase=\"running\"} 1",
         "k3s_daas_worker_gateway_attested 1",
         "k3s_daas_worker_node_ready 1",
+        "k3s_daas_worker_stake_mist 100",
+        "k3s_daas_worker_stake_unbonding 0",
+        "k3s_daas_worker_stake_lock_expiry_timestamp_seconds 5",
         "k3s_daas_worker_steps_total{step=\"attest\",result=\"ok\"} 1",
     ] {
         assert!(metrics.contains(line), "{line} is not in\n{metrics}");

@@ -129,6 +129,7 @@ pub fn token(holder: &HolderKey) -> Token {
         lifetime_ms: 3_600_000,
         revoked: false,
         stake_covers_tier: true,
+        stake: Some(api::StakeStatus { mist: 100, locked_until_ms: 5_000, ..api::StakeStatus::default() }),
     }
 }
 
