@@ -35,13 +35,15 @@ const SCENARIOS: &[Scenario<Hosts>] = &[
     ("a_webhook_behind_nat_is_asked", reach::webhook),
     ("kubectl_top_shows_nodes_and_pods", network::metrics),
     ("an_exec_behind_nat_arrives_though_packets_are_lost", faults::loss),
-    ("half_a_second_of_delay_is_borne", slow::delay),
+    (DELAY, slow::delay),
     ("kill_9_of_a_worker_needs_no_hand", crash::worker),
     ("kill_9_of_the_master_stops_no_workload", crash::master),
     (PARTITION, faults::partition),
 ];
 
-/// Takes minutes, so it runs when it is named, or with `HOSTS_LONG=1`.
+/// These take minutes, so they run when they are named, or with `HOSTS_LONG=1`.
+const LONG: [&str; 2] = [DELAY, PARTITION];
+const DELAY: &str = "half_a_second_of_delay_is_borne";
 const PARTITION: &str = "an_exec_ends_with_its_tunnel_which_comes_back";
 
 fn main() -> ExitCode {
@@ -57,7 +59,8 @@ fn main() -> ExitCode {
         .iter()
         .enumerate()
         .filter(|(at, (name, _))| {
-            let all = filters.is_empty() && (*name != PARTITION || std::env::var_os("HOSTS_LONG").is_some());
+            let all =
+                filters.is_empty() && (!LONG.contains(name) || std::env::var_os("HOSTS_LONG").is_some());
             *at < 2 || all || filters.iter().any(|filter| name.contains(filter.as_str()))
         })
         .map(|(_, scenario)| scenario)
