@@ -19,7 +19,10 @@ for fault in wrong-revision dropped-event unsynced-ack; do
             printf 'third-party suites: %s did not notice the fault %s\n' "$suite" "$fault" >&2
             exit 1
         }
-        printf 'noticed: %s by %s: %s\n' "$fault" "$suite" "$(grep -m1 -E 'linearization: "Fail|watch: "Fail|^ +--- FAIL' "$log" | sed 's/^ *//' | cut -c1-120)"
+        printf 'noticed: %s by %s: %s\n' "$fault" "$suite" "$(
+            sed -n "/==> third-party suite: $suite/,/^FAIL.*$suite/p" "$log" |
+                grep -m1 -E 'linearization: "Fail|watch: "Fail|^ +--- FAIL' | sed 's/^ *//' | cut -c1-120
+        )"
     done
 done
 # What was built with faults must not be taken for the real thing.
