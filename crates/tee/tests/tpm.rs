@@ -9,8 +9,9 @@ use std::path::Path;
 
 use swtpm::SoftwareTpm;
 use tee::{
-    Anchors, Claims, Collateral, Evidence, KeyPolicy, Material, Measurements, Platform, PlatformKind, Policy,
-    Refusals, TeeError, TpmConfig, TpmError, TpmPlatform, Verifier, measure_bytes, read_material,
+    Anchors, Claims, ClusterSecret, Collateral, Evidence, KeyPolicy, Material, Measurements, Platform,
+    PlatformKind, Policy, Refusals, TeeError, TpmConfig, TpmError, TpmPlatform, Verifier, measure_bytes,
+    read_material, sealed_file::SealedError,
 };
 
 fn open(tpm: &SoftwareTpm, dir: &Path, code: &[u8]) -> Result<TpmPlatform, TeeError> {
@@ -117,6 +118,60 @@ fn a_copied_state_directory_does_not_open_on_another_machine() {
         panic!("{refused:?}");
     };
     assert!(refused.to_string().contains("another TPM"), "{refused}");
+}
+
+/// Opens the cluster's secret in a state directory, as a master's start does.
+fn secret(tpm: &SoftwareTpm, state: &Path, code: &[u8]) -> Result<Option<ClusterSecret>, TeeError> {
+    let local = open(tpm, state, code)?.sealing_key(KeyPolicy::Measurement)?;
+    ClusterSecret::read(&state.join("cluster.secret"), &local)
+}
+
+#[test]
+fn the_clusters_secret_opens_on_its_own_machine_under_allowed_code_and_nowhere_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let (chip, state) = (dir.path().join("chip"), dir.path().join("state"));
+    let made = ClusterSecret::generate().unwrap();
+    {
+        let tpm = SoftwareTpm::power_on(&chip);
+        let ours = open(&tpm, &state, b"version 1").unwrap();
+        made.write(&state.join("cluster.secret"), &ours.sealing_key(KeyPolicy::Measurement).unwrap())
+            .unwrap();
+        ours.hand_over_to(&Measurements::from([("code".to_owned(), measure_bytes(b"version 2").to_vec())]))
+            .unwrap();
+    }
+    let files = ["cluster.secret", "tpm-sealed.key", "tpm-handed-over.key"];
+    let copied = |to: &str, files: &[&str]| {
+        let to = dir.path().join(to);
+        std::fs::create_dir(&to).unwrap();
+        for file in files {
+            std::fs::copy(state.join(file), to.join(file)).unwrap();
+        }
+        to
+    };
+    {
+        // The whole copy, on another machine with the same code: its chip does not know the key.
+        let theirs = SoftwareTpm::power_on(&dir.path().join("other chip"));
+        let refused = secret(&theirs, &copied("whole", &files), b"version 1").unwrap_err();
+        assert!(matches!(refused, TeeError::Tpm(TpmError::Refused { command: "Load", .. })), "{refused:?}");
+        // Without what the chip sealed it makes a key of its own, under which nothing opens.
+        let refused = secret(&theirs, &copied("part", &files[..1]), b"version 1").unwrap_err();
+        let wrong = matches!(refused, TeeError::Sealed { source: SealedError::WrongKey, .. });
+        assert!(wrong, "{refused:?}");
+    }
+    {
+        // The right machine, and code that nobody handed over to.
+        let tpm = SoftwareTpm::power_on(&chip);
+        let refused = secret(&tpm, &state, b"version 3").unwrap_err();
+        assert!(matches!(refused, TeeError::SealedToOther { .. }), "{refused:?}");
+    }
+    for code in [b"version 1", b"version 2"] {
+        // A copy on the right machine is as good as the original: what keeps an old one out is the anchor on chain.
+        for state in [&state, &copied(std::str::from_utf8(code).unwrap(), &files)] {
+            let tpm = SoftwareTpm::power_on(&chip);
+            let opened = secret(&tpm, state, code).unwrap().unwrap();
+            assert_eq!(opened.commitment(), made.commitment());
+        }
+    }
 }
 
 #[test]
