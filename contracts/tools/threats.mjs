@@ -1,5 +1,6 @@
 #!/usr/bin/env node
-// Proves that what docs/threat-model.md names as showing a defence is there: tests, files of tests, abort codes, mutants.
+// Proves that what docs/threat-model.md names as showing a defence is there: tests, files of tests, abort codes, mutants; and
+// that MUTANTS.md says of every mutant what caught it.
 //
 //   node threats.mjs
 import { existsSync, readdirSync, readFileSync } from "node:fs";
@@ -54,6 +55,12 @@ for (const [at, line] of readFileSync(join(root, "docs/threat-model.md"), "utf8"
   for (const name of broken) if (!mutants.includes(`["${name}"`)) missing.push(`line ${at + 1}: no mutant "${name}"`);
   checked += shown.length + broken.length;
 }
+const listed = [...mutants.matchAll(/^  \["([^"]+)", "(\w+)", /gm)].map(([, name, module]) => `${name} | \`${module}\``);
+const caught = [...readFileSync(join(contracts, "MUTANTS.md"), "utf8").matchAll(/^\| (.+) \| `(\S+)` \|$/gm)];
+for (const [, , test] of caught) if (!there(test)) missing.push(`MUTANTS.md: ${test}`);
+if (caught.map(([, name]) => name).join("\n") !== listed.join("\n")) {
+  fail("MUTANTS.md does not list the mutants of tools/mutants.mjs in their order: run it and say what caught each");
+}
 if (checked < 50) fail(`only ${checked} names were found in docs/threat-model.md`);
-if (missing.length > 0) fail(`docs/threat-model.md names what is not there:\n  ${missing.join("\n  ")}`);
-console.log(`contracts: docs/threat-model.md names ${checked} tests, abort codes and mutants, and all are there`);
+if (missing.length > 0) fail(`docs/threat-model.md or MUTANTS.md names what is not there:\n  ${missing.join("\n  ")}`);
+console.log(`contracts: docs/threat-model.md names ${checked} tests, abort codes and mutants, and all are there; ${caught.length} mutants were caught`);
