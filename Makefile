@@ -97,6 +97,10 @@ remotedialer-client: ## The Go client of K3s' tunnel, which the gateway's tests 
 test-third-party: ## Kubernetes' storage tests and etcd's robustness checker, against the store
 	@tests/third-party/run.sh
 
+.PHONY: conformance
+conformance: build ## Kubernetes' conformance tests that need no image from outside, on a cluster of their own (an hour, root)
+	@tests/third-party/conformance/run.py --report tests/third-party/conformance/RESULTS.md
+
 .PHONY: test-clients
 test-clients: bin-k3s-daas ## etcdctl, etcd-client, aetcd and etcd3 against the store, and its answers beside etcd's
 	@tests/clients/run.py
@@ -115,6 +119,8 @@ test-long: ## What takes long: 200 kills, thousands of simulated disks and histo
 	@HOSTS_CLUSTER='flannel_backend = "host-gw"' cargo test --locked -p hosts
 	$(call say,third-party suites on a store with faults)
 	@tests/third-party/faults.sh
+	$(call say,conformance tests of Kubernetes)
+	@tests/third-party/conformance/run.py
 	$(call say,two builds of the same commit are the same bytes)
 	@deploy/reproducible/build.sh --twice .cache/reproducible/k3s-daas
 	$(call say,contracts: 4000 sequences of calls as bytecode)

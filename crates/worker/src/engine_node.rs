@@ -237,12 +237,12 @@ fn said(text: &str) -> NodeAgentError {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::ClusterSettings;
     use crate::agent::Gone;
 
-    fn bundle() -> NodeBundle {
+    pub(crate) fn bundle() -> NodeBundle {
         let keyed = |name: &str| KeyedCertificate {
             certificate_pem: format!("{name} certificate"),
             key_pem: format!("{name} key").into(),

@@ -22,6 +22,17 @@ pub trait NodeAgent: Send + Sync {
         None
     }
 
+    /// Whether it joins the gateway itself, as `k3s agent` does: it is invited then, and opens its own tunnel.
+    fn joins_itself(&self) -> bool {
+        false
+    }
+
+    /// A K3s token for the gateway at this URL, good for one proof's life; given before [`NodeAgent::start`] and with each
+    /// heartbeat to who joins itself.
+    async fn invite(&self, _gateway: &str, _token: &str) -> Result<(), NodeAgentError> {
+        Ok(())
+    }
+
     /// What the master may be led to on this machine; `None` while nothing runs.
     async fn reach(&self) -> Option<Reach>;
 }

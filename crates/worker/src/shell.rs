@@ -3,6 +3,7 @@ use std::sync::Arc;
 
 use parking_lot::{Mutex, RwLock};
 use ring::rand::{SecureRandom, SystemRandom};
+use seal_token::K3sToken;
 use tokio::time::{Duration, timeout};
 use zeroize::Zeroizing;
 
@@ -159,6 +160,9 @@ impl Shell {
 
     /// Has the tunnel lead to this gateway, once there is a certificate to open it with.
     fn open_tunnel(&self, gateway: &Attested) {
+        if self.node.joins_itself() {
+            return;
+        }
         let bundle = self.memory.lock().bundle.clone();
         let Some(bundle) = bundle else { return };
         self.tunnel.lead_to(TunnelTarget {
@@ -198,6 +202,7 @@ impl Shell {
             apiservers: gateway.apiservers(&proof()?).await?,
             settings: gateway.settings(&proof()?).await?,
         };
+        self.invite(gateway, &token, target).await?;
         self.memory.lock().bundle = Some(bundle);
         self.open_tunnel(gateway);
         // All are renewed together, by the first to end.
@@ -242,6 +247,7 @@ impl Shell {
         )?;
         let reply = gateway.heartbeat(&self.proof(&token, target)?, &beat).await?;
         self.memory.lock().last_heartbeat_ms = Some(clock::now_ms());
+        self.invite(gateway, &token, target).await?;
         Ok(Outcome::Beat { interval_ms: reply.interval_ms })
     }
 
@@ -257,6 +263,17 @@ impl Shell {
             .map_err(|error| failed("metrics", &format!("cannot measure this machine: {error}")))?;
         self.memory.lock().cpu = cpu;
         Ok(metrics)
+    }
+
+    /// Gives a node that joins itself a token with a fresh proof, pinned to the gateway's CA.
+    async fn invite(&self, gateway: &Attested, token: &Token, target: &Target) -> Result<(), Failure> {
+        if !self.node.joins_itself() {
+            return Ok(());
+        }
+        let mut pin = [0; 32];
+        pin.copy_from_slice(ring::digest::digest(&ring::digest::SHA256, gateway.ca_pem()).as_ref());
+        let text = Zeroizing::new(K3sToken::seal(pin, &self.proof(token, target)?).to_string());
+        self.node.invite(gateway.base(), &text).await.map_err(|error| node_failed(&error))
     }
 
     /// A fresh proof; each is used once.

@@ -1,8 +1,12 @@
 //! The `k3s` engine: what `k3s server` is called with to keep its state in our store, and `k3s agent` to join a gateway of
-//! ours. Nothing here runs a program; the flags are those that docs.k3s.io documents.
+//! ours. The flags are those that docs.k3s.io documents.
 
 mod agent;
 mod server;
+
+use std::path::{Path, PathBuf};
+
+use crate::supervise::Program;
 
 pub use agent::K3sAgent;
 pub use server::{Datastore, K3sServer};
@@ -17,6 +21,12 @@ pub struct Call {
 }
 
 impl Call {
+    /// The program that makes this call, on behalf of `state_dir`. Of our environment it gets what finds programs and a home.
+    pub fn program(&self, name: &str, binary: &Path, state_dir: &Path) -> Program {
+        let program = Program::new(name, binary, state_dir).only_env(&["HOME"]).args(&self.args);
+        self.env.iter().fold(program, |program, (name, value)| program.env(name, value))
+    }
+
     fn new(subcommand: &str) -> Self {
         Self { args: vec![subcommand.to_owned()], env: Vec::new() }
     }
@@ -30,10 +40,35 @@ impl Call {
     }
 }
 
+/// Why K3s cannot be run.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum K3sError {
+    /// There is no such file.
+    #[error(
+        "there is no k3s binary {place}: install K3s (https://docs.k3s.io/installation), name it with --k3s-binary, or leave \
+         --engine k3s out"
+    )]
+    Missing {
+        /// Where it was looked for.
+        place: String,
+    },
+}
+
+/// The binary `named`, else `k3s` in the usual directories.
+///
+/// # Errors
+/// [`K3sError::Missing`].
+pub fn binary(named: Option<&Path>) -> Result<PathBuf, K3sError> {
+    match named {
+        Some(path) if path.is_file() => Ok(path.to_owned()),
+        Some(path) => Err(K3sError::Missing { place: format!("at {}", path.display()) }),
+        None => crate::node::find("k3s").ok_or_else(|| K3sError::Missing { place: "in PATH".to_owned() }),
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::path::PathBuf;
-
     use super::*;
     use crate::node::FlannelBackend;
 

@@ -64,7 +64,7 @@ pub(crate) use up::Up;
 pub(crate) use verify::{Sources, Verify};
 pub(crate) use wallet::{Wallet, WalletLink};
 pub(crate) use walrus_dev::WalrusDev;
-pub(crate) use worker::Worker;
+pub(crate) use worker::{Engine, Worker};
 
 /// Kubernetes on machines that nobody has to trust blindly.
 ///

@@ -1,10 +1,11 @@
+use std::path::Path;
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
-use worker::{EngineNode, OnChain, Worker};
+use worker::{EngineNode, K3sNode, NodeAgent, OnChain, Worker};
 
 use super::Context;
-use crate::cli;
+use crate::cli::{self, Engine};
 use crate::deployment::Deployment;
 use crate::failure::{Context as _, Failure, Result};
 use crate::tokens::Token;
@@ -21,7 +22,7 @@ pub(crate) async fn run(context: &Context, args: cli::Worker) -> Result<()> {
     let token = Token::load(&context.state, &name)?;
     let deployment = Deployment::load(&context.state)?;
     let config = crate::parts::worker(context, &token)?;
-    let node = EngineNode::new(crate::parts::node(context)?);
+    let node = node(context, args.engine, args.k3s_binary.as_deref())?;
     let package =
         deployment.package.ok_or_else(|| Failure::not_ready("the contracts are not published yet"))?;
     let client = chain::Client::new(&context.settings.chain_url(&deployment)).context("opening the chain")?;
@@ -34,8 +35,7 @@ pub(crate) async fn run(context: &Context, args: cli::Worker) -> Result<()> {
         config.token_id,
         wallet,
     );
-    let worker =
-        Worker::bind(config, Arc::new(source), Arc::new(node)).await.context("starting the worker")?;
+    let worker = Worker::bind(config, Arc::new(source), node).await.context("starting the worker")?;
     let stop = CancellationToken::new();
     let stopper = stop.clone();
     tokio::spawn(async move {
@@ -43,4 +43,18 @@ pub(crate) async fn run(context: &Context, args: cli::Worker) -> Result<()> {
         stopper.cancel();
     });
     worker.run(stop).await.context("running the worker")
+}
+
+fn node(context: &Context, engine: Engine, k3s_binary: Option<&Path>) -> Result<Arc<dyn NodeAgent>> {
+    let config = crate::parts::node(context)?;
+    Ok(match engine {
+        Engine::Builtin if k3s_binary.is_some() => {
+            return Err(Failure::usage("--k3s-binary is for --engine k3s"));
+        }
+        Engine::Builtin => Arc::new(EngineNode::new(config)),
+        Engine::K3s => Arc::new(
+            K3sNode::new(k3s_binary, config.state_dir.join("k3s"), config.address)
+                .map_err(Failure::failed)?,
+        ),
+    })
 }
