@@ -10,18 +10,23 @@ use crate::world::World;
 #[tokio::test(flavor = "multi_thread")]
 async fn publish_survives_being_killed_and_publishes_once() {
     let world = World::start().await;
+    let params = world.write("params.toml", "unbonding_hours = 1\n[tiers.node]\nminimum = 5000\n");
+    let publish = ["publish", "--allow-simulated", "--params", &params];
     // At any point: before and after each signature, submission and write.
     for delay in [5, 40, 80, 120, 160, 200, 240, 280, 320, 400] {
-        let mut command = world.command(&["publish", "--allow-simulated"]);
+        let mut command = world.command(&publish);
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         tokio::time::sleep(Duration::from_millis(delay)).await;
         child.kill().unwrap();
         child.wait().unwrap();
     }
-    let first = world.ok(&["publish", "--allow-simulated"]).await;
-    let again = world.ok(&["publish", "--allow-simulated"]).await;
+    let first = world.ok(&publish).await;
+    let again = world.ok(&publish).await;
     assert_eq!(first["package"], again["package"]);
     assert_eq!(first["cluster"], again["cluster"]);
+    let cluster = world.ok(&["cluster", "show"]).await;
+    assert_eq!(cluster["cluster"]["config"]["tiers"][0]["minimum"], 5000);
+    assert_eq!(cluster["cluster"]["config"]["unbonding_ms"], 3_600_000);
     let client = Client::connect(&world.chain.url()).await.unwrap();
     let operator = world.wallet("operator");
     let caps = client.read_owned::<AdminCap>(world.id("package"), operator).await.unwrap();
