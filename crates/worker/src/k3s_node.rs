@@ -188,7 +188,7 @@ mod tests {
 
     /// Notes what it is called with, as `k3s` would be, and waits.
     const RECORDER: &str = "#!/bin/sh\n\
-        { echo \"args $*\"; echo \"url $K3S_URL\"; echo \"token $(cat \"$K3S_TOKEN_FILE\")\"; echo \"leak $LEAK\"; } >>\"$0.calls\"\n\
+        { echo \"args $*\"; echo \"url $K3S_URL\"; echo \"token $(cat \"$K3S_TOKEN_FILE\")\"; echo \"ours $CARGO_MANIFEST_DIR\"; } >>\"$0.calls\"\n\
         exec sleep 600\n";
 
     fn recorder(dir: &Path) -> PathBuf {
@@ -224,7 +224,7 @@ mod tests {
             "args agent --data-dir={} --node-name=n1 --node-ip=10.0.0.9",
             state.join("data").display()
         );
-        assert_eq!(said, [&args, "url https://master:9345", "token K10aa::seal:first", "leak "]);
+        assert_eq!(said, [&args, "url https://master:9345", "token K10aa::seal:first", "ours "]);
         let mode = std::fs::metadata(state.join("token")).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
 

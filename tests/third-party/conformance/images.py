@@ -19,6 +19,10 @@ GROUP = """root:x:0:
 user-defined-in-image:x:1000:
 group-defined-in-image:x:50000:user-defined-in-image
 """
+# The hooks of pods call it with a URL and nothing else.
+CURL = """#!/bin/sh
+exec wget -q -O - "$@"
+"""
 WWW = "usr/share/nginx/html"
 
 
@@ -70,7 +74,7 @@ def agnhost_files(programs: Path, upstream: Path) -> list[tuple]:
     program = (programs / "agnhost").read_bytes()
     porter = upstream / "test/images/agnhost/porter"
     pair = [(name, 0o644, (porter / name).read_bytes()) for name in ("localhost.crt", "localhost.key")]
-    return [("agnhost", 0o755, program), ("agnhost-2", "agnhost"), ("uploads", 0o755, None), *pair]
+    return [("agnhost", 0o755, program), ("agnhost-2", "agnhost"), ("uploads", 0o755, None), ("bin/curl", 0o755, CURL.encode()), *pair]
 
 
 def layer(files: list[tuple]) -> bytes:

@@ -298,3 +298,29 @@ async fn a_rotated_key_is_taken_from_its_file_and_the_node_goes_on() {
     std::fs::rename(bench.dir.path().join("elsewhere.pem"), bench.dir.path().join("holder.pem")).unwrap();
     bench.wait("running again", |status| status.phase == "running" && status.node.ready).await;
 }
+
+#[tokio::test]
+async fn a_node_that_joins_itself_has_a_fresh_token_at_each_heartbeat() {
+    let joining = |config: &worker::Config, node: &support::Node| {
+        *node.joins.lock() = true;
+        config.clone()
+    };
+    let (mut bench, running) = Bench::start(|config, _, _, node| joining(config, node), Fault::None).await;
+    bench.phase("running").await;
+    bench.until("three beats", |bench| bench.node.invitations.lock().len() >= 4).await;
+    let invitations = bench.node.invitations.lock().clone();
+    let pem = bench.gateway.ca.certificate.pem();
+    let pin: [u8; 32] =
+        ring::digest::digest(&ring::digest::SHA256, pem.as_bytes()).as_ref().try_into().unwrap();
+    let mut proofs = std::collections::HashSet::new();
+    for (gateway, token) in &invitations {
+        assert_eq!(gateway.trim_end_matches('/'), format!("https://{}", running.address));
+        let token: seal_token::K3sToken = token.parse().unwrap();
+        assert_eq!((token.ca_hash, token.username.as_str()), (pin, "seal"));
+        assert!(token.password.parse::<seal_token::Proof>().is_ok());
+        assert!(proofs.insert(token.password), "each proof is used once");
+    }
+    // Its tunnel is its own.
+    assert!(!bench.gateway.calls.lock().iter().any(|call| call.ends_with("/connect")));
+    bench.stop().await;
+}

@@ -76,6 +76,10 @@ pub struct Node {
     pub running: Mutex<bool>,
     /// Where the master is led to as the kubelet.
     pub kubelet: Mutex<Option<SocketAddr>>,
+    /// Whether it joins the gateway itself.
+    pub joins: Mutex<bool>,
+    /// Gateway and token of each invitation.
+    pub invitations: Mutex<Vec<(String, String)>>,
 }
 
 #[async_trait]
@@ -99,6 +103,15 @@ impl NodeAgent for Node {
     async fn status(&self) -> NodeStatus {
         let ready = *self.running.lock();
         NodeStatus { ready, reason: (!ready).then(|| "not started".to_owned()), pods: 2 }
+    }
+
+    fn joins_itself(&self) -> bool {
+        *self.joins.lock()
+    }
+
+    async fn invite(&self, gateway: &str, token: &str) -> Result<(), NodeAgentError> {
+        self.invitations.lock().push((gateway.to_owned(), token.to_owned()));
+        Ok(())
     }
 
     async fn reach(&self) -> Option<Reach> {
