@@ -162,13 +162,15 @@ impl Shared {
         self.membership.write().tick(now_ms);
         let (counts, live) = {
             let membership = self.membership.read();
-            // Before the chain was read, no token is known to be gone.
-            let synced = membership.is_synced();
             let is_live = |name: &str, token| {
-                !synced || membership.roster().live_node(name, now_ms).is_some_and(|t| t.id == token)
+                membership.roster().live_node(name, now_ms).is_some_and(|t| t.id == token)
             };
             let mut health = self.health.lock();
-            health.tick(is_live, now_ms);
+            // Before the chain was read no heartbeat is taken and no token is known to be gone: that time passes in one
+            // step afterwards, as time in which nobody looked.
+            if membership.is_synced() {
+                health.tick(is_live, now_ms);
+            }
             (health.counts(), membership.roster().live_nodes(now_ms).count())
         };
         let known: usize = NodeState::ALL.iter().filter_map(|state| counts.get(state.as_str())).sum();

@@ -47,6 +47,28 @@ impl House {
     }
 }
 
+/// A master that has not read the chain refuses heartbeats, and holds that against nobody.
+#[tokio::test]
+async fn while_the_chain_is_unread_no_node_is_blamed() {
+    let house = House::new().await;
+    house.shared.tick();
+    house.send(NODE, &signed(unsigned(START))).send().await.unwrap();
+    let state = || house.shared.health.lock().state("n1", NODE);
+    assert_eq!(state(), NodeState::Ready);
+    let limits = Limits {
+        proof: seal_token::Limits { max_window_ms: WINDOW_MS, max_clock_skew_ms: 1_000 },
+        chain_silence_ms: 10_000,
+    };
+    let unread = crate::membership::Membership::new(house.pki.ca_der_sha256().unwrap(), limits);
+    let read = std::mem::replace(&mut *house.shared.membership.write(), unread);
+    house.pass(120);
+    *house.shared.membership.write() = read;
+    house.pass(1);
+    assert_eq!(state(), NodeState::Ready, "for two minutes nobody could be heard");
+    house.pass(31);
+    assert_eq!(state(), NodeState::Down, "silence from now on counts");
+}
+
 #[tokio::test]
 async fn heartbeats_make_a_node_ready_and_silence_takes_it_down() {
     let house = House::new().await;
