@@ -4,7 +4,8 @@ use std::path::Path;
 use crate::measure::{CODE, measured_as_one};
 use crate::{
     Configfs, GraminePlatform, Measurements, NitroPlatform, NsmDevice, Platform, PlatformKind,
-    SimulatedPlatform, TeeError, TpmAddress, TpmConfig, TpmPlatform, TsmPlatform,
+    SimulatedPlatform, TeeError, TpmAddress, TpmConfig, TpmPlatform, TrustZonePlatform, TrustedServices,
+    TsmPlatform,
 };
 
 const CONFIGFS_TSM: &str = "sys/kernel/config/tsm/report";
@@ -65,7 +66,9 @@ fn not_by_itself(kind: PlatformKind) -> Option<&'static str> {
         PlatformKind::Tdx | PlatformKind::Nitro | PlatformKind::Cca => {
             Some("it keeps no key across restarts: ask for it by name once its key can be released to it")
         }
-        PlatformKind::TrustZone => Some("this version cannot attest through OP-TEE"),
+        PlatformKind::TrustZone => Some(
+            "it measures what booted and no program: ask for it by name if verified boot is all you need proven",
+        ),
         PlatformKind::Tpm => Some(
             "a TPM does not protect memory: ask for it by name if the machine's boot chain is all you need proven",
         ),
@@ -73,21 +76,13 @@ fn not_by_itself(kind: PlatformKind) -> Option<&'static str> {
 }
 
 /// Opens a platform of this machine: state in `dir`. `measured` ([`crate::measure_files`], with a `code`) is what the simulated
-/// platform and a TPM are told; the others measure the code themselves.
+/// platform and a TPM are told; the others measure the code themselves, TrustZone what booted and no program.
 ///
 /// # Errors
 ///
 /// [`TeeError::NotAvailable`] with what is missing, or what the platform said.
 pub fn open(kind: PlatformKind, dir: &Path, measured: &Measurements) -> Result<Box<dyn Platform>, TeeError> {
     let root = Path::new("/");
-    if kind == PlatformKind::Simulated {
-        let code = measured.get(CODE).map(Vec::as_slice).unwrap_or_default();
-        let platform = SimulatedPlatform::open(dir, code)?;
-        let measuring = |platform: SimulatedPlatform, (name, digest): (&String, &Vec<u8>)| {
-            platform.measuring(name, digest)
-        };
-        return Ok(Box::new(measured.iter().fold(platform, measuring)));
-    }
     probe(root, kind).map_err(|reason| TeeError::NotAvailable { kind, reason })?;
     let opened: Box<dyn Platform> = match kind {
         PlatformKind::SevSnp | PlatformKind::Tdx | PlatformKind::Cca => {
@@ -99,12 +94,18 @@ pub fn open(kind: PlatformKind, dir: &Path, measured: &Measurements) -> Result<B
             let device = TpmAddress::Device(root.join("dev/tpmrm0"));
             Box::new(TpmPlatform::open(&TpmConfig::new(device), dir, &measured_as_one(measured))?)
         }
-        PlatformKind::TrustZone | PlatformKind::Simulated => {
-            let reason = "this version cannot attest through OP-TEE".to_owned();
-            return Err(TeeError::NotAvailable { kind, reason });
+        PlatformKind::TrustZone => {
+            Box::new(TrustZonePlatform::open(TrustedServices { devices: root.join("dev") })?)
         }
+        PlatformKind::Simulated => Box::new(simulated(dir, measured)?),
     };
     Ok(opened)
+}
+
+fn simulated(dir: &Path, measured: &Measurements) -> Result<SimulatedPlatform, TeeError> {
+    let code = measured.get(CODE).map(Vec::as_slice).unwrap_or_default();
+    let platform = SimulatedPlatform::open(dir, code)?;
+    Ok(measured.iter().fold(platform, |platform, (name, digest)| platform.measuring(name, digest)))
 }
 
 /// The path that shows the platform is there, or what was not found.

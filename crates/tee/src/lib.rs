@@ -4,8 +4,8 @@
 //! [`KeyPolicy`]; [`verify`] turns evidence and a [`Policy`] into [`Claims`] or into every clause that was
 //! violated. Verification is real for every [`PlatformKind`], on any machine and without a network: a [`Verifier`] is given
 //! [`Collateral`], [`Anchors`] and the time. Keys on disk live in [`sealed_file`]s. [`detect()`] says which
-//! platform a machine has and [`open`] opens it: SEV-SNP, TDX, SGX, Nitro, CCA and TPM 2.0 attest (none of them was run on
-//! hardware but the TPM, on one in software), and the [`SimulatedPlatform`], which proves nothing about hardware and says
+//! platform a machine has and [`open`] opens it: SEV-SNP, TDX, SGX, Nitro, CCA, TrustZone and TPM 2.0 attest (none of them was
+//! run on hardware but the TPM, on one in software), and the [`SimulatedPlatform`], which proves nothing about hardware and says
 //! so in type, log and status.
 //!
 //! ```
@@ -26,7 +26,8 @@
 //! let key = platform.sealing_key(KeyPolicy::Measurement).unwrap().derive("store", b"segment-1");
 //! assert_eq!(key.as_bytes().len(), 32);
 //! ```
-#![forbid(unsafe_code)]
+// Unsafe code is denied, and allowed in one file that talks to a driver: attest/ts_device.rs.
+#![deny(unsafe_code)]
 
 mod anchors;
 mod attest;
@@ -57,7 +58,8 @@ mod verify;
 
 pub use anchors::{Anchors, TrustedKey};
 pub use attest::{
-    Configfs, GraminePlatform, NitroPlatform, Nsm, NsmDevice, NsmFailure, TsmPlatform, TsmReports,
+    Configfs, GraminePlatform, NitroPlatform, Nsm, NsmDevice, NsmFailure, SecureServices, ServicesFailure,
+    TrustZonePlatform, TrustedServices, TsmPlatform, TsmReports,
 };
 pub use claims::{Claims, Signer, Tcb, TcbStatus};
 pub use collateral::{Collateral, MAX_COLLATERAL_BYTES};

@@ -5,8 +5,13 @@
 
 mod gramine;
 mod nsm;
+mod psa_services;
+mod trustzone;
+mod ts_device;
 mod tsm;
 
 pub use gramine::GraminePlatform;
 pub use nsm::{NitroPlatform, Nsm, NsmDevice, NsmFailure};
+pub use trustzone::{SecureServices, ServicesFailure, TrustZonePlatform};
+pub use ts_device::TrustedServices;
 pub use tsm::{Configfs, TsmPlatform, TsmReports};

@@ -8,12 +8,36 @@ use super::{Statement, Verifier};
 use crate::claims::Signer;
 use crate::{Measurements, Refusal, TrustedKey};
 
-pub(super) const NONCE: i64 = 10;
-pub(super) const INSTANCE_ID: i64 = 256;
-pub(super) const PROFILE: i64 = 265;
-pub(super) const LIFECYCLE: i64 = 2395;
-pub(super) const IMPLEMENTATION_ID: i64 = 2396;
-pub(super) const COMPONENTS: i64 = 2399;
+/// Under which keys a token has its claims.
+pub(super) struct Labels {
+    pub(super) nonce: i64,
+    pub(super) instance_id: i64,
+    pub(super) profile: i64,
+    pub(super) lifecycle: i64,
+    pub(super) implementation_id: i64,
+    pub(super) components: i64,
+}
+
+/// RFC 9783, section 4; the platform token of Arm CCA has the same.
+pub(super) const REGISTERED: Labels = Labels {
+    nonce: 10,
+    instance_id: 256,
+    profile: 265,
+    lifecycle: 2395,
+    implementation_id: 2396,
+    components: 2399,
+};
+
+/// What the first version of PSA's attestation API gave out, from a range that nobody had registered; its claims mean the same (RFC 9783,
+/// "Backwards Compatibility Considerations"). Firmware in the field still does.
+pub(super) const FIRST_VERSION: Labels = Labels {
+    nonce: -75008,
+    instance_id: -75009,
+    profile: -75000,
+    lifecycle: -75002,
+    implementation_id: -75003,
+    components: -75006,
+};
 
 /// RFC 9783, section 4.4.1: entries of a software component.
 const COMPONENT_TYPE: u64 = 1;
@@ -52,8 +76,8 @@ pub(super) fn check_lifecycle(state: u64, statement: &mut Statement) {
 }
 
 /// One measurement per component, named by its type where that is unique, else by its place; `-signer` is who signed it.
-pub(super) fn components(claims: &ClaimSet, prefix: &str) -> Result<Measurements, Refusal> {
-    let list = claims.array(COMPONENTS, "software components")?;
+pub(super) fn components(claims: &ClaimSet, key: i64, prefix: &str) -> Result<Measurements, Refusal> {
+    let list = claims.array(key, "software components")?;
     if list.is_empty() || list.len() > MAX_COMPONENTS {
         return Err(Refusal::malformed(format!(
             "{} software components; 1 to {MAX_COMPONENTS} are read",

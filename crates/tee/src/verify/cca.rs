@@ -30,12 +30,19 @@ impl Verifier<'_> {
         let (platform_claims, realm_claims) = (platform.claims()?, realm.claims()?);
 
         let mut statement = realm_statement(&realm_claims)?;
-        statement.measurements.extend(arm::components(&platform_claims, "platform-")?);
-        let instance = platform_claims.bytes(arm::INSTANCE_ID, "instance id")?;
-        let implementation = platform_claims.bytes(arm::IMPLEMENTATION_ID, "implementation id")?;
+        statement.measurements.extend(arm::components(
+            &platform_claims,
+            arm::REGISTERED.components,
+            "platform-",
+        )?);
+        let instance = platform_claims.bytes(arm::REGISTERED.instance_id, "instance id")?;
+        let implementation = platform_claims.bytes(arm::REGISTERED.implementation_id, "implementation id")?;
         statement.measurements.insert("implementation-id".to_owned(), implementation.to_vec());
         statement.measurements.insert("instance-id".to_owned(), instance.to_vec());
-        arm::check_lifecycle(platform_claims.number(arm::LIFECYCLE, "security lifecycle")?, &mut statement);
+        arm::check_lifecycle(
+            platform_claims.number(arm::REGISTERED.lifecycle, "security lifecycle")?,
+            &mut statement,
+        );
 
         let realm_key = realm_claims.bytes(REALM_KEY, "realm public key")?;
         let key = public_key(realm_key)
@@ -87,8 +94,10 @@ fn is_eat(media_type: &Value) -> bool {
 }
 
 fn realm_statement(claims: &ClaimSet) -> Result<Statement, Refusal> {
-    let mut statement =
-        Statement { report_data: claims.bytes(arm::NONCE, "challenge")?.to_vec(), ..Statement::default() };
+    let mut statement = Statement {
+        report_data: claims.bytes(arm::REGISTERED.nonce, "challenge")?.to_vec(),
+        ..Statement::default()
+    };
     let mut measured = |name: String, value: &[u8]| statement.measurements.insert(name, value.to_vec());
     measured("rim".to_owned(), claims.bytes(INITIAL_MEASUREMENT, "initial measurement")?);
     measured("rpv".to_owned(), claims.bytes(PERSONALIZATION, "personalization value")?);
@@ -112,7 +121,8 @@ fn binding(platform: &ClaimSet, realm: &ClaimSet, realm_key: &[u8]) -> Result<Op
             return Err(Refusal::malformed(format!("CCA realm token: hash {other:?} is not known here")));
         }
     };
-    let bound = platform.bytes(arm::NONCE, "challenge")? == digest::digest(algorithm, realm_key).as_ref();
+    let bound =
+        platform.bytes(arm::REGISTERED.nonce, "challenge")? == digest::digest(algorithm, realm_key).as_ref();
     let what = || "the platform token vouches for another realm key".to_owned();
     Ok((!bound).then(|| Refusal::Binding { what: what() }))
 }

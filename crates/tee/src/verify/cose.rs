@@ -88,6 +88,10 @@ pub(super) struct ClaimSet {
 }
 
 impl ClaimSet {
+    pub(super) fn has(&self, key: i64) -> bool {
+        self.claims.contains_key(&key)
+    }
+
     pub(super) fn bytes(&self, key: i64, name: &str) -> Result<&[u8], Refusal> {
         self.get(key)
             .and_then(Value::as_bytes)

@@ -11,6 +11,7 @@ mod issued;
 mod matrix;
 mod published;
 mod scenarios;
+mod trustzone;
 
 use cases::{Case, reasons};
 use tee::{PlatformKind, Policy, TcbStatus};

@@ -161,7 +161,10 @@ fn tpm_scenarios() -> Vec<Scenario> {
 
 fn arm_scenarios() -> Vec<Scenario> {
     let claims = || arm::psa_claims(&[0x5d; 64], SECURED);
-    let without = |key: u64| claims().into_iter().filter(|(name, _)| *name != key).collect();
+    let first = |profile| arm::first_claims(&[0x5d; 64], profile);
+    let mut unknown = claims();
+    unknown[2].1 = "http://arm.com/psa/3.0.0".into();
+    let without = |key: i64| claims().into_iter().filter(|(name, _)| *name != key).collect();
     let mut scenarios: Vec<Scenario> = vec![
         (arm::psa("PSA as it should be", SECURED), &[]),
         (arm::psa("PSA being debugged", 0x4000), &["debug"]),
@@ -174,6 +177,11 @@ fn arm_scenarios() -> Vec<Scenario> {
         (arm::psa_of("PSA without a life cycle", without(2395)), &["malformed"]),
         (arm::psa_of("PSA without components", without(2399)), &["malformed"]),
         (arm::psa_of("PSA with a claim twice", [claims(), claims()].concat()), &["malformed"]),
+        (arm::psa_of("PSA of the first version", first(Some("PSA_IOT_PROFILE_1"))), &[]),
+        (arm::psa_of("PSA of the first version without profile", first(None)), &[]),
+        (arm::psa_of("PSA of the first version with another profile", first(Some("PSA"))), &["malformed"]),
+        (arm::psa_of("PSA with claims of both versions", [claims(), first(None)].concat()), &[]),
+        (arm::psa_of("PSA of a profile that is not known", unknown), &["malformed"]),
         (arm::cca("CCA as it should be", SECURED, false), &[]),
         (arm::cca("CCA being debugged", 0x4000, false), &["debug"]),
         (arm::cca("CCA on the assembly line", 0x1000, false), &["lifecycle"]),

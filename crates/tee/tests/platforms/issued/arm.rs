@@ -17,7 +17,7 @@ fn bytes(bytes: &[u8]) -> Value {
     Value::Bytes(bytes.to_vec())
 }
 
-fn map(entries: Vec<(u64, Value)>) -> Value {
+fn map(entries: Vec<(i64, Value)>) -> Value {
     Value::Map(entries.into_iter().map(|(key, value)| (Value::from(key), value)).collect())
 }
 
@@ -51,7 +51,7 @@ fn components() -> Value {
 }
 
 /// RFC 9783, section 4.
-pub(crate) fn psa_claims(nonce: &[u8], lifecycle: u64) -> Vec<(u64, Value)> {
+pub(crate) fn psa_claims(nonce: &[u8], lifecycle: u64) -> Vec<(i64, Value)> {
     vec![
         (10, bytes(nonce)),
         (256, bytes(&INSTANCE)),
@@ -63,7 +63,26 @@ pub(crate) fn psa_claims(nonce: &[u8], lifecycle: u64) -> Vec<(u64, Value)> {
     ]
 }
 
-pub(crate) fn psa_of(name: &'static str, claims: Vec<(u64, Value)>) -> Case {
+/// As firmware of the API's first version has them; the profile is left out there as often as not.
+pub(crate) fn first_claims(nonce: &[u8], profile: Option<&str>) -> Vec<(i64, Value)> {
+    let mut claims = vec![
+        (-75001, Value::from(1)),
+        (-75002, Value::from(SECURED)),
+        (-75003, bytes(&IMPLEMENTATION)),
+        (-75006, components()),
+        (-75008, bytes(nonce)),
+        (-75009, bytes(&INSTANCE)),
+    ];
+    claims.extend(profile.map(|profile| (-75000, Value::from(profile))));
+    claims
+}
+
+/// A token over `nonce` as a device's firmware signs it.
+pub(crate) fn psa_token(nonce: &[u8], signer: &Signer) -> Vec<u8> {
+    sign(&map(psa_claims(nonce, SECURED)), signer, Algorithm::ES256, true)
+}
+
+pub(crate) fn psa_of(name: &'static str, claims: Vec<(i64, Value)>) -> Case {
     let signer = Signer::p256();
     let token = sign(&map(claims), &signer, Algorithm::ES256, true);
     let mut case = case(name, "token", evidence(PlatformKind::TrustZone, [("token", token)]));
