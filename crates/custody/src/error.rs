@@ -69,6 +69,14 @@ pub enum Error {
         /// What the others said.
         why: String,
     },
+    /// Nobody gave the cluster's secret.
+    #[error("nobody gave the cluster's secret in {seconds} s: {who}")]
+    Unobtained {
+        /// How long they had.
+        seconds: u64,
+        /// Everybody who was to be asked, and what came of it.
+        who: String,
+    },
     /// Something that is received or given is not sound.
     #[error(transparent)]
     Custody(#[from] CustodyError),

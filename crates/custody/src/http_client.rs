@@ -1,31 +1,43 @@
 use std::time::Duration;
 
 use api::ErrorBody;
-use reqwest::{Client, RequestBuilder, StatusCode};
+use reqwest::{Client, ClientBuilder, RequestBuilder, StatusCode};
 
 use crate::error::Error;
 
 const CONNECT: Duration = Duration::from_secs(5);
 const WHOLE: Duration = Duration::from_secs(30);
 const MAX_ERROR_BYTES: usize = 16 << 10;
+/// What is told of why a connection failed, characters.
+const MAX_WORDS: usize = 600;
 
 /// A client that waits for nobody for long, and follows nobody elsewhere.
 pub(crate) fn client() -> Result<Client, Error> {
-    Client::builder()
-        .connect_timeout(CONNECT)
-        .timeout(WHOLE)
-        .redirect(reqwest::redirect::Policy::none())
-        .build()
-        .map_err(|error| Error::Unreachable { url: String::new(), why: error.to_string() })
+    let built = builder().build();
+    built.map_err(|error| Error::Unreachable { url: String::new(), why: error.to_string() })
+}
+
+/// The same, for TLS of one's own.
+pub(crate) fn builder() -> ClientBuilder {
+    Client::builder().connect_timeout(CONNECT).timeout(WHOLE).redirect(reqwest::redirect::Policy::none())
 }
 
 /// Sends `request`; gives a successful answer of at most `at_most` bytes.
 pub(crate) async fn send(url: &str, request: RequestBuilder, at_most: usize) -> Result<Vec<u8>, Error> {
     let unreachable = |error: reqwest::Error| {
-        // Its own words repeat the URL; the cause is what helps.
-        let mut why = error.without_url().to_string();
-        why.truncate(200);
-        Error::Unreachable { url: url.to_owned(), why }
+        // Its own words repeat the URL; the causes are what helps.
+        let error = error.without_url();
+        let mut why = error.to_string();
+        let mut cause = std::error::Error::source(&error);
+        while let Some(error) = cause {
+            let text = error.to_string();
+            if !why.contains(&text) {
+                why.push_str(": ");
+                why.push_str(&text);
+            }
+            cause = error.source();
+        }
+        Error::Unreachable { url: url.to_owned(), why: why.chars().take(MAX_WORDS).collect() }
     };
     let mut response = request.send().await.map_err(unreachable)?;
     let status = response.status();

@@ -10,7 +10,7 @@ use crate::{SealingKey, TeeError};
 
 const PURPOSE: &str = "enclave-key";
 
-/// The enclave's ed25519 identity: registered on chain, kept in a sealed file, never outside the TEE.
+/// The enclave's ed25519 identity: registered on chain, kept in a sealed file or in memory alone, never outside the TEE.
 pub struct EnclaveKey(SigningKey);
 
 impl EnclaveKey {
@@ -27,14 +27,21 @@ impl EnclaveKey {
                 Ok(Self(SigningKey::from_bytes(&Zeroizing::new(bytes))))
             }
             Err(SealedError::Io(error)) if error.kind() == io::ErrorKind::NotFound => {
-                let mut bytes = Zeroizing::new([0; 32]);
-                SystemRandom::new().fill(&mut bytes[..]).map_err(|_| TeeError::Random)?;
+                let bytes = random()?;
                 sealed_file::write(path, sealing, PURPOSE, &bytes[..])
                     .map_err(|source| TeeError::Sealed { path: path.to_owned(), source })?;
                 Ok(Self(SigningKey::from_bytes(&bytes)))
             }
             Err(source) => Err(TeeError::Sealed { path: path.to_owned(), source }),
         }
+    }
+
+    /// A key that is nowhere but in memory, for platforms that seal nothing: it has to be registered anew after each start.
+    ///
+    /// # Errors
+    /// [`TeeError::Random`].
+    pub fn ephemeral() -> Result<Self, TeeError> {
+        Ok(Self(SigningKey::from_bytes(&*random()?)))
     }
 
     /// The public half, as registered on chain.
@@ -46,6 +53,12 @@ impl EnclaveKey {
     pub fn sign(&self, intent: u8, timestamp_ms: u64, payload: &[u8]) -> [u8; 64] {
         self.0.sign(&intent_message(intent, timestamp_ms, payload)).to_bytes()
     }
+}
+
+fn random() -> Result<Zeroizing<[u8; 32]>, TeeError> {
+    let mut bytes = Zeroizing::new([0; 32]);
+    SystemRandom::new().fill(&mut bytes[..]).map_err(|_| TeeError::Random)?;
+    Ok(bytes)
 }
 
 impl std::fmt::Debug for EnclaveKey {

@@ -58,6 +58,14 @@ pub enum TeeError {
     /// The policy cannot be read.
     #[error("not an attestation policy: {0}")]
     Policy(String),
+    /// A file of [`crate::TrustFiles`] is not what it should be.
+    #[error("{}: {problem}", path.display())]
+    TrustFile {
+        /// Which one.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// A sealed key could not be opened or written.
     #[error("{}", path.display())]
     Sealed {

@@ -54,6 +54,7 @@ mod report_data;
 pub mod sealed_file;
 mod simulated;
 mod tpm;
+mod trust_files;
 mod verify;
 
 pub use anchors::{Anchors, TrustedKey};
@@ -84,7 +85,8 @@ pub use ra_tls::{
     certificate_evidence, issue_attested,
 };
 pub use refusal::{Refusal, Refusals};
-pub use report_data::{fresh_nonce, report_data};
-pub use simulated::SimulatedPlatform;
+pub use report_data::{fresh_nonce, node_report_data, report_data};
+pub use simulated::{SimulatedPlatform, SimulatedWithoutSealing};
 pub use tpm::{RUNTIME_PCR, TpmAddress, TpmConfig, TpmError, TpmPlatform};
+pub use trust_files::{TrustFiles, Trusted};
 pub use verify::{Verifier, verify};

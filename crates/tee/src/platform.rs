@@ -88,6 +88,11 @@ pub trait Platform: Send + Sync {
     /// Which kind it is.
     fn kind(&self) -> PlatformKind;
 
+    /// Whether it proves nothing about hardware: the simulated platform, and a TPM that is a program.
+    fn is_simulated(&self) -> bool {
+        self.kind() == PlatformKind::Simulated
+    }
+
     /// What is measured about the running code; these names and values go into policies.
     fn measurement(&self) -> Measurements;
 

@@ -5,7 +5,7 @@ use crate::{Measurements, PlatformKind, TcbStatus};
 /// What a verifier accepts. Evaluation names every clause that evidence violates.
 ///
 /// Debuggable environments never pass, whatever the policy says, unless the platform is the simulated one.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
     /// Acceptable code, per platform. One entry must fit: same platform, and every measurement that the entry
     /// names present and equal. Measurements that an entry does not name are not looked at; an entry

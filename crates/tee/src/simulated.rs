@@ -146,6 +146,44 @@ impl Platform for SimulatedPlatform {
     }
 }
 
+/// The simulated platform as one that attests and keeps no key from one start to the next, as TDX, Nitro and CCA are: what is
+/// kept by asking others can be tried out with it. It proves as little.
+///
+/// Only what signs its evidence lies in a file, in place of the hardware's key; nothing is sealed under it.
+pub struct SimulatedWithoutSealing(SimulatedPlatform);
+
+impl SimulatedWithoutSealing {
+    /// Opens it as [`SimulatedPlatform::open`] does, measuring all of `measured`, with a `code` among them.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn open(dir: &Path, measured: &Measurements) -> Result<Self, TeeError> {
+        let code = measured.get(CODE).map(Vec::as_slice).unwrap_or_default();
+        let mut platform = SimulatedPlatform::open(dir, code)?;
+        platform.measured.clone_from(measured);
+        tracing::warn!("the simulated TEE is one that seals nothing, as TDX, Nitro and CCA");
+        Ok(Self(platform))
+    }
+}
+
+impl Platform for SimulatedWithoutSealing {
+    fn kind(&self) -> PlatformKind {
+        PlatformKind::Simulated
+    }
+
+    fn measurement(&self) -> Measurements {
+        self.0.measurement()
+    }
+
+    fn attest(&self, report_data: &[u8; 64], now_ms: u64) -> Result<Evidence, TeeError> {
+        self.0.attest(report_data, now_ms)
+    }
+
+    fn sealing_key(&self, _policy: KeyPolicy) -> Result<SealingKey, TeeError> {
+        Err(TeeError::NoLocalSealing { kind: PlatformKind::Simulated })
+    }
+}
+
 fn read_root(path: &Path) -> io::Result<Result<SealingKey, &'static str>> {
     let file = File::open(path)?;
     if file.metadata()?.permissions().mode() & 0o077 != 0 {

@@ -51,6 +51,7 @@ pub struct TpmPlatform {
     registers: Vec<u8>,
     values: Pcrs,
     ak_public: Vec<u8>,
+    is_software: bool,
 }
 
 impl TpmPlatform {
@@ -73,11 +74,12 @@ impl TpmPlatform {
         let values = tpm.pcr_read(&registers)?;
         let key = tpm.attestation_key()?;
         tpm.flush(key.handle)?;
-        if config.address.is_software() {
-            tracing::warn!("the TPM is a program: it proves nothing about hardware");
+        let is_software = config.address.is_software();
+        if is_software {
+            tracing::warn!("the TPM is SIMULATED, a program: it proves nothing about hardware");
         }
         let dir = dir.to_owned();
-        Ok(Self { tpm: Mutex::new(tpm), dir, registers, values, ak_public: key.public })
+        Ok(Self { tpm: Mutex::new(tpm), dir, registers, values, ak_public: key.public, is_software })
     }
 
     /// The attestation key as TPMT_PUBLIC: what a policy pins for this machine.
@@ -151,6 +153,10 @@ impl TpmPlatform {
 impl Platform for TpmPlatform {
     fn kind(&self) -> PlatformKind {
         PlatformKind::Tpm
+    }
+
+    fn is_simulated(&self) -> bool {
+        self.is_software
     }
 
     fn measurement(&self) -> Measurements {
