@@ -20,9 +20,9 @@ mod rewards;
 mod status;
 mod worker;
 
-pub use attestation::{AttestationQuery, AttestationReply};
+pub use attestation::{AttestationQuery, AttestationReply, NodeAttested, NodeEvidence};
 pub use error::ErrorBody;
 pub use node::{Heartbeat, HeartbeatReply, Instance, NodeList, NodeMetrics, NodeState, NodeSummary};
 pub use rewards::{RewardEpochs, RewardProof, ShardOfEpoch};
 pub use status::{AnchorStatus, ChainStatus, MasterStatus, TeeStatus};
-pub use worker::{GatewayLink, LinkStatus, NodeAgentStatus, StakeStatus, WorkerStatus};
+pub use worker::{EvidenceStatus, GatewayLink, LinkStatus, NodeAgentStatus, StakeStatus, WorkerStatus};

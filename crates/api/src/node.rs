@@ -77,6 +77,10 @@ pub struct HeartbeatReply {
     pub timestamp_ms: u64,
     /// Milliseconds until the next beat is expected.
     pub interval_ms: u64,
+    /// 32 bytes, 64 hexadecimal digits: the master wants evidence of the node's platform now, made for this nonce and shown
+    /// within a minute. Absent while it wants none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attestation_nonce: Option<String>,
 }
 
 /// Answer of `GET /api/v1/nodes`.
@@ -114,6 +118,19 @@ pub struct NodeSummary {
     /// Metrics of the last heartbeat.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metrics: Option<NodeMetrics>,
+    /// Whether evidence of its hardware counts now: `true`, `simulated` or `false`, as in the label
+    /// `k3s-daas.io/attested`.
+    #[serde(default)]
+    pub attested: String,
+    /// The platform that attested, as `tee::PlatformKind` prints it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub platform: Option<String>,
+    /// When the evidence counts no longer, by the master's clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attested_until_ms: Option<u64>,
+    /// Why the evidence that it showed last was refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attestation_problem: Option<String>,
 }
 
 /// Where a node is in its life.

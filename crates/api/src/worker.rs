@@ -36,6 +36,28 @@ pub struct WorkerStatus {
     /// The worker's clock at the last heartbeat that the gateway took.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_heartbeat_ms: Option<u64>,
+    /// What this machine proves to the master about itself; absent when it is told to show nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<EvidenceStatus>,
+}
+
+/// The evidence that a worker shows the master.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EvidenceStatus {
+    /// The platform that it comes from, e.g. `simulated`.
+    pub platform: String,
+    /// True when that proves nothing about hardware.
+    pub simulated: bool,
+    /// When the master verified it last, by the master's clock; absent while none counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verified_ms: Option<u64>,
+    /// When that counts no longer, by the master's clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_ms: Option<u64>,
+    /// Why the last try did not succeed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<crate::ErrorBody>,
 }
 
 /// A stake as the chain has it.

@@ -8,6 +8,7 @@ use engine::node::{FlannelBackend, ProxyMode};
 use serde::{Deserialize, Serialize};
 use tee::{KeyPolicy, PlatformKind};
 
+use crate::attestations::WorkersConfig;
 use crate::error::MasterError;
 use crate::gateway::GatewayLimits;
 use crate::health::HealthLimits;
@@ -45,6 +46,8 @@ pub struct Config {
     pub tee: TeeConfig,
     /// Who vouches for this enclave on chain.
     pub registration: RegistrationConfig,
+    /// What nodes have to prove.
+    pub workers: WorkersConfig,
     /// Addresses inside of the cluster.
     pub network: ClusterNetwork,
     /// What a proof may look like.
@@ -77,6 +80,7 @@ impl Default for Config {
             snapshots: ColdConfig::default(),
             tee: TeeConfig::default(),
             registration: RegistrationConfig::default(),
+            workers: WorkersConfig::default(),
             network: ClusterNetwork::default(),
             proofs: ProofConfig::default(),
             gateway: GatewayLimits::default(),

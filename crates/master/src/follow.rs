@@ -7,6 +7,7 @@ use chain::{
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::attestations::policy_for_workers;
 use crate::facts;
 use crate::health::Window;
 use crate::outbox::Addressee;
@@ -194,9 +195,23 @@ impl Follow {
         });
     }
 
+    /// Holds nodes to what the chain says now of the code that they may run.
+    fn decree(&self, state: &State, now_ms: u64) {
+        let workers = &self.shared.workers;
+        let policy = policy_for_workers(workers.file.as_ref(), state.registry.as_ref(), now_ms);
+        let out = workers.book.lock().decree(policy, now_ms);
+        for node in &out {
+            tracing::warn!(node, "the node's code is not allowed any more, it counts as not attested");
+        }
+        if !out.is_empty() {
+            self.shared.changed.notify_one();
+        }
+    }
+
     /// Finds this enclave on chain by its key.
     fn announce(&self, state: &State) {
         let now_ms = self.shared.now_ms();
+        self.decree(state, now_ms);
         let key = self.shared.facts.public_key;
         let ours = state
             .enclaves

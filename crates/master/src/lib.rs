@@ -33,6 +33,7 @@ mod anchor_keeper;
 #[cfg(test)]
 mod anchor_tests;
 mod archiver;
+mod attestations;
 mod attesting;
 mod board;
 mod bookkeeper;
@@ -59,7 +60,9 @@ mod shared;
 mod standing_tests;
 mod tls;
 mod tunnels;
+mod turns;
 
+pub use attestations::WorkersConfig;
 pub use config::{ChainConfig, ClusterNetwork, Config, ProofConfig, SealTo, TeeConfig};
 pub use enclave::{Identity, Newcomer, deal, hand_over, identity, measurement_of, store_key};
 pub use error::MasterError;

@@ -18,6 +18,7 @@ use tokio_util::task::TaskTracker;
 use crate::anchor_check::OnChain;
 use crate::anchor_keeper::{AnchorKeeper, Poster};
 use crate::archiver::Archiver;
+use crate::attestations::Workers;
 use crate::board::Board;
 use crate::bookkeeper::Bookkeeper;
 use crate::config::Config;
@@ -73,6 +74,10 @@ impl Master {
         let package = config.chain.package.ok_or_else(|| missing("chain.package"))?;
         let cluster = config.chain.cluster.ok_or_else(|| missing("chain.cluster"))?;
         let client = Client::new(&config.chain.url)?;
+        let trusted = config.workers.files().read()?;
+        let demanded = config.workers.check(config.health.interval_ms, trusted.policy.as_ref());
+        demanded.map_err(MasterError::Config)?;
+        let workers = Workers::new(trusted, config.workers.require_attested);
         private_dir(&config.state_dir)?;
         let enclave = blocking(&config, move |config| Enclave::open(config, now_ms)).await?;
         tracing::info!(
@@ -93,7 +98,7 @@ impl Master {
             network: config.network.clone(),
             certificate_lifetime_ms: config.certificate_lifetime_ms,
         };
-        let shared = Arc::new(Shared::new(
+        let shared = Shared::new(
             facts,
             clock.clone(),
             config.membership_limits(),
@@ -101,7 +106,8 @@ impl Master {
             Board::new(client.url().to_owned()),
             enclave.pki.clone(),
             enclave.platform.clone(),
-        ));
+        );
+        let shared = Arc::new(shared.demanding(workers));
         let trusted = custody::OnChain::new(client.clone(), facts::address(package), facts::address(cluster));
         shared.releaser.get_or_init(|| release::releaser(&shared, trusted.clone(), enclave.secret.clone()));
         let (loops, servers) = (CancellationToken::new(), CancellationToken::new());

@@ -7,6 +7,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
+use crate::attestations::EvidenceRefusal;
 use crate::health::BeatError;
 use crate::membership::Refusal;
 
@@ -28,6 +29,7 @@ pub(crate) struct Metrics {
     pub(crate) node_authorizations: Family<Label, Counter>,
     pub(crate) attestations: Counter,
     pub(crate) key_releases: Family<Label, Counter>,
+    pub(crate) node_attestations: Family<Label, Counter>,
     pub(crate) requests: Family<RequestLabels, Counter>,
     pub(crate) latency: Latency,
     pub(crate) connections: Gauge,
@@ -59,6 +61,7 @@ impl Metrics {
             node_authorizations: Family::default(),
             attestations: Counter::default(),
             key_releases: Family::default(),
+            node_attestations: Family::default(),
             requests: Family::default(),
             latency,
             connections: Gauge::default(),
@@ -77,6 +80,9 @@ impl Metrics {
         metrics.register();
         for reason in BeatError::REASONS.into_iter().chain(["accepted"]) {
             metrics.heartbeats.get_or_create(&[("result", reason)]).inc_by(0);
+        }
+        for result in EvidenceRefusal::REASONS.into_iter().chain(["accepted", "busy"]) {
+            metrics.node_attestations.get_or_create(&[("result", result)]).inc_by(0);
         }
         for step in crate::outbox::Step::ALL {
             metrics.outbox_steps.get_or_create(&[("step", step.as_str())]).inc_by(0);
@@ -112,6 +118,11 @@ impl Metrics {
             self.node_authorizations.clone(),
         );
         r.register("key_releases", "Requests for the cluster's secret, by result", self.key_releases.clone());
+        r.register(
+            "node_attestations",
+            "Evidence that nodes showed, by result",
+            self.node_attestations.clone(),
+        );
         r.register("attestations", "Evidence given out", self.attestations.clone());
         r.register("http_requests", "Requests answered, by route, method and code", self.requests.clone());
         r.register_with_unit(

@@ -1,4 +1,3 @@
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -8,15 +7,16 @@ use custody::Bucket;
 use engine::pki::ClusterPki;
 use parking_lot::{Mutex, RwLock};
 pub(crate) use tee::Clock;
-use tee::Platform;
+use tee::{Platform, Trusted};
 use tokio::sync::Notify;
 
 use crate::Id;
+use crate::attestations::Workers;
 use crate::attesting::Attester;
 use crate::board::Board;
 use crate::config::ClusterNetwork;
 use crate::health::{Health, HealthLimits, Saved};
-use crate::membership::{Attestation, Limits, Membership, NodeCertificate, Refusal, Wanted};
+use crate::membership::{Limits, Membership, NodeCertificate, Refusal, Wanted, attested_value};
 use crate::metrics::Metrics;
 use crate::outbox::Drawer;
 use crate::tunnels::{TunnelMetrics, Tunnels};
@@ -66,8 +66,8 @@ pub(crate) struct Shared {
     pub(crate) ledger: OnceLock<Drawer>,
     /// Public reads of what is kept there.
     pub(crate) ledger_reads: Mutex<Bucket>,
-    /// What was verified of nodes' own platforms, by name.
-    pub(crate) attestations_of_nodes: Mutex<BTreeMap<String, Attestation>>,
+    /// What nodes have to prove of their own platforms, and have proven.
+    pub(crate) workers: Workers,
     /// The tunnels of nodes.
     pub(crate) tunnels: Tunnels,
     pub(crate) tunnel_metrics: TunnelMetrics,
@@ -108,7 +108,7 @@ impl Shared {
             node_lines: Mutex::new(Bucket::new(STRANGER_LINES_PER_SECOND, STRANGER_LINES_BURST)),
             ledger: OnceLock::new(),
             ledger_reads: Mutex::new(Bucket::new(LEDGER_READS_PER_SECOND, LEDGER_READS_BURST)),
-            attestations_of_nodes: Mutex::default(),
+            workers: Workers::new(Trusted::default(), false),
             releaser: OnceLock::new(),
             changed: Notify::new(),
             facts,
@@ -117,6 +117,12 @@ impl Shared {
             pki,
             platform,
         }
+    }
+
+    /// What nodes have to prove; without this, nothing.
+    pub(crate) fn demanding(mut self, workers: Workers) -> Self {
+        self.workers = workers;
+        self
     }
 
     /// Goes on with the health of an earlier master.
@@ -156,6 +162,20 @@ impl Shared {
         (self.clock)()
     }
 
+    /// Whether a certificate of a node still opens anything: its token is live, and a kubelet's is for the key that the node was
+    /// attested by, if it was or has to be.
+    ///
+    /// # Errors
+    /// Why not.
+    pub(crate) fn may_act(&self, certificate: &NodeCertificate) -> Result<(), Refusal> {
+        let now_ms = self.now_ms();
+        let node = self.membership.read().node_by_certificate(certificate, None, now_ms)?;
+        let key = certificate.key();
+        let may = !certificate.is_kubelets()
+            || self.workers.book.lock().may_act(&node.name, node.token, key.as_ref(), now_ms);
+        if may { Ok(()) } else { Err(Refusal::KeyNotAttested) }
+    }
+
     /// Lets time pass in the membership and the health, and sets the gauges that follow from it.
     pub(crate) fn tick(&self) {
         let now_ms = self.now_ms();
@@ -185,11 +205,33 @@ impl Shared {
                 .get_or_create(&[("state", state.as_str())])
                 .set(i64::try_from(count).unwrap_or(i64::MAX));
         }
+        self.watch_evidence(now_ms);
         self.watch_tunnels(now_ms);
         let chain = self.board.read().chain;
         self.metrics.chain_reachable.set(i64::from(chain.reachable));
         let silence = now_ms.saturating_sub(chain.last_contact_ms);
         self.metrics.chain_silence.set(i64::try_from(silence).unwrap_or(i64::MAX));
+    }
+
+    /// Evidence runs out, and goes with the membership of its node.
+    fn watch_evidence(&self, now_ms: u64) {
+        let over = {
+            let membership = self.membership.read();
+            let is_live = |name: &str, token| {
+                membership.roster().live_node(name, now_ms).is_some_and(|live| live.id == token)
+            };
+            // Before the chain was read no token is known to be gone.
+            if !membership.is_synced() {
+                return;
+            }
+            self.workers.book.lock().tick(is_live, now_ms)
+        };
+        for node in &over {
+            tracing::warn!(node, "the node's evidence has run out, it counts as not attested");
+        }
+        if !over.is_empty() {
+            self.changed.notify_one();
+        }
     }
 
     /// Ends the tunnels of nodes whose membership is over, and counts what goes through the others.
@@ -218,7 +260,13 @@ impl Shared {
         let membership = self.membership.read();
         let expires_ms = |token: Id| membership.roster().token(&token).map(|token| token.expires_ms);
         let care = self.health.lock().care(expires_ms, now_ms);
-        Wanted { care, attestations: self.attestations_of_nodes.lock().clone() }
+        let book = self.workers.book.lock();
+        Wanted {
+            care,
+            attestations: book.view(now_ms),
+            settling: !book.is_settled(now_ms),
+            require_attested: book.requires(),
+        }
     }
 
     /// Every node with a live token, and those removed lately, by name.
@@ -226,11 +274,17 @@ impl Shared {
         let now_ms = self.now_ms();
         let membership = self.membership.read();
         let health = self.health.lock();
+        let book = self.workers.book.lock();
         let live = membership.roster().live_nodes(now_ms).filter_map(|token| {
             let name = token.node_name.clone()?;
             let beat = health.last_beat(&name, token.id);
             let detail = health.detail(&name, token.id, now_ms);
+            let (counting, attestation_problem) = book.of(&name, token.id, now_ms);
             Some(NodeSummary {
+                attested: attested_value(counting.as_ref().map(|(attestation, _)| attestation)).to_owned(),
+                attested_until_ms: counting.as_ref().map(|(_, until_ms)| *until_ms),
+                platform: counting.map(|(attestation, _)| attestation.platform),
+                attestation_problem,
                 stake_id: token.stake.to_string(),
                 token_id: token.id.to_string(),
                 state: health.state(&name, token.id),
@@ -252,6 +306,10 @@ impl Shared {
             maintenance_until_ms: None,
             last_heartbeat_ms: None,
             metrics: None,
+            attested: attested_value(None).to_owned(),
+            platform: None,
+            attested_until_ms: None,
+            attestation_problem: None,
         });
         let mut nodes: Vec<_> = live.chain(removed).collect();
         nodes.sort_by(|a, b| (&a.name, &a.token_id).cmp(&(&b.name, &b.token_id)));

@@ -2,9 +2,9 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+use tee::TrustFiles;
 
 use crate::agent::Backoff;
-use crate::gateway::AttestationConfig;
 
 /// What a worker is told. Times are milliseconds.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -28,7 +28,10 @@ pub struct Config {
     pub allow_simulated: bool,
     /// What the master has to prove besides.
     #[serde(default)]
-    pub attestation: AttestationConfig,
+    pub attestation: TrustFiles,
+    /// What this machine proves to the master of itself.
+    #[serde(default)]
+    pub tee: TeeConfig,
     /// Time between two reads of the chain.
     #[serde(default = "default_chain_poll_ms")]
     pub chain_poll_ms: u64,
@@ -68,6 +71,16 @@ impl Config {
     pub(crate) fn backoff(&self) -> Backoff {
         Backoff { min_ms: self.retry_min_ms, max_ms: self.retry_max_ms }
     }
+}
+
+/// The platform whose evidence a worker shows to the master.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TeeConfig {
+    /// `sev-snp`, `tdx`, `sgx`, `nitro`, `cca`, `trustzone`, `tpm` or `simulated`; without it no evidence is shown.
+    pub platform: Option<String>,
+    /// Whether it may be the simulated one, which proves nothing about hardware.
+    pub allow_simulated: bool,
 }
 
 fn default_listen() -> SocketAddr {

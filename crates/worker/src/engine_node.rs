@@ -142,6 +142,10 @@ impl NodeAgent for EngineNode {
         Some(engine::node::cgroup_root(&self.config.state_dir))
     }
 
+    fn programs(&self) -> Vec<(&'static str, PathBuf)> {
+        vec![("kubernetes", self.config.binary.clone())]
+    }
+
     async fn start(&self, bundle: NodeBundle) -> Result<(), NodeAgentError> {
         let config = self.node_config(&bundle)?;
         let credentials = credentials(&bundle);

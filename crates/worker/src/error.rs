@@ -18,6 +18,9 @@ pub enum WorkerError {
         /// Why.
         source: io::Error,
     },
+    /// What says whom to trust, or this machine's own platform, is not usable.
+    #[error("attestation: {0}")]
+    Tee(#[from] tee::TeeError),
     /// The holder's key is not usable.
     #[error(transparent)]
     HolderKey(#[from] HolderKeyError),

@@ -1,3 +1,5 @@
+use std::path::PathBuf;
+
 use async_trait::async_trait;
 
 use crate::agent::Gone;
@@ -20,6 +22,11 @@ pub trait NodeAgent: Send + Sync {
     /// Name of the cgroup below which this node's containers are; `None` when there is none to look at.
     fn cgroup(&self) -> Option<String> {
         None
+    }
+
+    /// The programs that run the node, by the names of their measurements: evidence of this machine is about them too.
+    fn programs(&self) -> Vec<(&'static str, PathBuf)> {
+        Vec::new()
     }
 
     /// Whether it joins the gateway itself, as `k3s agent` does: it is invited then, and opens its own tunnel.

@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 use crate::agent::{Call, Failure, FailureKind, Outcome, Step, Target, Token, Validity, View};
 use crate::certificates::{KeyedCertificate, NodeBundle, Request};
 use crate::chain_source::ChainSource;
+use crate::evidence::Evidence;
 use crate::gateway::{Attested, CertificateKind, GatewayError, NodeHeaders, Pinned};
 use crate::holder_key::{HolderKey, ProofScope};
 use crate::machine::{self, CpuTicks};
@@ -31,6 +32,8 @@ pub(crate) struct Shell {
     pub(crate) node_password: Zeroizing<String>,
     /// What this worker demands of a master beside what the chain says.
     pub(crate) trust: gateway::Trust,
+    /// What it proves of this machine, if it is told to.
+    pub(crate) evidence: Option<Arc<Evidence>>,
     /// This process of the worker, by which the master tells two agents of one node apart.
     pub(crate) instance: api::Instance,
     pub(crate) statements: Mutex<Statements>,
@@ -65,6 +68,7 @@ impl Shell {
             }
             Step::RenewToken => self.chain.renew_token().await.map(|()| Outcome::Done),
             Step::Gateway { session, target, call } => self.at_gateway(*session, target, *call).await,
+            Step::ShowEvidence { session, nonce } => self.show_evidence(*session, *nonce).await,
             Step::StartNode { .. } => {
                 let bundle = self.memory.lock().bundle.clone();
                 let bundle = bundle.ok_or_else(|| failed("no_certificates", "no certificates yet"))?;
@@ -248,7 +252,29 @@ impl Shell {
         let reply = gateway.heartbeat(&self.proof(&token, target)?, &beat).await?;
         self.memory.lock().last_heartbeat_ms = Some(clock::now_ms());
         self.invite(gateway, &token, target).await?;
-        Ok(Outcome::Beat { interval_ms: reply.interval_ms })
+        let nonce = reply.attestation_nonce.as_deref().map(nonce).transpose()?;
+        Ok(Outcome::Beat { interval_ms: reply.interval_ms, nonce })
+    }
+
+    async fn show_evidence(&self, session: u64, nonce: [u8; 32]) -> Result<Outcome, Failure> {
+        let gateway = self.attested(session)?;
+        let bundle = self.memory.lock().bundle.clone();
+        let (Some(bundle), Some(evidence)) = (bundle, self.evidence.clone()) else {
+            return Err(out_of_order());
+        };
+        let (platform, identity) = (evidence.clone(), bundle.client_kubelet.clone());
+        let made = tokio::task::spawn_blocking(move || platform.make(nonce, &identity.certificate_pem));
+        let made = made.await.map_err(|error| failed("evidence", &error.to_string()))?;
+        let made =
+            made.map_err(|problem| failed("evidence", &format!("no evidence of this machine: {problem}")))?;
+        let attested = gateway.show_evidence(&bundle.client_kubelet, &made).await?;
+        tracing::info!(
+            platform = attested.platform,
+            simulated = attested.simulated,
+            "the master has verified this machine"
+        );
+        evidence.taken(attested);
+        Ok(Outcome::Done)
     }
 
     async fn measure(&self, pods: u32) -> Result<api::NodeMetrics, Failure> {
@@ -288,6 +314,15 @@ impl Shell {
     fn token(&self) -> Result<Token, Failure> {
         self.memory.lock().token.clone().ok_or_else(|| failed("unknown_token", "no seal token on chain"))
     }
+}
+
+fn nonce(text: &str) -> Result<[u8; 32], GatewayError> {
+    let mut nonce = [0; 32];
+    hex::decode_to_slice(text, &mut nonce).map_err(|_| GatewayError::Malformed {
+        what: "heartbeat",
+        problem: "attestationNonce is not 64 hexadecimal digits".to_owned(),
+    })?;
+    Ok(nonce)
 }
 
 /// The agent asked for a step of a session that is over; it will start a new one.

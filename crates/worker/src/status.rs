@@ -29,6 +29,13 @@ pub(crate) fn snapshot(agent: &Agent, shell: &Shell, node: &NodeStatus, now_ms: 
         stake: token.and_then(|token| token.stake.clone()),
         certificates_expire_ms: agent.certificates().map(|validity| validity.until_ms),
         last_heartbeat_ms: shell.memory.lock().last_heartbeat_ms,
+        evidence: shell.evidence.as_ref().map(|evidence| {
+            let problem = agent.evidence_failure().map(|failure| api::ErrorBody {
+                reason: failure.reason.clone(),
+                message: failure.message.clone(),
+            });
+            evidence.status(problem, now_ms)
+        }),
     }
 }
 

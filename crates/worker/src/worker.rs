@@ -11,6 +11,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::agent::{Agent, Failure, Outcome, Phase, Settings, Step};
 use crate::chain_source::ChainSource;
+use crate::evidence::Evidence;
+use crate::gateway::Trust;
 use crate::holder_key::HolderKey;
 use crate::metrics::Metrics;
 use crate::node_agent::{NodeAgent, NodeStatus, StopReason};
@@ -51,7 +53,8 @@ impl Worker {
         std::fs::create_dir_all(&config.state_dir).map_err(state_dir)?;
         let node_password = node_password::open_or_create(&config.state_dir).map_err(state_dir)?;
         let holder = HolderKey::open(&config.holder_key)?;
-        let trust = config.attestation.trust(config.allow_simulated).map_err(WorkerError::Config)?;
+        let trust = Trust::read(&config.attestation, config.allow_simulated)?;
+        let evidence = Evidence::open(&config, &*node)?.map(Arc::new);
         let address = config.listen;
         let listener =
             TcpListener::bind(address).await.map_err(|source| WorkerError::Listen { address, source })?;
@@ -61,6 +64,7 @@ impl Worker {
             chain_poll_ms: config.chain_poll_ms,
             heartbeat_ms: config.heartbeat_ms,
             backoff: config.backoff(),
+            shows_evidence: evidence.is_some(),
             can_renew_token: chain.can_renew_token(),
             seed: clock::now_ms() ^ u64::from(std::process::id()),
         });
@@ -74,6 +78,7 @@ impl Worker {
             holder: RwLock::new(Arc::new(holder)),
             node_password,
             trust,
+            evidence,
             tunnel: TunnelKeeper::new(),
             memory: Memory::default().into(),
         };

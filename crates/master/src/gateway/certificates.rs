@@ -62,12 +62,14 @@ impl Kind {
         matches!(self, Self::ClientKubelet | Self::ServingKubelet)
     }
 
-    /// User and groups of a client, or name of a server.
-    fn subject(self, node: &NodeIdentity) -> (String, Vec<String>) {
+    /// User and groups of a client, or name of a server. A kubelet's group names its key, where it brought one: who is attested is
+    /// a key.
+    fn subject(self, node: &NodeIdentity, key: Option<[u8; 32]>) -> (String, Vec<String>) {
         let group = node.certificate_group();
         match self {
             Self::ClientKubelet => {
-                (format!("{NODE_USER_PREFIX}{}", node.name), vec![NODES_GROUP.to_owned(), group])
+                let key = key.map(|key| format!(".{}", hex::encode(key))).unwrap_or_default();
+                (format!("{NODE_USER_PREFIX}{}", node.name), vec![NODES_GROUP.to_owned(), group + &key])
             }
             Self::ClientKubeProxy => ("system:kube-proxy".to_owned(), vec![group]),
             Self::ClientK3sController => ("system:k3s-controller".to_owned(), vec![group]),
@@ -108,11 +110,9 @@ async fn sign(
         Method::POST => Some(body::csr(&desk.limits, headers, body).await?),
         _ => None,
     };
-    let key_hash = match &csr {
-        Some(csr) => key_hash(csr)?,
-        // The key is made here, anew each time, so one proof is good for one.
-        None => rand_hash()?,
-    };
+    let key = csr.as_deref().map(key_hash).transpose()?;
+    // Without a request the key is made here, anew each time, so one proof is good for one.
+    let tied = key.map_or_else(rand_hash, Ok)?;
 
     let now_ms = shared.now_ms();
     let refused = |refusal| Problem::Refused { refusal, token: Some(node.token) };
@@ -120,14 +120,17 @@ async fn sign(
         let mut membership = shared.membership.write();
         membership.admit(&node, now_ms).map_err(refused)?;
         if let Some(proof) = &shown {
-            membership.tie(proof, kind.label(), key_hash).map_err(refused)?;
+            membership.tie(proof, kind.label(), tied).map_err(refused)?;
         }
     }
-    let signed = issue(shared.clone(), kind, node.clone(), addresses, csr, now_ms).await?;
+    let signed = issue(shared.clone(), kind, node.clone(), addresses, csr.zip(key), now_ms).await?;
 
     shared.membership.write().joined(&node.name, node.token);
     let sender = Sender { name: &node.name, token: node.token, stake: node.stake };
     shared.health.lock().joined(sender, now_ms);
+    if let (Kind::ClientKubelet, Some(key)) = (kind, key) {
+        shared.workers.book.lock().certified(&node.name, node.token, key, now_ms);
+    }
     shared.metrics.certificates.get_or_create(&[("kind", kind.label())]).inc();
     tracing::info!(node = node.name, token = %node.token, kind = kind.label(), "signed a certificate");
     shared.changed.notify_one();
@@ -148,11 +151,11 @@ async fn issue(
     kind: Kind,
     node: NodeIdentity,
     addresses: Vec<IpAddr>,
-    csr: Option<Vec<u8>>,
+    csr: Option<(Vec<u8>, [u8; 32])>,
     now_ms: u64,
 ) -> Result<String, Problem> {
     let signing = tokio::task::spawn_blocking(move || {
-        let (common_name, groups) = kind.subject(&node);
+        let (common_name, groups) = kind.subject(&node, csr.as_ref().map(|(_, key)| *key));
         let groups: Vec<&str> = groups.iter().map(String::as_str).collect();
         let dns_names = [node.name.clone(), "localhost".to_owned()];
         let server = kind.usage() == Usage::Server;
@@ -165,7 +168,7 @@ async fn issue(
             lifetime_seconds: shared.facts.certificate_lifetime_ms / 1000,
         };
         match csr {
-            Some(csr) => shared.pki.sign_request(&csr, &profile, now_ms),
+            Some((csr, _)) => shared.pki.sign_request(&csr, &profile, now_ms),
             None => shared
                 .pki
                 .issue_for_node(&profile, now_ms)

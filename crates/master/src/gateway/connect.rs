@@ -43,6 +43,7 @@ pub(super) async fn connect(
     let now_ms = shared.now_ms();
     let node = shared.membership.read().node_by_certificate(&certificate, requested, now_ms);
     let node = node.map_err(refused)?;
+    shared.may_act(&certificate).map_err(refused)?;
     let accept = websocket(request.headers())?;
     let upgrade = hyper::upgrade::on(&mut request);
     tokio::spawn(serve(shared, node.name, certificate, upgrade));

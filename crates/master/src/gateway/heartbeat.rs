@@ -44,7 +44,19 @@ pub(super) async fn heartbeat(
     let taken = shared.health.lock().beat(sender(&node), &said, now_ms);
     let interval_ms = counted(shared, taken)?;
     shared.metrics.heartbeats.get_or_create(&[("result", "accepted")]).inc();
-    Ok(Json(HeartbeatReply { timestamp_ms: now_ms, interval_ms }))
+    Ok(Json(HeartbeatReply {
+        timestamp_ms: now_ms,
+        interval_ms,
+        attestation_nonce: nonce(shared, &node, now_ms),
+    }))
+}
+
+/// What the node's evidence has to answer, if it is time for such. Without random bytes there is none, and a later heartbeat asks
+/// again.
+fn nonce(shared: &Shared, node: &NodeIdentity, now_ms: u64) -> Option<String> {
+    let fresh = tee::fresh_nonce().ok()?;
+    let nonce = shared.workers.book.lock().offer(&node.name, node.token, fresh, now_ms);
+    nonce.map(hex::encode)
 }
 
 fn sender(node: &NodeIdentity) -> Sender<'_> {

@@ -6,6 +6,7 @@
 //! bounded: connections, time for the handshake, for headers and for bodies, size of bodies, and time to take
 //! an answer.
 
+mod attest;
 mod audit;
 mod body;
 mod certificates;

@@ -2,6 +2,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use rustls_pki_types::CertificateDer;
+use sha2::{Digest, Sha256};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer;
 
@@ -13,12 +14,15 @@ pub(super) struct Peer {
     pub(super) address: SocketAddr,
     /// User and groups of the client certificate, if one was shown.
     pub(super) certificate: Option<Arc<NodeCertificate>>,
+    /// SHA-256 of its public key (SubjectPublicKeyInfo in DER), whose private half the peer has.
+    pub(super) key: Option<[u8; 32]>,
 }
 
 impl Peer {
     pub(super) fn new(address: SocketAddr, chain: Option<&[CertificateDer<'_>]>) -> Self {
-        let certificate = chain.and_then(<[_]>::first).and_then(|leaf| identity(leaf)).map(Arc::new);
-        Self { address, certificate }
+        let shown = chain.and_then(<[_]>::first).and_then(|leaf| identity(leaf));
+        let (certificate, key) = shown.unzip();
+        Self { address, certificate: certificate.map(Arc::new), key }
     }
 
     /// Whether the certificate is the one of user `name`.
@@ -27,9 +31,9 @@ impl Peer {
     }
 }
 
-/// Common name and organizations, as Kubernetes reads user and groups from a certificate. More than one
+/// Common name and organizations, as Kubernetes reads user and groups from a certificate, and the hash of its key. More than one
 /// common name is none.
-fn identity(leaf: &CertificateDer<'_>) -> Option<NodeCertificate> {
+fn identity(leaf: &CertificateDer<'_>) -> Option<(NodeCertificate, [u8; 32])> {
     let (_, certificate) = X509Certificate::from_der(leaf).ok()?;
     let subject = certificate.subject();
     let mut names = subject.iter_common_name();
@@ -41,5 +45,6 @@ fn identity(leaf: &CertificateDer<'_>) -> Option<NodeCertificate> {
         .iter_organization()
         .map(|group| group.as_str().ok().map(str::to_owned))
         .collect::<Option<_>>()?;
-    Some(NodeCertificate { user, groups })
+    let key = Sha256::digest(certificate.public_key().raw);
+    Some((NodeCertificate { user, groups }, key.into()))
 }

@@ -5,6 +5,7 @@ use http::{HeaderValue, StatusCode, header};
 use seal_token::Proof;
 
 use crate::Id;
+use crate::attestations::EvidenceRefusal;
 use crate::health::BeatError;
 use crate::membership::Refusal;
 
@@ -15,6 +16,8 @@ pub(super) enum Problem {
     Refused { refusal: Refusal, token: Option<Id> },
     #[error(transparent)]
     Beat(#[from] BeatError),
+    #[error("{refusal}")]
+    Evidence { refusal: EvidenceRefusal, node: String, news: bool },
     #[error("the request body is larger than {limit} bytes; send less")]
     BodyTooLarge { limit: usize },
     #[error("the request body did not arrive in time; send it without pauses")]
@@ -63,6 +66,7 @@ impl Problem {
         match self {
             Self::Refused { refusal, .. } => refusal.reason(),
             Self::Beat(error) => error.reason(),
+            Self::Evidence { refusal, .. } => refusal.reason(),
             Self::BodyTooLarge { .. } => "body_too_large",
             Self::BodyTimeout => "body_timeout",
             Self::BodyBroken => "body_broken",
@@ -84,6 +88,7 @@ impl Problem {
     pub(super) fn status(&self) -> StatusCode {
         match self {
             Self::Refused { refusal, .. } => refusal_status(refusal),
+            Self::Evidence { refusal, .. } => evidence_status(refusal),
             Self::Beat(BeatError::Stale | BeatError::Fenced | BeatError::Contradiction) => {
                 StatusCode::CONFLICT
             }
@@ -111,6 +116,7 @@ impl Problem {
 fn refusal_status(refusal: &Refusal) -> StatusCode {
     match refusal {
         Refusal::NotANodeToken
+        | Refusal::KeyNotAttested
         | Refusal::BadNodeName
         | Refusal::NodeNameMismatch { .. }
         | Refusal::NotANodeCertificate => StatusCode::FORBIDDEN,
@@ -120,6 +126,21 @@ fn refusal_status(refusal: &Refusal) -> StatusCode {
         | Refusal::Proof(_)
         | Refusal::ProofReplayed
         | Refusal::CertificateRevoked => StatusCode::UNAUTHORIZED,
+    }
+}
+
+fn evidence_status(refusal: &EvidenceRefusal) -> StatusCode {
+    match refusal {
+        EvidenceRefusal::NotTaken => StatusCode::NOT_FOUND,
+        EvidenceRefusal::Stale | EvidenceRefusal::NonceExpired => StatusCode::CONFLICT,
+        EvidenceRefusal::Flooding => StatusCode::TOO_MANY_REQUESTS,
+        EvidenceRefusal::Malformed(_) => StatusCode::BAD_REQUEST,
+        EvidenceRefusal::OtherKey
+        | EvidenceRefusal::OtherNode
+        | EvidenceRefusal::Unbound
+        | EvidenceRefusal::NotAllowed(_)
+        | EvidenceRefusal::Expired(_)
+        | EvidenceRefusal::Refused(_) => StatusCode::FORBIDDEN,
     }
 }
 

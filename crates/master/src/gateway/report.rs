@@ -32,6 +32,9 @@ pub(super) async fn report(State(shared): State<Arc<Shared>>, request: Request, 
         match &problem {
             Problem::Refused { refusal, token } => shared.refuse(refusal, *token, &route, peer),
             Problem::Beat(_) => shared.note_node(reason, &route, peer, &problem.to_string()),
+            Problem::Evidence { node, news: true, .. } => {
+                shared.note_node(reason, &route, peer, &format!("node {node}: {problem}"));
+            }
             Problem::Internal(_) => tracing::error!(reason, status, route, ?peer, "{problem}"),
             // What strangers can send at will is not worth a line each.
             _ => {

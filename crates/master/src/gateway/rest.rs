@@ -10,6 +10,7 @@ use super::credential::require_proof;
 use super::problem::Problem;
 use super::routes::Desk;
 use crate::attesting::AttestError;
+use crate::turns::TurnError;
 
 /// Every node, for whoever holds a live token of any tier.
 pub(super) async fn nodes(State(desk): State<Desk>, headers: HeaderMap) -> Result<Json<NodeList>, Problem> {
@@ -33,7 +34,7 @@ pub(super) async fn attestation(
     let facts = &shared.facts;
     let report_data = tee::report_data(&nonce, &facts.public_key, &facts.ca_hash);
     let evidence = shared.attester.attest(report_data).await.map_err(|error| match error {
-        AttestError::Busy => Problem::TooMany,
+        AttestError::Turn(TurnError::Busy) => Problem::TooMany,
         AttestError::Platform(error) => {
             // Anybody may ask.
             if shared.stranger_lines.lock().take(shared.now_ms()) {
@@ -41,7 +42,7 @@ pub(super) async fn attestation(
             }
             Problem::Internal("the platform gave no evidence")
         }
-        AttestError::BrokeOff => Problem::Internal("the platform gave no evidence"),
+        AttestError::Turn(TurnError::BrokeOff) => Problem::Internal("the platform gave no evidence"),
     })?;
     shared.metrics.attestations.inc();
     let kind = evidence.platform();

@@ -7,7 +7,7 @@ use axum::routing::{get, post};
 use super::certificates::{Kind, certificate};
 use super::limits::GatewayLimits;
 use super::problem::Problem;
-use super::{audit, connect, heartbeat, join, ledger, probes, report, rest, webhook};
+use super::{attest, audit, connect, heartbeat, join, ledger, probes, report, rest, webhook};
 use crate::shared::Shared;
 
 /// What every handler gets.
@@ -36,6 +36,7 @@ pub(super) fn router(shared: Arc<Shared>, limits: GatewayLimits) -> Router {
         .route("/v1-k3s/connect", get(connect::connect))
         .route("/api/v1/nodes", get(rest::nodes))
         .route("/api/v1/nodes/heartbeat", post(heartbeat::heartbeat))
+        .route("/api/v1/nodes/attestation", post(attest::attest))
         .route("/api/v1/rewards", get(ledger::epochs))
         .route("/api/v1/rewards/{epoch}", get(ledger::shares))
         .route("/api/v1/rewards/{epoch}/{stake}", get(ledger::claim))

@@ -27,6 +27,7 @@ use crate::tls::GatewayTls;
 
 mod beats;
 mod crowd;
+mod evidence;
 mod inputs;
 mod joining;
 mod k3s_agent;

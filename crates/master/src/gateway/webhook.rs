@@ -93,7 +93,7 @@ pub(super) async fn token_review(
     Ok(answer(TOKEN_REVIEW, &status))
 }
 
-/// For certificates of nodes only: denies when the token behind is not live, and has no opinion otherwise, so
+/// For certificates of nodes only: denies when the token behind is not live, or the node is attested by another key, and has no opinion otherwise, so
 /// that the Node authorizer and RBAC decide.
 pub(super) async fn authorize(
     State(desk): State<Desk>,
@@ -105,11 +105,8 @@ pub(super) async fn authorize(
     let spec: AccessSpec = review(&desk, &peer, &headers, body, ACCESS_REVIEW).await?;
     let certificate = NodeCertificate { user: spec.user, groups: spec.groups };
     let is_ours = |group: &String| group == NODES_GROUP || group.starts_with(CERTIFICATE_GROUP_PREFIX);
-    let denied = if certificate.groups.iter().any(is_ours) {
-        shared.membership.read().node_by_certificate(&certificate, None, shared.now_ms()).err()
-    } else {
-        None
-    };
+    let denied =
+        if certificate.groups.iter().any(is_ours) { shared.may_act(&certificate).err() } else { None };
     let result = if denied.is_some() { "denied" } else { "no_opinion" };
     shared.metrics.node_authorizations.get_or_create(&[("result", result)]).inc();
     let status = match denied {

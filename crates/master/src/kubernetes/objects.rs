@@ -7,7 +7,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use crate::health::KubernetesView;
 use crate::membership::{
     Binding, BindingKey, DOWN_TAINT, DRAINED_ANNOTATION, EVICTED_TAINT, FOREIGN_NODE_LABEL, MANAGED_BY_LABEL,
-    MANAGED_BY_VALUE, ObservedNode, PREFIX, Scope, TAINT_VALUE, TOKEN_LABEL,
+    MANAGED_BY_VALUE, ObservedNode, PREFIX, Scope, TAINT_VALUE, TOKEN_LABEL, UNATTESTED_TAINT,
 };
 
 /// Tells a grant's binding from other objects that the master manages.
@@ -39,7 +39,8 @@ pub(super) fn node(node: &Node) -> Option<(String, ObservedNode)> {
 
 /// Whether the master put it there.
 pub(super) fn is_our_taint(taint: &Taint) -> bool {
-    taint.value.as_deref() == Some(TAINT_VALUE) && [DOWN_TAINT, EVICTED_TAINT].contains(&taint.key.as_str())
+    taint.value.as_deref() == Some(TAINT_VALUE)
+        && [DOWN_TAINT, EVICTED_TAINT, UNATTESTED_TAINT].contains(&taint.key.as_str())
 }
 
 /// What Kubernetes sees of a node.

@@ -29,5 +29,6 @@ pub use roster::Roster;
 pub use state::{Limits, Membership, NodeCertificate, NodeIdentity, User};
 pub use trust::{
     AMOUNT_LABEL, ATTESTED_LABEL, Attestation, DOWN_TAINT, DRAINED_ANNOTATION, EVICTED_TAINT, OPERATOR_LABEL,
-    PLATFORM_LABEL, PREFIX, STAKE_LABEL, TAINT_VALUE, TIER_LABEL, node_labels,
+    PLATFORM_LABEL, PREFIX, STAKE_LABEL, TAINT_VALUE, TIER_LABEL, UNATTESTED_TAINT, attested_value,
+    node_labels,
 };

@@ -12,7 +12,8 @@ pub const NODE_USER_PREFIX: &str = "system:node:";
 
 /// Group in every certificate that a node gets, before `<token id>.<generation>`: what ties the
 /// certificate to the token that it was issued under. So a certificate of an earlier holder of the same
-/// node name, or of a rotated key, is worth nothing.
+/// node name, or of a rotated key, is worth nothing. A kubelet's goes on with `.<SHA-256 of its public key>`, hexadecimal: so
+/// kube-apiserver's questions name the key that a node's evidence is bound to.
 pub use engine::control_plane::TOKEN_GROUP_PREFIX as CERTIFICATE_GROUP_PREFIX;
 
 /// Label that ties a Node to the seal token under which it joined.

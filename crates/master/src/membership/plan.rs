@@ -3,7 +3,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::Id;
 use crate::health::Care;
 use crate::membership::{
-    Attestation, Binding, BindingKey, DOWN_TAINT, EVICTED_TAINT, Roster, Scope, node_labels, token_label,
+    ATTESTED_LABEL, Attestation, Binding, BindingKey, DOWN_TAINT, EVICTED_TAINT, PLATFORM_LABEL, Roster,
+    Scope, UNATTESTED_TAINT, attested_value, node_labels, token_label,
 };
 
 /// What Kubernetes has, as far as the membership cares.
@@ -44,6 +45,10 @@ pub struct Wanted {
     pub care: BTreeMap<String, Care>,
     /// What was verified of nodes' platforms, by name.
     pub attestations: BTreeMap<String, Attestation>,
+    /// Whether the master has just started: nodes that were attested before had no time to show it again, and keep what they have.
+    pub settling: bool,
+    /// Whether a node without such gets [`crate::membership::UNATTESTED_TAINT`].
+    pub require_attested: bool,
 }
 
 /// One change in Kubernetes. Each may be repeated: doing it twice is doing it once.
@@ -149,7 +154,15 @@ fn tend(roster: &Roster, given: &Wanted, name: &str, token: &Id, node: &Observed
     let care = given.care.get(name).copied().unwrap_or_default();
     let attestation = given.attestations.get(name).filter(|attestation| attestation.token == *token);
     let stake = roster.token(token).and_then(|token| roster.stake_of(token));
-    let labels = stake.map(|stake| node_labels(stake, attestation)).unwrap_or_default();
+    let mut labels = stake.map(|stake| node_labels(stake, attestation)).unwrap_or_default();
+    let was_attested = node.labels.get(ATTESTED_LABEL).is_some_and(|value| value != attested_value(None));
+    let keeps = given.settling && attestation.is_none() && was_attested;
+    if keeps {
+        let kept =
+            node.labels.iter().filter(|(key, _)| [ATTESTED_LABEL, PLATFORM_LABEL].contains(&key.as_str()));
+        labels.extend(kept.map(|(key, value)| (key.clone(), value.clone())));
+    }
+    let unattested = given.require_attested && attestation.is_none() && !keeps;
     let surplus = node.labels.keys().filter(|key| !labels.contains_key(*key)).map(|key| (key.clone(), None));
     let lacking = labels.iter().filter(|(key, value)| node.labels.get(*key) != Some(*value));
     let change: BTreeMap<_, _> =
@@ -157,7 +170,7 @@ fn tend(roster: &Roster, given: &Wanted, name: &str, token: &Id, node: &Observed
     if !change.is_empty() {
         actions.push(Action::Label { name: name.to_owned(), labels: change });
     }
-    let taints = [(care.down, DOWN_TAINT), (care.evicted, EVICTED_TAINT)];
+    let taints = [(care.down, DOWN_TAINT), (care.evicted, EVICTED_TAINT), (unattested, UNATTESTED_TAINT)];
     let taints: BTreeSet<String> =
         taints.into_iter().filter(|(wanted, _)| *wanted).map(|(_, key)| key.to_owned()).collect();
     if taints != node.taints {
@@ -262,6 +275,27 @@ mod tests {
         let actions = plan_for(&well, &given);
         let [Action::Label { labels, .. }] = &actions[..] else { panic!("{actions:?}") };
         assert_eq!(labels["k3s-daas.io/platform"].as_deref(), Some("sev-snp"));
+
+        // Where every node has to be attested, and just after a start, when nobody has shown anything yet.
+        let required = Wanted { require_attested: true, ..Wanted::default() };
+        let tainted = |keys: &[&str]| Action::Taint {
+            name: name(),
+            taints: keys.iter().map(|key| (*key).to_owned()).collect(),
+        };
+        assert_eq!(plan_for(&well, &required), [tainted(&[UNATTESTED_TAINT])]);
+        assert_eq!(
+            plan_for(&well, &Wanted { settling: true, ..required.clone() }),
+            [tainted(&[UNATTESTED_TAINT])]
+        );
+        let attested =
+            ObservedNode { labels: node_labels(&stake, Some(&attestation(token))), ..Default::default() };
+        assert_eq!(plan_for(&attested, &Wanted { settling: true, ..required.clone() }), []);
+        let lapsed = plan_for(&attested, &required);
+        let [Action::Label { labels, .. }, taint] = &lapsed[..] else { panic!("{lapsed:?}") };
+        assert_eq!(labels["k3s-daas.io/attested"].as_deref(), Some("false"));
+        assert_eq!(*taint, tainted(&[UNATTESTED_TAINT]));
+        given.require_attested = true;
+        assert_eq!(plan_for(&attested, &given), []);
 
         let care = |drain, down, evicted| Wanted {
             care: BTreeMap::from([(name(), Care { drain, down, evicted })]),

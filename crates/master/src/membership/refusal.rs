@@ -39,6 +39,11 @@ pub enum Refusal {
     /// A client certificate whose token is no longer live, or that was issued under another one.
     #[error("the certificate's seal token is no longer live; join again with a live token")]
     CertificateRevoked,
+    /// A kubelet's client certificate for another key than the one that the node's evidence is bound to.
+    #[error(
+        "this node is attested by the key of another certificate, or has to be and is not; show its evidence first"
+    )]
+    KeyNotAttested,
     /// A client certificate that is not one of a node.
     #[error("this client certificate is not one of a node of this cluster")]
     NotANodeCertificate,
@@ -58,12 +63,13 @@ impl Refusal {
             Self::ChainUnreachable => "chain_unreachable",
             Self::ChainNotSynced => "chain_not_synced",
             Self::CertificateRevoked => "certificate_revoked",
+            Self::KeyNotAttested => "key_not_attested",
             Self::NotANodeCertificate => "not_a_node_certificate",
         }
     }
 
     /// Every reason that [`Refusal::reason`] can give, so that each has its metric from the start.
-    pub const REASONS: [&str; 21] = [
+    pub const REASONS: [&str; 22] = [
         "missing_credential",
         "malformed",
         "unknown_token",
@@ -84,6 +90,7 @@ impl Refusal {
         "chain_unreachable",
         "chain_not_synced",
         "certificate_revoked",
+        "key_not_attested",
         "not_a_node_certificate",
     ];
 }

@@ -61,6 +61,29 @@ pub struct NodeCertificate {
     pub groups: Vec<String>,
 }
 
+impl NodeCertificate {
+    /// Token, generation and, for a kubelet's, SHA-256 of the key, as its group has them.
+    fn bound(&self) -> Option<(&str, &str, Option<&str>)> {
+        let text = self.groups.iter().find_map(|group| group.strip_prefix(CERTIFICATE_GROUP_PREFIX))?;
+        let (token, rest) = text.split_once('.')?;
+        Some(match rest.split_once('.') {
+            Some((generation, key)) => (token, generation, Some(key)),
+            None => (token, rest, None),
+        })
+    }
+
+    /// SHA-256 of the key that it is for, where it says so.
+    pub fn key(&self) -> Option<[u8; 32]> {
+        let mut key = [0; 32];
+        hex::decode_to_slice(self.bound()?.2?, &mut key).ok().map(|()| key)
+    }
+
+    /// Whether it is a kubelet's.
+    pub fn is_kubelets(&self) -> bool {
+        self.user.starts_with(NODE_USER_PREFIX)
+    }
+}
+
 /// A wallet as Kubernetes sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct User {
@@ -146,9 +169,7 @@ impl Membership {
         requested: Option<&str>,
         now_ms: u64,
     ) -> Result<NodeIdentity, Refusal> {
-        let bound = certificate.groups.iter().find_map(|group| group.strip_prefix(CERTIFICATE_GROUP_PREFIX));
-        let (token, generation) =
-            bound.and_then(|text| text.split_once('.')).ok_or(Refusal::NotANodeCertificate)?;
+        let (token, generation, _) = certificate.bound().ok_or(Refusal::NotANodeCertificate)?;
         let token: Id = token.parse().map_err(|_| Refusal::NotANodeCertificate)?;
         if !self.is_synced() {
             return Err(Refusal::ChainNotSynced);

@@ -23,6 +23,9 @@ pub const PLATFORM_LABEL: &str = "k3s-daas.io/platform";
 pub const DOWN_TAINT: &str = "k3s-daas.io/down";
 /// Kubernetes' own, on a node that is given up: pods are removed without its kubelet's word, volumes detached.
 pub const EVICTED_TAINT: &str = "node.kubernetes.io/out-of-service";
+/// On a node without evidence that counts, where the cluster wants such of every node: nothing is scheduled there that does not
+/// tolerate it, and what runs there is evicted.
+pub const UNATTESTED_TAINT: &str = "k3s-daas.io/unattested";
 /// Value of the master's taints, by which it knows its own.
 pub const TAINT_VALUE: &str = "k3s-daas";
 /// Annotation of a node that the master has cordoned for a drain, and uncordons after it.
@@ -39,13 +42,19 @@ pub struct Attestation {
     pub simulated: bool,
 }
 
+/// The value of [`ATTESTED_LABEL`].
+pub fn attested_value(attestation: Option<&Attestation>) -> &'static str {
+    match attestation {
+        None => "false",
+        Some(Attestation { simulated: true, .. }) => "simulated",
+        Some(_) => "true",
+    }
+}
+
 /// The labels that a node has to have, from what the chain says of its stake and what was verified of it.
 pub fn node_labels(stake: &Stake, attestation: Option<&Attestation>) -> BTreeMap<String, String> {
-    let (attested, platform) = match attestation {
-        None => ("false", "none"),
-        Some(Attestation { simulated: true, platform, .. }) => ("simulated", platform.as_str()),
-        Some(Attestation { platform, .. }) => ("true", platform.as_str()),
-    };
+    let attested = attested_value(attestation);
+    let platform = attestation.map_or("none", |attestation| attestation.platform.as_str());
     // Kubernetes compares signed numbers.
     let amount = stake.amount_mist.min(i64::MAX.unsigned_abs()).to_string();
     let labels = [

@@ -1,7 +1,7 @@
 //! The worker's decisions, without IO: what to do next, given what happened and the time.
 //!
-//! Three lanes run side by side, each with at most one step under way: the chain, the gateway, and the node
-//! agent. So a silent chain does not stop heartbeats, and a slow kubelet does not stop either. Trust in the
+//! Four lanes run side by side, each with at most one step under way: the chain, the gateway, evidence of this machine, and the
+//! node agent. So a silent chain does not stop heartbeats, and a slow kubelet or a slow TPM does not stop either. Trust in the
 //! gateway is a ladder — nothing, CA pinned, attested — bound to one [`Target`]; any doubt (no answer, other
 //! evidence, another target on chain) starts a new session at the bottom, and only a session at the top
 //! gets a proof.
@@ -31,6 +31,8 @@ pub struct Settings {
     pub heartbeat_ms: u64,
     /// Waits after failures.
     pub backoff: Backoff,
+    /// Whether this machine shows evidence of itself.
+    pub shows_evidence: bool,
     /// Whether a wallet is there to renew the token with.
     pub can_renew_token: bool,
     /// Seed of the jitter.
@@ -81,6 +83,9 @@ pub struct Agent {
     issues: u64,
     beat_due_ms: u64,
     beat_interval_ms: u64,
+    evidence: Lane,
+    /// What the master wants evidence for.
+    nonce: Option<[u8; 32]>,
     start: Lane,
     stop: Lane,
     node: Node,
@@ -106,6 +111,8 @@ impl Agent {
             issues: 0,
             beat_due_ms: 0,
             beat_interval_ms: settings.heartbeat_ms.clamp(MIN_HEARTBEAT_MS, MAX_HEARTBEAT_MS),
+            evidence: Lane::default(),
+            nonce: None,
             start: Lane::default(),
             stop: Lane::default(),
             node: Node::Unknown,
@@ -158,11 +165,17 @@ impl Agent {
 
     /// Takes the result of a step that [`Self::poll`] gave.
     pub fn done(&mut self, now_ms: u64, step: &Step, result: Result<Outcome, Failure>) {
-        let outdated = matches!(step, Step::Gateway { session, .. } if *session != self.session);
-        if outdated {
-            self.gateway.busy = false;
-            return;
+        let (Step::Gateway { session, .. } | Step::ShowEvidence { session, .. }) = step else {
+            return self.ended(now_ms, step, result);
+        };
+        if *session == self.session {
+            self.ended(now_ms, step, result);
+        } else {
+            self.lane(step).busy = false;
         }
+    }
+
+    fn ended(&mut self, now_ms: u64, step: &Step, result: Result<Outcome, Failure>) {
         match result {
             Ok(outcome) => {
                 self.lane(step).succeeded();
@@ -171,8 +184,13 @@ impl Agent {
             Err(failure) => {
                 let (random, backoff, kind) = (self.next_random(), self.settings.backoff, failure.kind);
                 self.lane(step).failed(failure, now_ms, backoff, random);
-                if let Step::Gateway { .. } = step {
-                    self.gateway_failed(now_ms, kind);
+                match step {
+                    Step::Gateway { .. } => self.gateway_failed(now_ms, kind),
+                    // A nonce is good for one try; the next heartbeat brings another.
+                    Step::ShowEvidence { nonce, .. } => {
+                        self.nonce.take_if(|wanted| wanted == nonce);
+                    }
+                    _ => {}
                 }
             }
         }
@@ -251,6 +269,11 @@ impl Agent {
         self.start.failure.as_ref().or(self.stop.failure.as_ref())
     }
 
+    /// Why the last evidence was not taken.
+    pub fn evidence_failure(&self) -> Option<&Failure> {
+        self.evidence.failure.as_ref()
+    }
+
     /// Whether the gateway's attestation holds in the current session.
     pub fn attested(&self) -> bool {
         self.trust == Trust::Attested
@@ -259,10 +282,17 @@ impl Agent {
     /// Every step that makes sense in this state, and from when on.
     fn wanted(&self, now_ms: u64) -> Vec<(Step, u64)> {
         let chain = Some((Step::ReadChain, self.chain_due_ms));
-        [chain, self.renewal_wanted(now_ms), self.gateway_wanted(now_ms), self.node_wanted(now_ms)]
+        let (gateway, evidence) = (self.gateway_wanted(now_ms), self.evidence_wanted(now_ms));
+        [chain, self.renewal_wanted(now_ms), gateway, evidence, self.node_wanted(now_ms)]
             .into_iter()
             .flatten()
             .collect()
+    }
+
+    fn evidence_wanted(&self, now_ms: u64) -> Option<(Step, u64)> {
+        self.membership(now_ms).ok()?;
+        let (Trust::Attested, Some(_)) = (self.trust, self.certificates) else { return None };
+        Some((Step::ShowEvidence { session: self.session, nonce: self.nonce? }, 0))
     }
 
     fn renewal_wanted(&self, now_ms: u64) -> Option<(Step, u64)> {
@@ -328,14 +358,20 @@ impl Agent {
             (Step::Gateway { .. }, Outcome::Certificates(validity)) => {
                 self.issues += 1;
                 self.certificates = Some((self.issues, validity));
+                // The master wants evidence for the new key, and the kubelet can do little before.
+                self.beat_due_ms = now_ms;
                 self.start.retry_now();
             }
-            (Step::Gateway { .. }, Outcome::Beat { interval_ms }) => {
+            (Step::Gateway { .. }, Outcome::Beat { interval_ms, nonce }) => {
+                self.nonce = nonce.filter(|_| self.settings.shows_evidence);
                 self.beat_interval_ms = interval_ms.clamp(MIN_HEARTBEAT_MS, MAX_HEARTBEAT_MS);
                 self.beat_due_ms = now_ms.saturating_add(self.beat_interval_ms);
             }
             (Step::StartNode { issue }, _) => self.node = Node::Running { certificates: *issue },
             (Step::StopNode(_), _) => self.node = Node::Stopped,
+            (Step::ShowEvidence { nonce, .. }, _) => {
+                self.nonce.take_if(|wanted| wanted == nonce);
+            }
             (Step::ReadChain | Step::Gateway { .. }, _) => {}
         }
     }
@@ -381,6 +417,7 @@ impl Agent {
     fn distrust(&mut self) {
         self.session += 1;
         self.trust = Trust::None;
+        self.nonce = None;
     }
 
     /// The gateway, while its enclave's registration lasts and its code is allowed.
@@ -402,6 +439,7 @@ impl Agent {
             Step::ReadChain => &mut self.chain,
             Step::RenewToken => &mut self.renewal,
             Step::Gateway { .. } => &mut self.gateway,
+            Step::ShowEvidence { .. } => &mut self.evidence,
             Step::StartNode { .. } => &mut self.start,
             Step::StopNode(_) => &mut self.stop,
         }
@@ -412,6 +450,7 @@ impl Agent {
             Step::ReadChain => &self.chain,
             Step::RenewToken => &self.renewal,
             Step::Gateway { .. } => &self.gateway,
+            Step::ShowEvidence { .. } => &self.evidence,
             Step::StartNode { .. } => &self.start,
             Step::StopNode(_) => &self.stop,
         }
@@ -424,7 +463,8 @@ impl Agent {
 
     /// Waits were measured by a clock that was ahead; start them over.
     fn clock_went_back(&mut self, now_ms: u64) {
-        for lane in [&mut self.chain, &mut self.renewal, &mut self.gateway, &mut self.start, &mut self.stop] {
+        let Self { chain, renewal, gateway, evidence, start, stop, .. } = self;
+        for lane in [chain, renewal, gateway, evidence, start, stop] {
             lane.retry_now();
         }
         self.chain_due_ms = now_ms;

@@ -16,6 +16,14 @@ pub enum Step {
         /// What to do there.
         call: Call,
     },
+    /// Show the master evidence of this machine. Its result counts only while `session` is the current one, and its failure ends
+    /// nothing: the master says what follows from it.
+    ShowEvidence {
+        /// As in [`Step::Gateway`].
+        session: u64,
+        /// Of a heartbeat's answer.
+        nonce: [u8; 32],
+    },
     /// Start the node agent, or hand it renewed certificates.
     StartNode {
         /// Which certificates: counts up with every [`Call::Certificates`] that succeeds.
@@ -35,6 +43,7 @@ impl Step {
             Self::Gateway { call: Call::Attest, .. } => "attest",
             Self::Gateway { call: Call::Certificates, .. } => "certificates",
             Self::Gateway { call: Call::Heartbeat, .. } => "heartbeat",
+            Self::ShowEvidence { .. } => "show_evidence",
             Self::StartNode { .. } => "start_node",
             Self::StopNode(_) => "stop_node",
         }
@@ -72,6 +81,8 @@ pub enum Outcome {
     Beat {
         /// As the gateway asks.
         interval_ms: u64,
+        /// What evidence of this machine shall answer, if the master wants some.
+        nonce: Option<[u8; 32]>,
     },
     /// Of every other step.
     Done,

@@ -15,6 +15,7 @@ fn settings() -> Settings {
         chain_poll_ms: 5_000,
         heartbeat_ms: 10_000,
         backoff: Backoff { min_ms: 500, max_ms: 30_000 },
+        shows_evidence: true,
         can_renew_token: true,
         seed: 1,
     }
@@ -62,6 +63,8 @@ struct World {
     trusted: bool,
     refuses: bool,
     node_starts: bool,
+    wants_evidence: bool,
+    evidence_is_good: bool,
 }
 
 impl World {
@@ -73,6 +76,8 @@ impl World {
             trusted: true,
             refuses: false,
             node_starts: true,
+            wants_evidence: false,
+            evidence_is_good: true,
         }
     }
 
@@ -96,7 +101,12 @@ impl World {
             Step::Gateway { call: Call::Certificates, .. } => {
                 Ok(Outcome::Certificates(Validity { from_ms: now_ms, until_ms: now_ms + HOUR }))
             }
-            Step::Gateway { call: Call::Heartbeat, .. } => Ok(Outcome::Beat { interval_ms: 10_000 }),
+            Step::Gateway { call: Call::Heartbeat, .. } => {
+                let nonce = self.wants_evidence.then_some([now_ms as u8; 32]);
+                Ok(Outcome::Beat { interval_ms: 10_000, nonce })
+            }
+            Step::ShowEvidence { .. } if self.evidence_is_good => Ok(Outcome::Done),
+            Step::ShowEvidence { .. } => Err(failure(FailureKind::Refused)),
             Step::StartNode { .. } if self.node_starts => Ok(Outcome::Done),
             Step::StartNode { .. } => Err(failure(FailureKind::Failed)),
             Step::StopNode(_) => Ok(Outcome::Done),
@@ -185,6 +195,64 @@ fn calls(log: &[(u64, Step)]) -> Vec<Call> {
             _ => None,
         })
         .collect()
+}
+
+/// When evidence was shown, and for which nonce.
+fn shown(log: &[(u64, Step)]) -> Vec<(u64, [u8; 32])> {
+    let nonce = |(at, step): &(u64, Step)| match step {
+        Step::ShowEvidence { nonce, .. } => Some((*at, *nonce)),
+        _ => None,
+    };
+    log.iter().filter_map(nonce).collect()
+}
+
+#[test]
+fn evidence_is_shown_when_the_master_wants_it_once_for_each_nonce() {
+    let (mut agent, mut world, mut now) = (Agent::new(settings()), World::new(), 0);
+    assert_eq!(shown(&advance(&mut agent, &mut world, &mut now, 20_000)), []);
+    world.wants_evidence = true;
+    let log = advance(&mut agent, &mut world, &mut now, 10_000);
+    assert_eq!(shown(&log).len(), 1, "{log:?}");
+    assert!(agent.evidence_failure().is_none());
+
+    // What is refused is tried again with later nonces, ever less often, and heartbeats go on.
+    world.evidence_is_good = false;
+    let log = advance(&mut agent, &mut world, &mut now, 10 * 60_000);
+    let tries = shown(&log);
+    assert!((12..60).contains(&tries.len()), "{tries:?}");
+    assert_eq!(agent.evidence_failure().map(|failure| failure.kind), Some(FailureKind::Refused));
+    assert_eq!(calls(&log).iter().filter(|call| **call != Call::Heartbeat).count(), 0);
+    assert!(calls(&log).len() >= 59);
+    world.evidence_is_good = true;
+    assert!(!shown(&advance(&mut agent, &mut world, &mut now, 60_000)).is_empty());
+    assert!(agent.evidence_failure().is_none());
+
+    // A gateway that is trusted no longer is shown nothing, and a nonce of an earlier session is forgotten.
+    world.gateway_up = false;
+    advance(&mut agent, &mut world, &mut now, 60_000);
+    assert_eq!(agent.nonce, None);
+    assert_eq!(shown(&advance(&mut agent, &mut world, &mut now, 60_000)), []);
+
+    // Who is told to show nothing shows nothing.
+    let quiet = Settings { shows_evidence: false, ..settings() };
+    let (mut agent, mut world, mut now) = (Agent::new(quiet), World::new(), 0);
+    world.wants_evidence = true;
+    assert_eq!(shown(&advance(&mut agent, &mut world, &mut now, 60_000)), []);
+}
+
+#[test]
+fn renewed_certificates_are_proven_at_once() {
+    let (mut agent, mut world, mut now) = (Agent::new(settings()), World::new(), 0);
+    world.wants_evidence = true;
+    let log = advance(&mut agent, &mut world, &mut now, 2 * HOUR);
+    let mut renewals =
+        log.iter().filter(|(_, step)| matches!(step, Step::Gateway { call: Call::Certificates, .. }));
+    for (at, _) in renewals.by_ref() {
+        assert!(
+            shown(&log).iter().any(|(shown, _)| (*at..at + 200).contains(shown)),
+            "a kubelet waits for {at}"
+        );
+    }
 }
 
 #[test]

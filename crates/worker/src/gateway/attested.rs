@@ -8,8 +8,9 @@ use seal_token::Proof;
 use tokio_util::sync::CancellationToken;
 
 use super::GatewayError;
-use super::http::fetch;
-use crate::ClusterSettings;
+use super::http::{client, fetch};
+use super::tls::with_identity;
+use crate::{ClusterSettings, KeyedCertificate};
 
 /// User name of a proof in Basic authentication.
 const SEAL_USER: &str = "seal";
@@ -177,6 +178,23 @@ impl Attested {
         let body = self.fetch("heartbeat", request).await?;
         serde_json::from_slice(&body)
             .map_err(|error| GatewayError::Malformed { what: "heartbeat", problem: error.to_string() })
+    }
+
+    /// Shows evidence of this machine over a connection of its own, made with `identity`, whose key it is bound to.
+    pub async fn show_evidence(
+        &self,
+        identity: &KeyedCertificate,
+        evidence: &api::NodeEvidence,
+    ) -> Result<api::NodeAttested, GatewayError> {
+        let tls = with_identity(&self.tls, identity)
+            .map_err(|problem| GatewayError::Local(format!("the node's certificate: {problem}")))?;
+        let url = format!("{}/api/v1/nodes/attestation", self.base);
+        let request = client(tls)?.post(url).json(evidence);
+        let body = self.fetch("attestation of this node", request).await?;
+        serde_json::from_slice(&body).map_err(|error| GatewayError::Malformed {
+            what: "attestation of this node",
+            problem: error.to_string(),
+        })
     }
 
     async fn join_get(&self, proof: &Proof, name: &'static str) -> Result<Vec<u8>, GatewayError> {

@@ -12,4 +12,5 @@ mod trust;
 pub use attested::{Attested, CertificateKind, NodeHeaders, Signed};
 pub use error::GatewayError;
 pub use pinned::Pinned;
-pub use trust::{AttestationConfig, Trust, allows};
+pub(crate) use tls::with_identity;
+pub use trust::{Trust, allows};

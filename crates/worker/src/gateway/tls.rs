@@ -3,12 +3,14 @@ use std::sync::Arc;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{Resumption, WebPkiServerVerifier};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 use tee::{AttestedPeer, Policy};
 
 use super::{GatewayError, Trust};
-use crate::clock;
+use crate::{KeyedCertificate, clock};
 
 /// TLS to a master that proves what it runs: a certificate of exactly this CA, with evidence bound to its key that
 /// `policy` accepts.
@@ -44,6 +46,21 @@ pub(super) fn unverified() -> Result<ClientConfig, Error> {
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
         .with_no_client_auth())
+}
+
+/// The same demands on the server, and our certificate.
+pub(crate) fn with_identity(tls: &ClientConfig, identity: &KeyedCertificate) -> Result<ClientConfig, String> {
+    let chain = CertificateDer::pem_slice_iter(identity.certificate_pem.as_bytes())
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| error.to_string())?;
+    let key =
+        PrivateKeyDer::from_pem_slice(identity.key_pem.as_bytes()).map_err(|error| error.to_string())?;
+    let mut tls = tls.clone();
+    let certified =
+        CertifiedKey::from_der(chain, key, tls.crypto_provider()).map_err(|error| error.to_string())?;
+    tls.client_auth_cert_resolver = Arc::new(SingleCertAndKey::from(certified));
+    tls.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(tls)
 }
 
 fn provider() -> Arc<CryptoProvider> {

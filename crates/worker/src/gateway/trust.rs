@@ -1,71 +1,6 @@
-use std::fs::File;
-use std::io::Read;
-use std::path::{Path, PathBuf};
-
-use serde::{Deserialize, Serialize};
-use tee::{
-    Anchors, Collateral, MAX_COLLATERAL_BYTES, Material, Measurements, PlatformKind, Policy, is_self_signed,
-    read_material,
-};
+use tee::{Anchors, Collateral, Measurements, PlatformKind, Policy, TeeError, TrustFiles};
 
 use crate::agent::Target;
-
-/// Files that say what a master has to prove beside what the chain says, and with what that is verified.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct AttestationConfig {
-    /// A policy in TOML. Code that it lists narrows what the chain allows; without a list the chain decides alone.
-    pub policy: Option<PathBuf>,
-    /// Collateral of the platforms' makers, as `k3s-daas attest collateral --export` writes it.
-    pub collateral: Option<PathBuf>,
-    /// Certificates, revocation lists and public keys, PEM, DER or JWK. Keys and self-signed certificates are trusted because they
-    /// stand here.
-    pub certificates: Vec<PathBuf>,
-}
-
-impl AttestationConfig {
-    /// Reads the files. Simulated evidence has to be allowed here and, where there is a policy, in the policy.
-    ///
-    /// # Errors
-    ///
-    /// Which file cannot be used, and why.
-    pub(crate) fn trust(&self, allow_simulated: bool) -> Result<Trust, String> {
-        let mut trust = Trust::new(allow_simulated);
-        if let Some(path) = &self.policy {
-            let policy = read(path, |bytes| Policy::from_toml(&String::from_utf8_lossy(bytes)))?;
-            let allow_simulated = allow_simulated && policy.allow_simulated;
-            trust.policy = Policy { allow_simulated, ..policy };
-        }
-        if let Some(path) = &self.collateral {
-            trust.collateral = read(path, Collateral::from_json)?;
-        }
-        for path in &self.certificates {
-            for item in read(path, read_material)? {
-                match item {
-                    Material::Certificate(der) if is_self_signed(&der) => trust.anchors.roots.push(der),
-                    Material::Certificate(der) => trust.collateral.certificates.push(der),
-                    Material::Crl(der) => trust.collateral.crls.push(der),
-                    Material::Key(key) => trust.anchors.keys.push(key),
-                    other => return Err(format!("{}: {other:?} is of no use here", path.display())),
-                }
-            }
-        }
-        Ok(trust)
-    }
-}
-
-/// A whole file of at most [`MAX_COLLATERAL_BYTES`], made into something.
-fn read<T>(path: &Path, make: impl FnOnce(&[u8]) -> Result<T, tee::TeeError>) -> Result<T, String> {
-    let name = path.display();
-    let mut bytes = Vec::new();
-    let file = File::open(path).map_err(|error| format!("{name}: {error}"))?;
-    let limit = MAX_COLLATERAL_BYTES as u64 + 1;
-    file.take(limit).read_to_end(&mut bytes).map_err(|error| format!("{name}: {error}"))?;
-    if bytes.len() > MAX_COLLATERAL_BYTES {
-        return Err(format!("{name}: more than {MAX_COLLATERAL_BYTES} bytes"));
-    }
-    make(&bytes).map_err(|error| format!("{name}: {error}"))
-}
 
 /// What this worker demands of a master, and with what it verifies it, beside what the chain says.
 #[derive(Clone, Debug, Default)]
@@ -83,6 +18,23 @@ impl Trust {
     /// worker's own choice.
     pub fn new(allow_simulated: bool) -> Self {
         Self { policy: Policy { allow_simulated, ..Policy::default() }, ..Self::default() }
+    }
+
+    /// What `files` say. Simulated evidence has to be allowed here and, where there is a policy, in the policy.
+    ///
+    /// # Errors
+    ///
+    /// Which file cannot be used, and why.
+    pub(crate) fn read(files: &TrustFiles, allow_simulated: bool) -> Result<Self, TeeError> {
+        let tee::Trusted { policy, anchors, collateral } = files.read()?;
+        let policy = match policy {
+            Some(policy) => {
+                let allow_simulated = allow_simulated && policy.allow_simulated;
+                Policy { allow_simulated, ..policy }
+            }
+            None => Self::new(allow_simulated).policy,
+        };
+        Ok(Self { policy, anchors, collateral })
     }
 
     /// The policy for the master of `target`: its code on chain, if it is not ruled out here.
@@ -108,11 +60,11 @@ mod tests {
     fn a_policy_on_disk_can_only_be_stricter() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("policy.toml");
-        let config = AttestationConfig { policy: Some(path.clone()), ..AttestationConfig::default() };
-        let problem = config.trust(true).unwrap_err();
+        let config = TrustFiles { policy: Some(path.clone()), ..TrustFiles::default() };
+        let problem = Trust::read(&config, true).unwrap_err().to_string();
         assert!(problem.contains("policy.toml: No such file"), "{problem}");
         std::fs::write(&path, "max_age_second = 1").unwrap();
-        let problem = config.trust(true).unwrap_err();
+        let problem = Trust::read(&config, true).unwrap_err().to_string();
         assert!(problem.contains("policy.toml: not an attestation policy"), "{problem}");
         for (line, allowed, simulated) in [
             ("", true, false),
@@ -120,12 +72,16 @@ mod tests {
             ("allow_simulated = true", true, true),
         ] {
             std::fs::write(&path, line).unwrap();
-            assert_eq!(config.trust(allowed).unwrap().policy.allow_simulated, simulated, "{line} {allowed}");
+            assert_eq!(
+                Trust::read(&config, allowed).unwrap().policy.allow_simulated,
+                simulated,
+                "{line} {allowed}"
+            );
         }
-        let other = AttestationConfig { collateral: Some(path.clone()), ..AttestationConfig::default() };
-        assert!(other.trust(true).unwrap_err().contains("not attestation collateral"));
-        let other = AttestationConfig { certificates: vec![path], ..AttestationConfig::default() };
-        assert!(other.trust(true).unwrap_err().contains("not a certificate"));
+        let other = TrustFiles { collateral: Some(path.clone()), ..TrustFiles::default() };
+        assert!(Trust::read(&other, true).unwrap_err().to_string().contains("not attestation collateral"));
+        let other = TrustFiles { certificates: vec![path], ..TrustFiles::default() };
+        assert!(Trust::read(&other, true).unwrap_err().to_string().contains("not a certificate"));
     }
 
     fn code(byte: u8) -> (PlatformKind, Measurements) {

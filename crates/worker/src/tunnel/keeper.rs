@@ -2,9 +2,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustls::ClientConfig;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::pki_types::ServerName;
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::watch;
@@ -23,6 +21,7 @@ use super::counts::TunnelCounts;
 use super::door::{Admitted, admit};
 use crate::agent::Backoff;
 use crate::certificates::KeyedCertificate;
+use crate::gateway::with_identity;
 use crate::node_agent::NodeAgent;
 
 /// Time for connection, TLS and websocket.
@@ -171,7 +170,9 @@ async fn open(target: &TunnelTarget) -> Result<WebSocketStream<TlsStream<TcpStre
     let address = if host == authority { format!("{authority}:443") } else { authority.to_owned() };
     let name = ServerName::try_from(host.trim_matches(['[', ']']).to_owned())
         .map_err(|_| local("the gateway's host is no DNS name and no address"))?;
-    let tls = TlsConnector::from(Arc::new(with_identity(&target.tls, &target.identity)?));
+    let tls = with_identity(&target.tls, &target.identity)
+        .map_err(|problem| OpenError::Local(format!("the node's certificate: {problem}")))?;
+    let tls = TlsConnector::from(Arc::new(tls));
 
     let failed = |source| OpenError::Connect { authority: authority.to_owned(), source };
     let stream = TcpStream::connect(&address).await.map_err(failed)?;
@@ -199,22 +200,6 @@ fn said(answer: &tunnel::tokio_tungstenite::tungstenite::http::Response<Option<V
     let reason = serde_json::from_slice::<api::ErrorBody>(body).map_or(String::new(), |error| error.reason);
     let reason: String = reason.chars().filter(|c| !c.is_control()).take(64).collect();
     format!("{} {reason}", answer.status().as_u16())
-}
-
-/// The same demands on the server, and our certificate.
-fn with_identity(tls: &ClientConfig, identity: &KeyedCertificate) -> Result<ClientConfig, OpenError> {
-    let local =
-        |problem: &dyn std::fmt::Display| OpenError::Local(format!("the node's certificate: {problem}"));
-    let chain = CertificateDer::pem_slice_iter(identity.certificate_pem.as_bytes())
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| local(&error))?;
-    let key = PrivateKeyDer::from_pem_slice(identity.key_pem.as_bytes()).map_err(|error| local(&error))?;
-    let mut tls = tls.clone();
-    let certified =
-        CertifiedKey::from_der(chain, key, tls.crypto_provider()).map_err(|error| local(&error))?;
-    tls.client_auth_cert_resolver = Arc::new(SingleCertAndKey::from(certified));
-    tls.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(tls)
 }
 
 /// One connection that the master asks for.

@@ -6,7 +6,7 @@ use ed25519_dalek::Signer;
 use super::*;
 
 /// A heartbeat of `n1`, not signed yet.
-fn unsigned(timestamp_ms: u64) -> Heartbeat {
+pub(super) fn unsigned(timestamp_ms: u64) -> Heartbeat {
     Heartbeat {
         node_name: "n1".into(),
         timestamp_ms,
@@ -31,12 +31,12 @@ fn signed_by(holder: Id, token: Id, mut beat: Heartbeat) -> Heartbeat {
     beat
 }
 
-fn signed(beat: Heartbeat) -> Heartbeat {
+pub(super) fn signed(beat: Heartbeat) -> Heartbeat {
     signed_by(NODE, NODE, beat)
 }
 
 impl House {
-    fn send(&self, token: Id, beat: &Heartbeat) -> RequestBuilder {
+    pub(super) fn send(&self, token: Id, beat: &Heartbeat) -> RequestBuilder {
         let url = self.url("/api/v1/nodes/heartbeat");
         self.client(None).post(url).bearer_auth(self.proof(token)).json(beat)
     }

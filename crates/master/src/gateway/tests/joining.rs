@@ -1,3 +1,4 @@
+use sha2::{Digest, Sha256};
 use x509_parser::prelude::*;
 
 use super::*;
@@ -37,10 +38,10 @@ async fn a_worker_joins_and_its_certificates_say_who_it_is() {
 
     let bound = format!("k3s-daas:token:{NODE}.1");
     let expected = [
-        ("system:node:n1", vec!["system:nodes", &bound]),
+        ("system:node:n1", vec!["system:nodes".to_owned(), bound.clone()]),
         ("n1", vec![]),
-        ("system:kube-proxy", vec![&bound]),
-        ("system:k3s-controller", vec![&bound]),
+        ("system:kube-proxy", vec![bound.clone()]),
+        ("system:k3s-controller", vec![bound]),
     ];
     for (what, (name, groups)) in CERTIFICATES.into_iter().zip(expected) {
         let answer = sign(&house, &client, what, &proof, csr()).send().await.unwrap();
@@ -51,6 +52,12 @@ async fn a_worker_joins_and_its_certificates_say_who_it_is() {
         let subject = certificate.subject();
         assert_eq!(subject.iter_common_name().next().unwrap().as_str().unwrap(), name);
         let found: Vec<_> = subject.iter_organization().map(|group| group.as_str().unwrap()).collect();
+        let key = hex::encode(Sha256::digest(certificate.public_key().raw));
+        let named = |group: String| match what {
+            "client-kubelet" if group != "system:nodes" => format!("{group}.{key}"),
+            _ => group,
+        };
+        let groups: Vec<String> = groups.into_iter().map(named).collect();
         assert_eq!(found, groups, "{what}");
         let names = certificate.subject_alternative_name().unwrap();
         assert_eq!(names.is_some(), what == "serving-kubelet");

@@ -112,6 +112,12 @@ pub struct Gateway {
     pub authorizations: Mutex<Vec<(String, String)>>,
     pub calls: Mutex<Vec<String>>,
     pub beats: Mutex<Vec<api::Heartbeat>>,
+    /// What the next heartbeat's answer asks evidence for.
+    pub wanted_nonce: Mutex<Option<[u8; 32]>>,
+    /// Refuse evidence with this reason.
+    pub refuse_evidence: Mutex<Option<&'static str>>,
+    /// Evidence that came, with what it said: bound to the key of its connection, or not.
+    pub evidence: Mutex<Vec<Result<tee::Claims, String>>>,
     /// The tunnel that the worker has open.
     pub tunnel: Mutex<Option<Link>>,
     nonces: Mutex<HashSet<[u8; 16]>>,
@@ -143,6 +149,9 @@ impl Gateway {
             authorizations: Mutex::default(),
             calls: Mutex::default(),
             beats: Mutex::default(),
+            wanted_nonce: Mutex::default(),
+            refuse_evidence: Mutex::default(),
+            evidence: Mutex::default(),
             tunnel: Mutex::default(),
             nonces: Mutex::default(),
             _dir: dir,
@@ -236,7 +245,7 @@ pub async fn start_at(gateway: &Arc<Gateway>, address: SocketAddr) -> Running {
     let tls = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()
         .unwrap()
-        .with_no_client_auth()
+        .with_client_cert_verifier(clients(gateway))
         .with_single_cert(vec![certificate.der().clone()], PrivateKeyDer::Pkcs8(key.serialize_der().into()))
         .unwrap();
     let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(tls));
@@ -246,6 +255,7 @@ pub async fn start_at(gateway: &Arc<Gateway>, address: SocketAddr) -> Running {
         .route("/cacerts", get(async move || cacerts))
         .route("/api/v1/attestation", get(attestation))
         .route("/api/v1/nodes/heartbeat", post(heartbeat))
+        .route("/api/v1/nodes/attestation", post(evidence))
         .route(&join("client-kubelet.crt"), post(sign))
         .route(&join("serving-kubelet.crt"), post(sign))
         .route(&join("client-kube-proxy.crt"), post(sign))
@@ -262,9 +272,11 @@ pub async fn start_at(gateway: &Arc<Gateway>, address: SocketAddr) -> Running {
         let mut connections = tokio::task::JoinSet::new();
         loop {
             let (stream, _) = listener.accept().await.unwrap();
-            let (acceptor, service) = (acceptor.clone(), TowerToHyperService::new(router.clone()));
+            let (acceptor, router) = (acceptor.clone(), router.clone());
             connections.spawn(async move {
                 let Ok(stream) = acceptor.accept(stream).await else { return };
+                let leaf = stream.get_ref().1.peer_certificates().map(|chain| chain[0].to_vec());
+                let service = TowerToHyperService::new(router.layer(axum::Extension(Leaf(leaf))));
                 let _ = auto::Builder::new(TokioExecutor::new())
                     .serve_connection_with_upgrades(TokioIo::new(stream), service)
                     .await;
@@ -272,6 +284,21 @@ pub async fn start_at(gateway: &Arc<Gateway>, address: SocketAddr) -> Running {
         }
     });
     Running { address, task }
+}
+
+/// The client's certificate, if it showed one.
+#[derive(Clone)]
+struct Leaf(Option<Vec<u8>>);
+
+/// Takes the certificates that this gateway has signed.
+fn clients(gateway: &Gateway) -> Arc<dyn rustls::server::danger::ClientCertVerifier> {
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(gateway.ca.certificate.der().clone()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    rustls::server::WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
+        .allow_unauthenticated()
+        .build()
+        .unwrap()
 }
 
 /// A TLS key and a certificate with evidence for it, or what a man in the middle has.
@@ -414,5 +441,42 @@ async fn heartbeat(
         return refused;
     }
     gateway.beats.lock().push(beat);
-    axum::Json(api::HeartbeatReply { timestamp_ms: now_ms(), interval_ms: 500 }).into_response()
+    let attestation_nonce = gateway.wanted_nonce.lock().map(hex::encode);
+    axum::Json(api::HeartbeatReply { timestamp_ms: now_ms(), interval_ms: 500, attestation_nonce })
+        .into_response()
+}
+
+async fn evidence(
+    State(gateway): State<Arc<Gateway>>,
+    axum::Extension(Leaf(leaf)): axum::Extension<Leaf>,
+    axum::Json(shown): axum::Json<api::NodeEvidence>,
+) -> Response {
+    use x509_parser::prelude::FromDer;
+    let Some(nonce) = gateway.wanted_nonce.lock().take() else {
+        return error(StatusCode::CONFLICT, "stale_evidence", "no nonce was given");
+    };
+    let leaf = leaf.expect("the node's certificate was not shown");
+    let (_, leaf) = x509_parser::certificate::X509Certificate::from_der(&leaf).unwrap();
+    let key = ring::digest::digest(&ring::digest::SHA256, leaf.public_key().raw);
+    let key: [u8; 32] = key.as_ref().try_into().unwrap();
+    assert_eq!((&shown.nonce, &shown.key_sha256), (&hex::encode(nonce), &hex::encode(key)));
+    assert_eq!(shown.token_id, ObjectId(TOKEN_ID).to_string());
+    let report_data = tee::node_report_data(&nonce, &[0xc1; 32], &TOKEN_ID, &key);
+    let policy = tee::Policy { any_code: true, allow_simulated: true, ..tee::Policy::default() };
+    let verified = tee::Evidence::decode(&STANDARD.decode(&shown.evidence).unwrap())
+        .map_err(|error| error.to_string())
+        .and_then(|evidence| {
+            tee::verify(&evidence, &policy, &report_data, now_ms()).map_err(|refusals| refusals.to_string())
+        });
+    gateway.evidence.lock().push(verified);
+    if let Some(reason) = *gateway.refuse_evidence.lock() {
+        return error(StatusCode::FORBIDDEN, reason, "this evidence is not good");
+    }
+    axum::Json(api::NodeAttested {
+        platform: "simulated".to_owned(),
+        simulated: true,
+        verified_ms: now_ms(),
+        expires_ms: now_ms() + 300_000,
+    })
+    .into_response()
 }
