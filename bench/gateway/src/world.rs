@@ -75,7 +75,7 @@ impl World {
         config.health.interval_ms = interval_s * 1_000;
         config.health.suspect_after_ms = interval_s * 2_400;
         config.health.down_after_ms = interval_s * 6_000;
-        let identity = master::identity(&config)?;
+        let identity = master::identity(&config, master::kept(&config)?)?;
         let measurement = Measurement::new(identity.platform.as_str(), &identity.measurement);
         let registry = created.registry;
         client.execute(&operator, &calls.allow_measurement(registry, admin, &measurement)).await?;

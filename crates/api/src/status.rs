@@ -101,6 +101,9 @@ pub struct TeeStatus {
     pub platform: String,
     /// True when it proves nothing about hardware.
     pub simulated: bool,
+    /// Where its keys are between two starts: `local`, or `none` when others give them at each start.
+    #[serde(default)]
+    pub sealing: String,
     /// Measurement of the running code, hexadecimal.
     pub measurement: String,
     /// Enclave object id on chain, `0x…`; empty before registration.

@@ -12,6 +12,7 @@ use crate::attestations::WorkersConfig;
 use crate::error::MasterError;
 use crate::gateway::GatewayLimits;
 use crate::health::HealthLimits;
+use crate::obtain::ReleaseConfig;
 use crate::registration::RegistrationConfig;
 use crate::{Id, membership};
 
@@ -138,11 +139,25 @@ pub struct TeeConfig {
     pub seal_to: SealTo,
     /// The file whose digest the simulated platform takes for the code; one's own executable by default.
     pub measured_file: Option<PathBuf>,
+    /// Whether the simulated platform seals; without that it is like TDX, Nitro and CCA, for trying `release`.
+    pub simulated_sealing: bool,
+    /// `unix:PATH`: the socket of a TPM in software in place of `/dev/tpmrm0`. It proves nothing about hardware.
+    pub tpm: Option<String>,
+    /// Who gives the cluster's secret at each start, where the platform seals nothing.
+    pub release: ReleaseConfig,
 }
 
 impl Default for TeeConfig {
     fn default() -> Self {
-        Self { platform: None, allow_simulated: true, seal_to: SealTo::Measurement, measured_file: None }
+        Self {
+            platform: None,
+            allow_simulated: true,
+            seal_to: SealTo::Measurement,
+            measured_file: None,
+            simulated_sealing: true,
+            tpm: None,
+            release: ReleaseConfig::default(),
+        }
     }
 }
 
@@ -150,6 +165,17 @@ impl TeeConfig {
     /// The platform asked for.
     pub(crate) fn kind(&self) -> Result<Option<PlatformKind>, tee::TeeError> {
         self.platform.as_deref().map(str::parse).transpose()
+    }
+
+    /// The socket of a TPM in software.
+    pub(crate) fn tpm_socket(&self) -> Result<Option<PathBuf>, String> {
+        let Some(text) = &self.tpm else { return Ok(None) };
+        match text.strip_prefix("unix:") {
+            Some(path) if !path.is_empty() => Ok(Some(PathBuf::from(path))),
+            _ => Err(format!(
+                "tee.tpm is {text:?}: write it as \"unix:PATH\", or leave it out for /dev/tpmrm0"
+            )),
+        }
     }
 }
 
@@ -251,6 +277,7 @@ impl Config {
         }
         self.anchor.check().map_err(MasterError::Config)?;
         self.registration.check().map_err(MasterError::Config)?;
+        self.tee.release.check().map_err(MasterError::Config)?;
         self.health.check().map_err(MasterError::Config)?;
         if self.reconcile_interval_ms == 0 || self.gateway.max_connections == 0 {
             return bad("reconcile_interval_ms and gateway.max_connections have to be more than 0".to_owned());

@@ -12,12 +12,14 @@ use tee::{ClusterSecret, EnclaveKey, Measurements, Platform, PlatformKind, Seali
 
 use crate::config::Config;
 use crate::error::MasterError;
+use crate::obtain::{Given, Keys, Obtained, kept, refuse_a_secret};
+use crate::platform::{Keeping, keeping, open_platform};
 use crate::shared::system_clock;
 
-const PKI_PURPOSE: &str = "k3s-daas/cluster-pki";
-const SECRET_FILE: &str = "cluster.secret";
+pub(crate) const PKI_PURPOSE: &str = "k3s-daas/cluster-pki";
+pub(crate) const SECRET_FILE: &str = "cluster.secret";
 const KEY_FILE: &str = "enclave.key";
-const PKI_FILE: &str = "cluster.pki";
+pub(crate) const PKI_FILE: &str = "cluster.pki";
 
 /// The keys of this master, opened by its platform. Nothing of them leaves memory unsealed, and of the secret nothing but
 /// what the chain allows.
@@ -32,16 +34,28 @@ pub(crate) struct Enclave {
 }
 
 impl Enclave {
-    /// Opens the platform and the sealed keys below the state directory, and makes those that are missing.
-    pub(crate) fn open(config: &Config, now_ms: u64) -> Result<Self, MasterError> {
+    /// Opens the keys below the state directory with what was obtained, and makes those that are missing.
+    pub(crate) fn open(config: &Config, obtained: Obtained, now_ms: u64) -> Result<Self, MasterError> {
         let sealed = private_dir(&config.state_dir.join("sealed"))?;
-        let platform: Arc<dyn Platform> = open_platform(config)?.into();
-        let local = platform.sealing_key(config.tee.seal_to.into())?;
-        let secret = open_secret(&sealed, &local)?;
-        let sealing = secret.root();
-        let key = EnclaveKey::open_or_create(&sealed.join(KEY_FILE), &local)?;
-        let pki = open_pki(&sealed.join(PKI_FILE), &sealing, now_ms)?;
-        let ca_hash = pki.ca_der_sha256()?;
+        let Obtained { platform, keys } = obtained;
+        let path = sealed.join(PKI_FILE);
+        let (key, secret, pki) = match keys {
+            Keys::Kept(local) => {
+                let secret = open_secret(&sealed, &local)?;
+                let key = EnclaveKey::open_or_create(&sealed.join(KEY_FILE), &local)?;
+                let pki = open_pki(&path, &secret.root(), now_ms)?;
+                (key, secret, pki)
+            }
+            Keys::Given(given) => {
+                let Given { key, secret, pki, is_new } = *given;
+                if is_new {
+                    sealed_file::write(&path, &secret.root(), PKI_PURPOSE, &pki.to_bytes()?)
+                        .map_err(|source| MasterError::Sealed { path, source })?;
+                }
+                (key, secret, pki)
+            }
+        };
+        let (sealing, ca_hash) = (secret.root(), pki.ca_der_sha256()?);
         Ok(Self { platform, key, pki: Arc::new(pki), secret, sealing, ca_hash })
     }
 }
@@ -53,20 +67,27 @@ pub struct Newcomer {
     pub platform: Arc<dyn Platform>,
     /// What it will sign with.
     pub key: EnclaveKey,
-    local: SealingKey,
+    /// None where the platform seals nothing.
+    local: Option<SealingKey>,
     sealed: PathBuf,
 }
 
 impl Newcomer {
-    /// Opens the platform, and opens or makes the enclave's key.
+    /// Opens the platform, and opens or makes the enclave's key; one that seals nothing gets a key for as long as this lives.
     ///
     /// # Errors
-    /// When the platform is not there or seals nothing, or the state directory cannot be written.
+    /// When the platform is not there, or the state directory cannot be written.
     pub fn open(config: &Config) -> Result<Self, MasterError> {
         private_dir(&config.state_dir)?;
         let sealed = private_dir(&config.state_dir.join("sealed"))?;
-        let platform: Arc<dyn Platform> = open_platform(config)?.into();
-        let local = platform.sealing_key(config.tee.seal_to.into())?;
+        let platform = open_platform(config)?;
+        let local = match keeping(&*platform, &config.tee)? {
+            Keeping::Local(local) => local,
+            Keeping::Nowhere => {
+                refuse_a_secret(&sealed, platform.kind())?;
+                return Ok(Self { platform, key: EnclaveKey::ephemeral()?, local: None, sealed });
+            }
+        };
         let path = sealed.join(KEY_FILE);
         let key = match EnclaveKey::open_or_create(&path, &local) {
             Err(TeeError::Sealed { source: SealedError::WrongKey, .. }) => {
@@ -75,7 +96,13 @@ impl Newcomer {
             }
             other => other?,
         };
-        Ok(Self { platform, key, local, sealed })
+        Ok(Self { platform, key, local: Some(local), sealed })
+    }
+
+    /// Whether this machine keeps a secret that it is given.
+    #[must_use]
+    pub fn keeps(&self) -> bool {
+        self.local.is_some()
     }
 
     /// The cluster's secret, if this machine has it already.
@@ -83,10 +110,13 @@ impl Newcomer {
     /// # Errors
     /// It is there and does not open.
     pub fn secret(&self) -> Result<Option<ClusterSecret>, MasterError> {
-        Ok(ClusterSecret::read(&self.sealed.join(SECRET_FILE), &self.local)?)
+        match &self.local {
+            Some(local) => Ok(ClusterSecret::read(&self.sealed.join(SECRET_FILE), local)?),
+            None => Ok(None),
+        }
     }
 
-    /// Keeps the cluster's secret that was released to this enclave. CA keys and store have to be those of the cluster: what does not open
+    /// Keeps the cluster's secret that was released to this enclave, where its platform seals. CA keys and store have to be those of the cluster: what does not open
     /// under it is left as it is and nothing is changed.
     ///
     /// # Errors
@@ -97,12 +127,13 @@ impl Newcomer {
             sealed_file::read(&pki, &secret.root(), PKI_PURPOSE)
                 .map_err(|source| MasterError::Sealed { path: pki, source })?;
         }
-        match ClusterSecret::read(&path, &self.local) {
+        let Some(local) = &self.local else { return Ok(()) };
+        match ClusterSecret::read(&path, local) {
             Ok(Some(known)) if known.commitment() == secret.commitment() => return Ok(()),
             Ok(None) => {}
             _ => set_aside(&path)?,
         }
-        Ok(secret.write(&path, &self.local)?)
+        Ok(secret.write(&path, local)?)
     }
 }
 
@@ -143,15 +174,16 @@ fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> MasterErro
 /// The key under which the master's store and its snapshots are sealed.
 ///
 /// # Errors
-/// When the platform is not there, or the sealed keys do not open.
-pub fn store_key(config: &Config) -> Result<SealingKey, MasterError> {
-    Ok(Enclave::open(config, system_clock()())?.sealing)
+/// When the sealed keys do not open.
+pub fn store_key(config: &Config, obtained: Obtained) -> Result<SealingKey, MasterError> {
+    Ok(Enclave::open(config, obtained, system_clock()())?.sealing)
 }
 
 /// Deals the cluster's secret to a committee, of whom any `threshold` can give it to an enclave that the chain allows.
 ///
 /// # Errors
-/// When the sealed keys do not open, or there cannot be such a committee.
+/// When the sealed keys do not open, or there cannot be such a committee; where the platform seals nothing, since no other process has the
+/// registered key of the master's.
 pub fn deal(
     config: &Config,
     cluster: [u8; 32],
@@ -159,7 +191,7 @@ pub fn deal(
     members: Vec<Member>,
 ) -> Result<Dealing, MasterError> {
     let now_ms = system_clock()();
-    let enclave = Enclave::open(config, now_ms)?;
+    let enclave = Enclave::open(config, kept(config)?, now_ms)?;
     Ok(Dealing::deal(&enclave.secret, cluster, threshold, members, &enclave.key, now_ms)?)
 }
 
@@ -185,10 +217,11 @@ pub fn hand_over(config: &Config, next: &Measurements) -> Result<(), MasterError
         let problem = "tee.seal_to is signer: the signer's next build opens this state without a hand-over";
         return Err(MasterError::Config(problem.to_owned()));
     }
-    let sealed = config.state_dir.join("sealed");
-    let platform = open_platform(config)?;
-    // Only what opens the state here hands it on.
-    open_secret(&sealed, &platform.sealing_key(config.tee.seal_to.into())?)?;
+    let Obtained { platform, keys } = kept(config)?;
+    if let Keys::Kept(local) = keys {
+        // Only what opens the state here hands it on.
+        open_secret(&config.state_dir.join("sealed"), &local)?;
+    }
     Ok(platform.hand_over_to(next)?)
 }
 
@@ -203,6 +236,8 @@ pub struct Identity {
     pub measurement: Measurements,
     /// Which platform.
     pub platform: PlatformKind,
+    /// Whether it proves nothing about hardware.
+    pub simulated: bool,
     /// What `evidence` was made fresh for.
     pub nonce: [u8; 32],
     /// Encoded [`tee::Evidence`] over `tee::report_data(nonce, public_key, ca_hash)`.
@@ -210,13 +245,13 @@ pub struct Identity {
 }
 
 /// The identity of the master that `config` describes. Makes its sealed keys when they are missing, and starts
-/// nothing: the same each time.
+/// nothing: the same each time, but for the key of an enclave whose platform seals nothing.
 ///
 /// # Errors
-/// When the platform is not there, or sealed keys cannot be opened.
-pub fn identity(config: &Config) -> Result<Identity, MasterError> {
+/// When sealed keys cannot be opened.
+pub fn identity(config: &Config, obtained: Obtained) -> Result<Identity, MasterError> {
     let now_ms = system_clock()();
-    let enclave = Enclave::open(config, now_ms)?;
+    let enclave = Enclave::open(config, obtained, now_ms)?;
     let mut nonce = [0; 32];
     SystemRandom::new().fill(&mut nonce).map_err(|_| TeeError::Random)?;
     let public_key = enclave.key.public_key();
@@ -226,36 +261,10 @@ pub fn identity(config: &Config) -> Result<Identity, MasterError> {
         ca_hash: enclave.ca_hash,
         measurement: enclave.platform.measurement(),
         platform: enclave.platform.kind(),
+        simulated: enclave.platform.is_simulated(),
         nonce,
         evidence: enclave.platform.attest(&report_data, now_ms)?.encode(),
     })
-}
-
-fn open_platform(config: &Config) -> Result<Box<dyn Platform>, MasterError> {
-    let kind = match config.tee.kind()? {
-        Some(kind) => kind,
-        None => tee::detect(Path::new("/"), config.tee.allow_simulated).chosen.ok_or_else(|| {
-            let problem =
-                "no usable TEE was found and tee.allow_simulated is false; see `k3s-daas attest --explain`";
-            MasterError::Config(problem.to_owned())
-        })?,
-    };
-    if kind == PlatformKind::Simulated && !config.tee.allow_simulated {
-        let problem = "tee.platform is simulated, but tee.allow_simulated is false";
-        return Err(MasterError::Config(problem.to_owned()));
-    }
-    let measured_file = match &config.tee.measured_file {
-        Some(path) => path.clone(),
-        None => std::env::current_exe().map_err(|source| MasterError::Io {
-            action: "find",
-            path: PathBuf::from("/proc/self/exe"),
-            source,
-        })?,
-    };
-    let measured =
-        tee::measure_files(&[("code", &measured_file), ("kubernetes", &config.kubernetes_binary)])?;
-    let dir = private_dir(&config.state_dir.join("tee"))?;
-    Ok(tee::open(kind, &dir, &measured)?)
 }
 
 fn open_pki(path: &Path, sealing: &SealingKey, now_ms: u64) -> Result<ClusterPki, MasterError> {
@@ -282,6 +291,14 @@ pub(crate) fn private_dir(path: &Path) -> Result<PathBuf, MasterError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn identity(config: &Config) -> Result<Identity, MasterError> {
+        super::identity(config, kept(config)?)
+    }
+
+    fn open(config: &Config) -> Enclave {
+        Enclave::open(config, kept(config).unwrap(), 0).unwrap()
+    }
 
     fn config(dir: &Path) -> Config {
         let code = dir.join("code");
@@ -348,18 +365,18 @@ mod tests {
         sealed_file::write(&sealed.join(PKI_FILE), &local, PKI_PURPOSE, &pki.to_bytes().unwrap()).unwrap();
         let key = EnclaveKey::open_or_create(&sealed.join(KEY_FILE), &local).unwrap();
 
-        let enclave = Enclave::open(&config, 0).unwrap();
+        let enclave = open(&config);
         assert_eq!(enclave.ca_hash, pki.ca_der_sha256().unwrap());
         assert_eq!(enclave.key.public_key(), key.public_key());
         assert_eq!(enclave.sealing.derive("store", b"").as_bytes(), local.derive("store", b"").as_bytes());
-        assert_eq!(Enclave::open(&config, 0).unwrap().secret.commitment(), enclave.secret.commitment());
+        assert_eq!(open(&config).secret.commitment(), enclave.secret.commitment());
     }
 
     #[test]
     fn a_copied_state_directory_opens_with_the_released_secret_alone() {
         let (dir, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let ours = config(dir.path());
-        let secret = Enclave::open(&ours, 0).unwrap().secret;
+        let secret = open(&ours).secret;
         let ca_hash = identity(&ours).unwrap().ca_hash;
         // Everything but the chip: here the file that stands for it.
         let theirs = config(elsewhere.path());
@@ -413,5 +430,57 @@ mod tests {
         assert!(matches!(identity(&config), Err(MasterError::Config(_))));
         config.tee.platform = Some("simulated".to_owned());
         assert!(matches!(identity(&config), Err(MasterError::Config(_))));
+        config.tee.simulated_sealing = false;
+        assert!(matches!(identity(&config), Err(MasterError::Config(_))));
+        config.tee.simulated_sealing = true;
+        config.tee.platform = Some("tpm".to_owned());
+        config.tee.tpm = Some("unix:/nonexistent/socket".to_owned());
+        let refused = identity(&config).unwrap_err().to_string();
+        assert!(refused.contains("a program, which proves nothing"), "{refused}");
+    }
+
+    #[test]
+    fn settings_that_contradict_each_other_are_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let refused = |change: fn(&mut crate::TeeConfig)| {
+            let mut config = config(dir.path());
+            change(&mut config.tee);
+            identity(&config).unwrap_err().to_string()
+        };
+        assert!(refused(|tee| tee.tpm = Some("unix:/socket".into())).contains("tee.platform is not tpm"));
+        assert!(refused(|tee| tee.tpm = Some("/dev/tpm0".into())).contains("unix:PATH"));
+        let other = refused(|tee| (tee.simulated_sealing, tee.platform) = (false, Some("tpm".into())));
+        assert!(other.contains("tee.simulated_sealing is for the simulated platform"), "{other}");
+    }
+
+    #[tokio::test]
+    async fn a_platform_that_seals_nothing_opens_nothing_by_itself_and_keeps_no_secret() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut config = config(dir.path());
+        let sealing = open(&config);
+        config.tee.simulated_sealing = false;
+        let refused = kept(&config).map(drop).unwrap_err();
+        assert!(matches!(refused, MasterError::NothingKept { .. }), "{refused}");
+        // A secret that lies there is another platform's.
+        let refused = crate::obtain(&config).await.map(drop).unwrap_err().to_string();
+        assert!(refused.contains("cluster.secret is there"), "{refused}");
+        std::fs::remove_file(config.state_dir.join("sealed").join(SECRET_FILE)).unwrap();
+        let refused = crate::obtain(&config).await.map(drop).unwrap_err().to_string();
+        assert!(refused.contains("[master.tee.release]"), "{refused}");
+
+        let newcomer = Newcomer::open(&config).unwrap();
+        let other = Newcomer::open(&config).unwrap();
+        assert!(!newcomer.keeps() && newcomer.key.public_key() != other.key.public_key());
+        newcomer.adopt(&ClusterSecret::generate().unwrap()).unwrap_err();
+        newcomer.adopt(&sealing.secret).unwrap();
+        assert!(!config.state_dir.join("sealed").join(SECRET_FILE).exists());
+        // And what a master of such a platform seals needs its registration.
+        let pki = ClusterPki::from_bytes(&sealing.pki.to_bytes().unwrap()).unwrap();
+        let given = Given { key: newcomer.key, secret: sealing.secret, pki, is_new: false };
+        let obtained = Obtained { platform: newcomer.platform, keys: Keys::Given(Box::new(given)) };
+        let refused = obtained.check(&config).unwrap_err().to_string();
+        assert!(refused.contains("registration.verifiers"), "{refused}");
+        let opened = Enclave::open(&config, obtained, 0).unwrap();
+        assert_eq!(opened.ca_hash, sealing.ca_hash);
     }
 }

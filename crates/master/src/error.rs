@@ -30,6 +30,46 @@ pub enum MasterError {
     /// The platform, or a key that it seals.
     #[error("trusted execution: {0}")]
     Tee(#[from] tee::TeeError),
+    /// The platform seals nothing, and nobody is named who would give the cluster's secret.
+    #[error(
+        "{kind} keeps no key from one start to the next, and the cluster's secret is not on this machine: name in \
+         [master.tee.release] holders of the recovery committee, or masters, who are asked for it at each start of `k3s-daas master`; \
+         a cluster that never ran begins with `k3s-daas master --new-cluster`"
+    )]
+    NothingKept {
+        /// The platform.
+        kind: tee::PlatformKind,
+    },
+    /// Nobody gave the cluster's secret to a platform that seals nothing.
+    #[error(
+        "{kind} keeps no key from one start to the next, and {source}. Start as many of them as it takes, and then this master again"
+    )]
+    Unobtained {
+        /// The platform.
+        kind: tee::PlatformKind,
+        /// Who was asked, and what came of it.
+        source: custody::Error,
+    },
+    /// There is nothing here that the cluster's secret would open.
+    #[error(
+        "{} is not there: the platform seals nothing, so the cluster's CA keys come with its state directory or by \
+         `k3s-daas recover`; a cluster that never ran begins with `k3s-daas master --new-cluster`",
+        path.display()
+    )]
+    NothingToOpen {
+        /// Where the CA keys should be.
+        path: PathBuf,
+    },
+    /// A holder did not take its share, so nothing was sealed.
+    #[error(
+        "{holder} did not take its share of the cluster's secret, and nothing was started: {source}. Start again once everybody answers"
+    )]
+    NotDealt {
+        /// Its name.
+        holder: String,
+        /// Why.
+        source: custody::Error,
+    },
     /// The sealed keys of the cluster cannot be read or written.
     #[error("sealed cluster keys {}: {source}", path.display())]
     Sealed {

@@ -28,6 +28,7 @@ use crate::facts;
 use crate::follow::Follow;
 use crate::gateway::Gateway;
 use crate::kubernetes::{Kubernetes, Reconciler};
+use crate::obtain::{Obtained, obtain};
 use crate::outbox::{Drawer, Outbox, Post, Witness};
 use crate::place::PlaceKeeper;
 use crate::registration::RegistrationKeeper;
@@ -67,7 +68,17 @@ impl Master {
     /// # Errors
     /// When the configuration is incomplete, keys or store cannot be opened, or an address cannot be bound.
     pub async fn start(config: Config) -> Result<Self, MasterError> {
+        let obtained = obtain(&config).await?;
+        Self::start_with(config, obtained).await
+    }
+
+    /// Starts everything with the keys that were obtained.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub async fn start_with(config: Config, obtained: Obtained) -> Result<Self, MasterError> {
         config.check()?;
+        obtained.check(&config)?;
         allow_open_files(config.gateway.max_connections);
         let clock = system_clock();
         let now_ms = clock();
@@ -78,10 +89,14 @@ impl Master {
         let demanded = config.workers.check(config.health.interval_ms, trusted.policy.as_ref());
         demanded.map_err(MasterError::Config)?;
         let workers = Workers::new(trusted, config.workers.require_attested);
+        let release = config.tee.release.trust.read()?;
         private_dir(&config.state_dir)?;
-        let enclave = blocking(&config, move |config| Enclave::open(config, now_ms)).await?;
+        let sealing = if obtained.platform.seals() { "local" } else { "none" };
+        let enclave = blocking(&config, move |config| Enclave::open(config, obtained, now_ms)).await?;
         tracing::info!(
             platform = %enclave.platform.kind(),
+            simulated = enclave.platform.is_simulated(),
+            sealing,
             public_key = hex::encode(enclave.key.public_key()),
             "opened the enclave's keys"
         );
@@ -109,7 +124,9 @@ impl Master {
         );
         let shared = Arc::new(shared.demanding(workers));
         let trusted = custody::OnChain::new(client.clone(), facts::address(package), facts::address(cluster));
-        shared.releaser.get_or_init(|| release::releaser(&shared, trusted.clone(), enclave.secret.clone()));
+        shared
+            .releaser
+            .get_or_init(|| release::releaser(&shared, trusted.clone(), enclave.secret.clone(), release));
         let (loops, servers) = (CancellationToken::new(), CancellationToken::new());
         let tasks = TaskTracker::new();
 
@@ -402,7 +419,7 @@ async fn open_store(config: &Config, sealing: tee::SealingKey) -> Result<Store, 
 }
 
 /// Runs what blocks on a thread of its own.
-async fn blocking<T: Send + 'static>(
+pub(crate) async fn blocking<T: Send + 'static>(
     config: &Config,
     work: impl FnOnce(&Config) -> Result<T, MasterError> + Send + 'static,
 ) -> Result<T, MasterError> {
@@ -413,7 +430,11 @@ async fn blocking<T: Send + 'static>(
     }
 }
 
-fn gas_wallet(path: &std::path::Path, address: Option<crate::Id>) -> Result<chain::Keypair, MasterError> {
+/// The wallet that pays for what the master says on chain.
+pub(crate) fn gas_wallet(
+    path: &std::path::Path,
+    address: Option<crate::Id>,
+) -> Result<chain::Keypair, MasterError> {
     let keystore = Keystore::load(path)?;
     if let Some(address) = address {
         return Ok(keystore.key(&facts::address(address))?.clone());
@@ -468,7 +489,7 @@ fn https(url: &str, field: &'static str) -> Result<http::Uri, MasterError> {
     if plain { Ok(uri) } else { Err(bad()) }
 }
 
-fn missing(field: &'static str) -> MasterError {
+pub(crate) fn missing(field: &'static str) -> MasterError {
     MasterError::Config(format!(
         "{field} is not set; `k3s-daas up` sets it, or take it from who runs the cluster"
     ))

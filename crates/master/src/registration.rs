@@ -1,14 +1,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use chain::{Calls, Keypair};
+use chain::{Address, Calls, Client, Event, Keypair};
 use custody::{OnChain, Registrar, Registration};
 use serde::{Deserialize, Serialize};
+use tee::Platform;
 use tokio_util::sync::CancellationToken;
 
 use crate::error::MasterError;
 use crate::right::Right;
-use crate::shared::Shared;
+use crate::shared::{Shared, system_clock};
 
 /// How often it is looked whether the registration is due.
 const CHECK: Duration = Duration::from_secs(1);
@@ -53,7 +54,7 @@ impl RegistrationConfig {
 pub(crate) struct RegistrationKeeper {
     pub(crate) shared: Arc<Shared>,
     pub(crate) chain: OnChain,
-    pub(crate) client: chain::Client,
+    pub(crate) client: Client,
     pub(crate) calls: Calls,
     pub(crate) wallet: Keypair,
     pub(crate) config: RegistrationConfig,
@@ -95,21 +96,52 @@ impl RegistrationKeeper {
     }
 
     async fn renew(&self) -> Result<u64, MasterError> {
-        let registry = self.chain.read(None).await?.registry;
-        let registrar = Registrar {
-            platform: self.shared.platform.clone(),
-            verifiers: self.config.verifiers.clone(),
-            clock: self.shared.clock.clone(),
-        };
         let expires_ms = self.shared.now_ms().saturating_add(self.config.lifetime_ms);
-        let what = Registration {
-            cluster: self.shared.facts.cluster,
-            public_key: self.shared.facts.public_key,
-            ca_hash: self.shared.facts.ca_hash,
-            expires_ms,
-        };
-        let verified = registrar.collect(&what, &registry).await?;
-        self.client.execute(&self.wallet, &self.calls.register_enclave(registry.id, &verified)).await?;
+        register(
+            &self.client,
+            &self.calls,
+            &self.chain,
+            &self.shared.platform,
+            &self.wallet,
+            &self.config,
+            self.shared.facts.public_key,
+            self.shared.facts.ca_hash,
+        )
+        .await?;
         Ok(expires_ms)
     }
+}
+
+/// Has the enclave with `public_key` verified and registered now; gives its registration and the registry.
+#[allow(
+    clippy::too_many_arguments,
+    reason = "each is a part of its own, and they are in one place nowhere else"
+)]
+pub(crate) async fn register(
+    client: &Client,
+    calls: &Calls,
+    chain: &OnChain,
+    platform: &Arc<dyn Platform>,
+    wallet: &Keypair,
+    config: &RegistrationConfig,
+    public_key: [u8; 32],
+    ca_hash: [u8; 32],
+) -> Result<(Address, Address), MasterError> {
+    if config.verifiers.is_empty() {
+        return Err(MasterError::Config("registration.verifiers names nobody who vouches for it".to_owned()));
+    }
+    let registry = chain.read(None).await?.registry;
+    let clock = system_clock();
+    let expires_ms = clock().saturating_add(config.lifetime_ms);
+    let registrar = Registrar { platform: platform.clone(), verifiers: config.verifiers.clone(), clock };
+    let what = Registration { cluster: chain.cluster_id(), public_key, ca_hash, expires_ms };
+    let verified = registrar.collect(&what, &registry).await?;
+    let receipt = client.execute(wallet, &calls.register_enclave(registry.id, &verified)).await?;
+    let registered = receipt.events_of(calls.package()).into_iter().find_map(|event| match event {
+        Event::EnclaveRegistered(registered) => Some(registered.enclave),
+        _ => None,
+    });
+    let enclave =
+        registered.ok_or_else(|| MasterError::Ended("the chain registered no enclave".to_owned()))?;
+    Ok((enclave, registry.id))
 }

@@ -2,22 +2,28 @@
 
 use std::sync::Arc;
 
-use custody::{OnChain, Releaser, no_collateral};
+use custody::{OnChain, Releaser};
 use tee::custody::Answer;
-use tee::{Anchors, ClusterSecret, Policy};
+use tee::{ClusterSecret, Trusted};
 
 use crate::shared::Shared;
 
-/// Gives `secret` and counts each decision. Evidence has to bring its collateral along.
-pub(crate) fn releaser(shared: &Shared, chain: OnChain, secret: ClusterSecret) -> Arc<Releaser> {
+/// Gives `secret` and counts each decision; evidence is verified with what `trust` has.
+pub(crate) fn releaser(
+    shared: &Shared,
+    chain: OnChain,
+    secret: ClusterSecret,
+    trust: Trusted,
+) -> Arc<Releaser> {
+    let Trusted { policy, anchors, collateral } = trust;
     let counter = shared.metrics.key_releases.clone();
     Releaser::new(
         chain,
         move |request| Answer::secret(request, &secret),
         true,
-        Policy::default(),
-        Anchors::default(),
-        no_collateral(),
+        policy.unwrap_or_default(),
+        anchors,
+        Arc::new(move |_| Box::pin(std::future::ready(collateral.clone()))),
         shared.clock.clone(),
         Arc::new(move |refused| {
             counter.get_or_create(&[("result", refused.unwrap_or("released"))]).inc();

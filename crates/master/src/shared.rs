@@ -336,7 +336,8 @@ impl Shared {
             chain: board.chain,
             tee: TeeStatus {
                 platform: kind.to_string(),
-                simulated: kind == tee::PlatformKind::Simulated,
+                simulated: self.platform.is_simulated(),
+                sealing: if self.platform.seals() { "local" } else { "none" }.to_owned(),
                 measurement: measurement.values().next().map(hex::encode).unwrap_or_default(),
                 memory_locked: crate::memory::locked(),
                 problem: board.right.lost().map(str::to_owned),

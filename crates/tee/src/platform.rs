@@ -93,6 +93,11 @@ pub trait Platform: Send + Sync {
         self.kind() == PlatformKind::Simulated
     }
 
+    /// Whether it keeps a key from one start to the next: [`Self::sealing_key`] is never [`TeeError::NoLocalSealing`] then.
+    fn seals(&self) -> bool {
+        true
+    }
+
     /// What is measured about the running code; these names and values go into policies.
     fn measurement(&self) -> Measurements;
 

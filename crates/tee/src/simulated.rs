@@ -179,6 +179,10 @@ impl Platform for SimulatedWithoutSealing {
         self.0.attest(report_data, now_ms)
     }
 
+    fn seals(&self) -> bool {
+        false
+    }
+
     fn sealing_key(&self, _policy: KeyPolicy) -> Result<SealingKey, TeeError> {
         Err(TeeError::NoLocalSealing { kind: PlatformKind::Simulated })
     }

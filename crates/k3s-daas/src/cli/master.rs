@@ -11,4 +11,15 @@ pub(crate) struct Master {
     /// Serve though the chain cannot be reached, which alone knows whether this is the latest state
     #[arg(long)]
     pub(crate) accept_unanchored: bool,
+    /// Make the keys of a cluster that never ran, on a platform that seals nothing, and share its secret among holders before
+    /// anything is sealed; with --print-identity only print what has to be allowed on chain
+    #[arg(long)]
+    pub(crate) new_cluster: bool,
+    /// On a platform that seals nothing: share the secret among these before serving, NAME=KEY@URL as for `committee deal`;
+    /// replaces earlier shares
+    #[arg(long = "holder", value_name = "NAME=KEY@URL", requires = "threshold")]
+    pub(crate) holders: Vec<String>,
+    /// How many of the holders it takes
+    #[arg(long, value_name = "N", requires = "holders")]
+    pub(crate) threshold: Option<u8>,
 }

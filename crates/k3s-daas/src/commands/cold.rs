@@ -92,7 +92,7 @@ pub(super) async fn verify(context: &Context, name: Option<String>) -> Result<()
     let cold = Cold::open(context)?;
     let dir = Fetching::new(context)?;
     let summary = {
-        let fetched = cold.fetch(name.as_deref().unwrap_or(NEWEST), cold.key()?, &dir.0).await?;
+        let fetched = cold.fetch(name.as_deref().unwrap_or(NEWEST), cold.key().await?, &dir.0).await?;
         let check = move || fetched.verify().context("checking the snapshot");
         tokio::task::spawn_blocking(check).await.context("checking the snapshot")??
     };
@@ -209,8 +209,8 @@ impl Cold {
     }
 
     /// What the master seals with.
-    fn key(&self) -> Result<SealingKey> {
-        master::store_key(&self.master).context("getting the sealing key")
+    async fn key(&self) -> Result<SealingKey> {
+        super::snapshot::master_key(&self.master).await
     }
 
     /// When the next one is due.

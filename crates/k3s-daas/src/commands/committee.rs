@@ -70,7 +70,7 @@ async fn deal(context: &Context, holders: &[String], threshold: u8) -> Result<()
     )))
 }
 
-fn member(text: &str) -> Result<Member> {
+pub(super) fn member(text: &str) -> Result<Member> {
     let wrong = || Failure::usage(format!("--holder {text:?}: write it as NAME=KEY@URL"));
     let (name, rest) = text.split_once('=').ok_or_else(wrong)?;
     let (key, url) = rest.split_once('@').ok_or_else(wrong)?;
@@ -83,6 +83,13 @@ async fn recover(context: &Context, chain: &OnChain, from: From, limit: Duration
     let config = crate::parts::master(context, &deployment)?;
     let opened = tokio::task::spawn_blocking(move || master::Newcomer::open(&config));
     let newcomer = opened.await.context("opening the enclave")?.context("opening the enclave")?;
+    if !newcomer.keeps() {
+        return Err(Failure::failed(format!(
+            "{} keeps no key from one start to the next, so there is nowhere to recover the secret to: name the holders in \
+             [master.tee.release], and the master asks them at each start",
+            newcomer.platform.kind()
+        )));
+    }
     let mut asking = Asking {
         platform: newcomer.platform.clone(),
         cluster: chain.cluster(),

@@ -19,7 +19,7 @@ pub(crate) async fn run(context: &Context, command: Snapshot) -> Result<()> {
         Snapshot::Prune(args) => cold::prune(context, args.dry_run).await,
         Snapshot::Status(SnapshotFile { file, data_dir }) => saved(context, file, data_dir, None).await,
         Snapshot::Restore(SnapshotRestore { name: Some(name), revision, .. }) => {
-            let places = Places::of(context, None)?;
+            let places = Places::of(context, None).await?;
             places.must_be_free()?;
             cold::restore(context, &name, revision, places.key, &places.log).await
         }
@@ -38,7 +38,7 @@ async fn saved(
     data_dir: Option<PathBuf>,
     restore: Option<Resume>,
 ) -> Result<()> {
-    let places = Places::of(context, data_dir.as_ref())?;
+    let places = Places::of(context, data_dir.as_ref()).await?;
     if restore.is_some() {
         places.must_be_free()?;
     }
@@ -91,7 +91,7 @@ struct Places {
 
 impl Places {
     /// Of the store with this data directory, or of the master.
-    fn of(context: &Context, data_dir: Option<&PathBuf>) -> Result<Self> {
+    async fn of(context: &Context, data_dir: Option<&PathBuf>) -> Result<Self> {
         if let Some(dir) = data_dir {
             let tee = dir.join("tee");
             must_be_there(&tee)?;
@@ -104,7 +104,7 @@ impl Places {
         must_be_there(&master.join("tee"))?;
         let deployment = Deployment::find(&context.state)?.unwrap_or_default();
         let config = crate::parts::master(context, &deployment)?;
-        let key = master::store_key(&config).context("getting the sealing key")?;
+        let key = master_key(&config).await?;
         Ok(Self { key, log: master.join("store"), anchor: master.join("anchor/store.anchor") })
     }
 
@@ -118,6 +118,12 @@ impl Places {
             self.log.display()
         )))
     }
+}
+
+/// What the master seals its store with; where its platform seals nothing, others give it.
+pub(super) async fn master_key(config: &master::Config) -> Result<tee::SealingKey> {
+    let obtained = master::obtain(config).await.context("getting the sealing key")?;
+    master::store_key(config, obtained).context("getting the sealing key")
 }
 
 fn must_be_there(tee: &std::path::Path) -> Result<()> {

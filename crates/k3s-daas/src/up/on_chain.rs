@@ -126,7 +126,7 @@ async fn trust(context: &Context, session: &mut Session) -> Result<()> {
     let config = crate::parts::master(context, &session.deployment)?;
     let verifiers = config.registration.verifiers.clone();
     let opening = config.clone();
-    let identity = tokio::task::spawn_blocking(move || master::identity(&opening))
+    let identity = tokio::task::spawn_blocking(move || master::identity(&opening, master::kept(&opening)?))
         .await
         .context("opening the master's identity")?
         .context("opening the master's identity")?;

@@ -56,7 +56,7 @@ impl World {
         Keystore::open(&keystore).unwrap().insert(operator.clone()).unwrap();
         let wire = Wire::to(devnet.local_addr()).await;
         let config = config(dir, &wire, &cluster, package, keystore);
-        let identity = master::identity(&config).unwrap();
+        let identity = master::identity(&config, master::kept(&config).unwrap()).unwrap();
         let world =
             Self { devnet, wire, client, calls, cluster, admin, operator, config, ca_hash: identity.ca_hash };
         world.register(&identity).await;

@@ -89,6 +89,10 @@ impl<N: Nsm> Platform for NitroPlatform<N> {
         PlatformKind::Nitro
     }
 
+    fn seals(&self) -> bool {
+        false
+    }
+
     fn measurement(&self) -> Measurements {
         self.measured.clone()
     }

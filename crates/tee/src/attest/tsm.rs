@@ -201,6 +201,10 @@ impl<R: TsmReports> Platform for TsmPlatform<R> {
         self.kind
     }
 
+    fn seals(&self) -> bool {
+        self.kind == PlatformKind::SevSnp
+    }
+
     fn measurement(&self) -> Measurements {
         self.measured.clone()
     }

@@ -1,0 +1,212 @@
+//! Machines of one test: state directories in which the binary runs, on a development chain.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use chain::{Address, Calls, Client, Keypair, Place};
+use custody::{OnChain, Registrar, Registration};
+use devnet::{Config, Devnet};
+use serde_json::Value;
+
+/// One machine.
+pub(crate) struct Machine {
+    pub(crate) dir: PathBuf,
+    chain: String,
+}
+
+/// A service of the binary; ends with the test.
+pub(crate) struct Service {
+    process: Child,
+    pub(crate) url: String,
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+impl Machine {
+    /// Runs `code`; what it seals is bound to exactly that.
+    pub(crate) fn new(root: &Path, name: &str, chain: &str, code: &str) -> Self {
+        let machine = Self { dir: root.join(name), chain: chain.to_owned() };
+        fs::create_dir_all(&machine.dir).unwrap();
+        machine.install(code);
+        // In place of every program of Kubernetes.
+        let kubernetes = machine.dir.join("kubernetes");
+        fs::write(&kubernetes, "#!/bin/sh\nexec sleep 600\n").unwrap();
+        fs::set_permissions(&kubernetes, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        machine.configure("", "");
+        machine
+    }
+
+    /// Writes the configuration anew: lines of `[master]`, and of `[master.tee]` with what follows.
+    pub(crate) fn configure(&self, master: &str, tee: &str) {
+        let at = |file: &str| self.dir.join(file).display().to_string();
+        let config = format!(
+            "[master]\nkubernetes_binary = {:?}\n{master}\n[master.tee]\nseal_to = \"measurement\"\nmeasured_file = {:?}\n{tee}",
+            at("kubernetes"),
+            at("code")
+        );
+        fs::write(self.dir.join("config.toml"), config).unwrap();
+    }
+
+    /// The master's configuration as this test would open it.
+    pub(crate) fn config(&self) -> master::Config {
+        let mut config = master::Config { state_dir: self.dir.join("master"), ..Default::default() };
+        config.kubernetes_binary = self.dir.join("kubernetes");
+        config.tee.measured_file = Some(self.dir.join("code"));
+        config
+    }
+
+    pub(crate) fn install(&self, code: &str) {
+        fs::write(self.dir.join("code"), code).unwrap();
+    }
+
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_k3s-daas"));
+        command.arg("--state-dir").arg(&self.dir).arg("--config").arg(self.dir.join("config.toml"));
+        command.args(["--chain", &self.chain, "-o", "json"]).args(args).env_clear().stdin(Stdio::null());
+        command
+    }
+
+    pub(crate) async fn run(&self, args: &[&str]) -> Output {
+        let mut command = self.command(args);
+        tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap()
+    }
+
+    pub(crate) async fn ok(&self, args: &[&str]) -> Value {
+        let output = self.run(args).await;
+        let words = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{args:?}: {words}");
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{args:?}: {error}: {words}"))
+    }
+
+    pub(crate) async fn fails(&self, args: &[&str], code: i32) -> String {
+        let output = self.run(args).await;
+        let words = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(code), "{args:?}: {words}");
+        words
+    }
+
+    /// Starts a service and waits until it says where it is.
+    pub(crate) async fn serve(&self, args: &[&str]) -> Service {
+        self.start(args, |line| Some(format!("http://{}", line.split_once(" at http://")?.1))).await
+    }
+
+    /// Starts a program and waits until a line of its log says what `url` looks for.
+    pub(crate) async fn start(
+        &self,
+        args: &[&str],
+        url: impl Fn(&str) -> Option<String> + Send + 'static,
+    ) -> Service {
+        let mut command = self.command(args);
+        tokio::task::spawn_blocking(move || {
+            let mut process = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+            let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
+            let mut said = String::new();
+            let url = lines.find_map(|line| {
+                let line = line.unwrap();
+                said.push_str(&line);
+                said.push('\n');
+                url(&line)
+            });
+            // What it says later has to go somewhere.
+            std::thread::spawn(move || lines.for_each(drop));
+            Service { process, url: url.unwrap_or_else(|| panic!("it ended: {said}")) }
+        })
+        .await
+        .unwrap()
+    }
+
+    pub(crate) async fn ca_hash(&self) -> Value {
+        self.ok(&["master", "--print-identity"]).await["caHash"].clone()
+    }
+
+    pub(crate) fn id(&self, name: &str) -> Address {
+        let text = fs::read_to_string(self.dir.join("deployment.json")).unwrap();
+        serde_json::from_str::<Value>(&text).unwrap()[name].as_str().unwrap().parse().unwrap()
+    }
+
+    pub(crate) async fn allow(&self, measurements: &Value) {
+        let values: Vec<String> = measurements
+            .as_object()
+            .unwrap()
+            .iter()
+            .map(|(name, value)| format!("{name}={}", value.as_str().unwrap()))
+            .collect();
+        let mut args = vec!["enclave", "allow"];
+        values.iter().for_each(|value| args.extend(["--measurement", value]));
+        self.ok(&args).await;
+    }
+}
+
+pub(crate) fn now_ms() -> u64 {
+    u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap()
+}
+
+pub(crate) fn copy(from: &Machine, to: &Machine, file: &str) {
+    let target = to.dir.join("master/sealed");
+    fs::create_dir_all(&target).unwrap();
+    fs::copy(from.dir.join("master/sealed").join(file), target.join(file)).unwrap();
+}
+
+/// A development chain. The framework is what `make setup` fetched.
+pub(crate) async fn devnet() -> Devnet {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let default = concat!(env!("CARGO_MANIFEST_DIR"), "/../../.cache/framework.bcs");
+    let framework = std::env::var_os("K3S_DAAS_FRAMEWORK").map_or_else(|| default.into(), PathBuf::from);
+    assert!(framework.exists(), "{} is missing: run `make setup`", framework.display());
+    Devnet::start(Config::in_memory(framework)).await.unwrap()
+}
+
+/// A verifier in `machine`'s state directory, that the cluster there names as its only one.
+pub(crate) async fn verifier(machine: &Machine) -> Service {
+    let key = Keypair::generate().unwrap();
+    let file = machine.dir.join("verifier.key");
+    fs::write(&file, key.to_bech32().unwrap().as_bytes()).unwrap();
+    let verifier = ["verifier", "--listen", "127.0.0.1:0", "--key", file.to_str().unwrap()];
+    assert!(machine.fails(&verifier, 2).await.contains("chmod 600"), "others may read it");
+    fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    let service = machine.serve(&verifier).await;
+    machine.ok(&["enclave", "verifiers", "--verifier", &hex::encode(key.public_key())]).await;
+    service
+}
+
+/// Has the first machine's enclave verified and registered, and puts it at the cluster's place.
+pub(crate) async fn establish(devnet: &Devnet, first: &Machine, verifier: &Service) {
+    let client = Client::connect(&devnet.url()).await.unwrap();
+    let (package, cluster) = (first.id("package"), first.id("cluster"));
+    let trusted = OnChain::new(client.clone(), package, cluster);
+    let config = first.config();
+    let newcomer = master::Newcomer::open(&config).unwrap();
+    let ca_hash = master::identity(&config, master::kept(&config).unwrap()).unwrap().ca_hash;
+    let registrar = Registrar {
+        platform: newcomer.platform.clone(),
+        verifiers: vec![verifier.url.clone()],
+        clock: Arc::new(now_ms),
+    };
+    let public_key = newcomer.key.public_key();
+    let what = Registration { cluster, public_key, ca_hash, expires_ms: now_ms() + 3_600_000 };
+    let registry = trusted.read(None).await.unwrap().registry;
+    let verified = registrar.collect(&what, &registry).await.unwrap();
+    let claims = first.dir.join("claims.json");
+    fs::write(&claims, serde_json::to_vec(&verified).unwrap()).unwrap();
+    first.ok(&["enclave", "register", claims.to_str().unwrap()]).await;
+
+    let listed = first.ok(&["enclave", "list"]).await;
+    let enclave: Address = listed["enclaves"][0]["enclaveId"].as_str().unwrap().parse().unwrap();
+    let (gateway, apiserver) = ("https://127.0.0.1:9345".to_owned(), "https://127.0.0.1:6443".to_owned());
+    let place = Place { cluster, gateway, apiserver, ca_hash: ca_hash.to_vec() };
+    let now = now_ms();
+    let signature = newcomer.key.sign(chain::INTENT_ENDPOINT, now, &place.payload(enclave).unwrap());
+    let wallet = Keypair::generate().unwrap();
+    devnet.faucet(wallet.address(), 5_000_000_000).await.unwrap();
+    let draft = Calls::new(package).set_place(registry.id, enclave, &place, now, &signature);
+    client.execute(&wallet, &draft).await.unwrap();
+}
