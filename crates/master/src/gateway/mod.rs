@@ -15,6 +15,7 @@ mod credential;
 mod heartbeat;
 mod join;
 mod ledger;
+mod lent;
 mod limits;
 mod listener;
 mod peer;

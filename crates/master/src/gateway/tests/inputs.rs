@@ -276,3 +276,34 @@ async fn a_refusal_is_one_line_with_the_tokens_id_and_never_the_proof() {
     assert_eq!(lines.len(), 2, "one for each refusal: {text}");
     assert!(lines.iter().all(|line| line.contains(&NODE.to_string())), "{text}");
 }
+
+/// Between requests the gateway puts a connection's buffers away; nobody can tell.
+#[tokio::test]
+async fn a_connection_that_rested_answers_as_before_even_byte_by_byte() {
+    let house = House::with(GatewayLimits { header_timeout_ms: 1_500, ..quick() }).await;
+    let mut stream = raw(&house).await;
+    let request = b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n";
+    for pause_ms in [0, 700, 10, 700] {
+        tokio::time::sleep(Duration::from_millis(pause_ms)).await;
+        // The first byte wakes it; the others come later, and two requests at once.
+        let (first, others) = request.split_at(1);
+        stream.write_all(first).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(pause_ms)).await;
+        stream.write_all(others).await.unwrap();
+        stream.write_all(request).await.unwrap();
+        let mut answers = String::new();
+        while answers.matches("\r\n\r\nok").count() < 2 {
+            let mut bytes = [0; 1024];
+            let read = timeout(Duration::from_secs(2), stream.read(&mut bytes)).await.unwrap().unwrap();
+            assert!(read > 0, "closed after {answers:?}");
+            answers.push_str(std::str::from_utf8(&bytes[..read]).unwrap());
+        }
+        assert_eq!(answers.matches("HTTP/1.1 200 OK").count(), 2, "{answers}");
+        assert!(!answers.to_lowercase().contains("connection: close"), "{answers}");
+    }
+    assert_eq!(house.metric("k3s_daas_gateway_connections"), 1);
+    // Silence still ends it, rested or not.
+    assert_eq!(rest(stream).await, "");
+    let idle = || house.metric("k3s_daas_gateway_connections_refused_total{reason=\"idle_or_slow\"}");
+    assert_eq!(idle(), 1);
+}
