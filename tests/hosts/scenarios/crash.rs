@@ -35,16 +35,7 @@ pub(crate) fn worker(hosts: &mut Hosts) -> Outcome {
 
 /// The master dies: what runs on the nodes goes on, among nodes too. `up` starts it again and nodes come back.
 pub(crate) fn master(hosts: &mut Hosts) -> Outcome {
-    let status: serde_json::Value =
-        serde_json::from_str(&hosts.cli("master", &["status", "-o", "json"], Duration::from_secs(60))?.ok()?)
-            .map_err(|error| error.to_string())?;
-    let processes = status["processes"].as_array().cloned().unwrap_or_default();
-    let pid = processes
-        .iter()
-        .find(|process| process["name"] == "master")
-        .and_then(|process| process["pid"].as_i64());
-    let pid = pid.and_then(|pid| i32::try_from(pid).ok()).and_then(rustix::process::Pid::from_raw);
-    let pid = pid.ok_or_else(|| format!("no master among {processes:?}"))?;
+    let pid = hosts.master_pid()?;
     let addresses: Vec<String> =
         workers().iter().map(|(node, _)| web_address(hosts, node)).collect::<Result<_, _>>()?;
     rustix::process::kill_process(pid, rustix::process::Signal::KILL).map_err(|error| error.to_string())?;

@@ -13,6 +13,9 @@ const WORKERS: [(&str, &str); 3] = [("w1", WORKER_1), ("w2", WORKER_2), ("w3", N
 /// The one behind NAT.
 pub(crate) const HIDDEN: &str = "w3";
 
+/// The one that shows evidence of its machine, which is simulated.
+pub(crate) const ATTESTED: &str = "w2";
+
 /// Without the last one where pods cannot reach it: only WireGuard gets through a router.
 pub(crate) fn workers() -> &'static [(&'static str, &'static str)] {
     if cluster_settings().is_some_and(|text| text.contains("flannel_backend")) {
@@ -61,7 +64,11 @@ impl Hosts {
     fn master(&mut self) -> Result<(), String> {
         // The chain has to be reachable by the others; all else is the default.
         let cluster = cluster_settings().unwrap_or_default();
-        let config = format!("[devnet]\nlisten = \"{}:9000\"\n[cluster]\n{cluster}\n", crate::lan::MASTER);
+        let policy = self.policy()?;
+        let config = format!(
+            "[devnet]\nlisten = \"{}:9000\"\n[cluster]\n{cluster}\n[master.workers]\npolicy = {policy:?}\n",
+            crate::lan::MASTER
+        );
         std::fs::write(self.config("master"), config).map_err(|error| error.to_string())?;
         self.up = true;
         let started = Instant::now();
@@ -70,12 +77,51 @@ impl Hosts {
         self.cli("master", &["wallet", "faucet", "staker"], MINUTE)?.ok().map(drop)
     }
 
+    /// A policy that allows nodes to run this build in the simulated TEE; gives its path.
+    fn policy(&self) -> Result<PathBuf, String> {
+        let digest = |program: &str| {
+            let said = run(Command::new("sha384sum").arg(self.bin.join(program)), "", MINUTE)?.ok()?;
+            said.split_whitespace()
+                .next()
+                .map(str::to_owned)
+                .ok_or_else(|| "sha384sum said nothing".to_owned())
+        };
+        let text = format!(
+            "allow_simulated = true\n[[allow]]\nplatform = \"simulated\"\nmeasurements = {{ code = \"{}\", kubernetes = \"{}\" }}\n",
+            digest("k3s-daas")?,
+            digest("kubernetes")?
+        );
+        let path = self.dir.path().join("workers.toml");
+        std::fs::write(&path, text).map_err(|error| error.to_string())?;
+        Ok(path)
+    }
+
+    /// From its next start on the master wants every node attested.
+    pub(crate) fn require_attested(&self) -> Result<(), String> {
+        let path = self.config("master");
+        let config = std::fs::read_to_string(&path).map_err(|error| error.to_string())?;
+        std::fs::write(&path, config + "require_attested = true\n").map_err(|error| error.to_string())
+    }
+
+    /// The process that is the master now; `up` starts another when it ends.
+    pub(crate) fn master_pid(&self) -> Result<rustix::process::Pid, String> {
+        let status = self.cli("master", &["status", "-o", "json"], MINUTE)?.ok()?;
+        let status: serde_json::Value = serde_json::from_str(&status).map_err(|error| error.to_string())?;
+        let processes = status["processes"].as_array().cloned().unwrap_or_default();
+        let master = processes.iter().find(|process| process["name"] == "master");
+        let pid = master.and_then(|process| process["pid"].as_i64());
+        let pid = pid.and_then(|pid| i32::try_from(pid).ok()).and_then(rustix::process::Pid::from_raw);
+        pid.ok_or_else(|| format!("no master among {processes:?}"))
+    }
+
     /// Stakes for a node where the wallet is, and writes down what its machine needs: one line.
     fn invite(&self, name: &str) -> Result<(), String> {
         self.cli("master", &["stake", "--tier", "node", "--node-name", name], MINUTE)?.ok()?;
         let file = self.invitation(name);
         self.cli("master", &["token", "export", name, "--write", &file.to_string_lossy()], MINUTE)?.ok()?;
-        std::fs::write(self.config(name), "").map_err(|error| error.to_string())
+        let shows = "[worker.tee]\nplatform = \"simulated\"\nallow_simulated = true\n";
+        let config = if name == ATTESTED { shows } else { "" };
+        std::fs::write(self.config(name), config).map_err(|error| error.to_string())
     }
 
     /// Starts the worker of a machine that has nothing but that line.

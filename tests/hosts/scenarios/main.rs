@@ -8,6 +8,7 @@
 // It is its own test runner and prints as one.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a test harness of our own prints its report")]
 
+mod attested;
 mod crash;
 mod faults;
 mod hosts;
@@ -27,6 +28,7 @@ use hosts::Hosts;
 const SCENARIOS: &[Scenario<Hosts>] = &[
     ("three_workers_are_ready_one_behind_nat", network::all_ready),
     ("pods_reach_each_other_by_address_service_and_name", network::pods_reach_each_other),
+    ("pods_that_want_an_attested_node_run_on_it_and_nowhere_else", attested::attested),
     ("a_volume_survives_its_pod_and_goes_with_its_claim", storage::volume_survives),
     ("a_service_answers_at_the_addresses_of_nodes", network::load_balancer),
     ("logs_and_exec_reach_the_node_behind_nat", network::logs_and_exec),
@@ -39,6 +41,7 @@ const SCENARIOS: &[Scenario<Hosts>] = &[
     ("kill_9_of_a_worker_needs_no_hand", crash::worker),
     ("kill_9_of_the_master_stops_no_workload", crash::master),
     (PARTITION, faults::partition),
+    ("nodes_that_prove_nothing_are_emptied_where_proof_is_required", attested::required),
 ];
 
 /// These take minutes, so they run when they are named, or with `HOSTS_LONG=1`.
