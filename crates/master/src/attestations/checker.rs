@@ -13,6 +13,9 @@ use crate::turns::{TurnError, Turns};
 pub(crate) struct Checker {
     trust: Arc<(Anchors, Collateral)>,
     turns: Turns,
+    /// Processor time that each verification takes besides, so that tests have evidence as dear as hardware's.
+    #[cfg(test)]
+    pub(crate) burn: std::time::Duration,
 }
 
 /// What a node showed, and what it has to be bound to.
@@ -36,7 +39,12 @@ impl Checker {
         // Half of the processors, so that the other half always answers.
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         let turns = Turns::new((processors / 2).max(1));
-        Self { trust: Arc::new((anchors, collateral)), turns }
+        Self {
+            trust: Arc::new((anchors, collateral)),
+            turns,
+            #[cfg(test)]
+            burn: std::time::Duration::ZERO,
+        }
     }
 
     /// What the evidence says, if it is genuine, bound as it should be, and satisfies `policy`.
@@ -47,7 +55,17 @@ impl Checker {
         now_ms: u64,
     ) -> Result<Result<Claims, EvidenceRefusal>, TurnError> {
         let trust = self.trust.clone();
-        self.turns.take(move || shown.check(&trust, &policy, now_ms)).await
+        #[cfg(test)]
+        let burn = self.burn;
+        let check = move || {
+            #[cfg(test)]
+            {
+                let began = std::time::Instant::now();
+                while began.elapsed() < burn {}
+            }
+            shown.check(&trust, &policy, now_ms)
+        };
+        self.turns.take(check).await
     }
 }
 

@@ -28,6 +28,7 @@ use crate::tls::GatewayTls;
 mod beats;
 mod crowd;
 mod evidence;
+mod evidence_crowd;
 mod inputs;
 mod joining;
 mod k3s_agent;
@@ -98,6 +99,15 @@ impl House {
         limits: GatewayLimits,
         platform: impl FnOnce(SimulatedPlatform) -> Arc<dyn Platform>,
     ) -> Self {
+        Self::built(limits, platform, |shared| shared).await
+    }
+
+    /// The same, with what the gateway shares changed before it is.
+    async fn built(
+        limits: GatewayLimits,
+        platform: impl FnOnce(SimulatedPlatform) -> Arc<dyn Platform>,
+        change: impl FnOnce(Shared) -> Shared,
+    ) -> Self {
         let made = platform;
         let dir = tempfile::tempdir().unwrap();
         // Certificates carry real dates, so the clock starts at the real time.
@@ -122,7 +132,7 @@ impl House {
             proof: seal_token::Limits { max_window_ms: WINDOW_MS, max_clock_skew_ms: 1_000 },
             chain_silence_ms: 10_000,
         };
-        let shared = Arc::new(Shared::new(
+        let shared = Shared::new(
             facts,
             Arc::new(move || ticking.load(Ordering::SeqCst)),
             membership_limits,
@@ -130,7 +140,8 @@ impl House {
             Board::new("http://chain".into()),
             pki.clone(),
             made(platform),
-        ));
+        );
+        let shared = Arc::new(change(shared));
         let tls = GatewayTls::new(pki.clone(), shared.platform.clone(), &[], real).unwrap();
         let tls = tls.server_config().unwrap();
         let gateway =

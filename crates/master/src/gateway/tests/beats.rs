@@ -18,7 +18,7 @@ pub(super) fn unsigned(timestamp_ms: u64) -> Heartbeat {
     }
 }
 
-fn signed_by(holder: Id, token: Id, mut beat: Heartbeat) -> Heartbeat {
+pub(super) fn signed_by(holder: Id, token: Id, mut beat: Heartbeat) -> Heartbeat {
     let statement = chain::NodeStatement {
         cluster: chain::Address::new([0xcc; 32]),
         token: chain::Address::new(token.0),

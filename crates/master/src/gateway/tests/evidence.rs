@@ -37,19 +37,19 @@ fn machine(house: &House, token: Id, name: &'static str, code: &[u8]) -> Machine
     }
 }
 
-fn key_of(identity: &Identity) -> [u8; 32] {
+pub(super) fn key_of(identity: &Identity) -> [u8; 32] {
     let (_, pem) = x509_parser::pem::parse_x509_pem(identity.certificate.as_bytes()).unwrap();
     Sha256::digest(pem.parse_x509().unwrap().public_key().raw).into()
 }
 
 /// What nodes have to run.
-fn policy(code: &[u8]) -> Policy {
+pub(super) fn policy(code: &[u8]) -> Policy {
     let code = Measurements::from([("code".to_owned(), tee::measure_bytes(code).to_vec())]);
     Policy { allowed: vec![(PlatformKind::Simulated, code)], allow_simulated: true, ..Policy::default() }
 }
 
 impl House {
-    fn decree(&self, policy: Option<Policy>) -> Vec<String> {
+    pub(super) fn decree(&self, policy: Option<Policy>) -> Vec<String> {
         self.shared.workers.book.lock().decree(policy, self.shared.now_ms())
     }
 
