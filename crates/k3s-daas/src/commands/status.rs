@@ -104,8 +104,8 @@ fn text(status: &Value) -> String {
     };
     text.push('\n');
     text.push_str(&table(
-        &["NODE", "STATE", "STAKE"],
-        &rows(&status["nodes"], &["name", "state", "stakeId"]),
+        &["NODE", "STATE", "ATTESTED", "STAKE"],
+        &rows(&status["nodes"], &["name", "state", "attested", "stakeId"]),
     ));
     text.push('\n');
     let processes = rows(&status["processes"], &["name", "pid", "state", "restarts"]);
