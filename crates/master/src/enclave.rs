@@ -60,8 +60,8 @@ impl Enclave {
     }
 }
 
-/// An enclave that has no cluster secret yet and may ask for it: platform and key alone. A key that another machine or another build made
-/// is set aside, since it says nothing here.
+/// An enclave that has no cluster secret yet and may ask for it: platform and key alone. Keys that another machine or another build made
+/// are set aside, since they say nothing here.
 pub struct Newcomer {
     /// What attests.
     pub platform: Arc<dyn Platform>,
@@ -81,7 +81,7 @@ impl Newcomer {
         private_dir(&config.state_dir)?;
         let sealed = private_dir(&config.state_dir.join("sealed"))?;
         let platform = open_platform(config)?;
-        let local = match keeping(&*platform, &config.tee)? {
+        let local = match own_key(&*platform, config)? {
             Keeping::Local(local) => local,
             Keeping::Nowhere => {
                 refuse_a_secret(&sealed, platform.kind())?;
@@ -135,6 +135,22 @@ impl Newcomer {
         }
         Ok(secret.write(&path, local)?)
     }
+}
+
+/// The platform's key. What another machine's chip sealed, or this one's for other code, is set aside: a new key takes its place.
+fn own_key(platform: &dyn Platform, config: &Config) -> Result<Keeping, MasterError> {
+    // The key, and the one that was handed over.
+    for _ in 0..2 {
+        match keeping(platform, &config.tee) {
+            Err(MasterError::Tee(
+                TeeError::SealedElsewhere { path, .. } | TeeError::SealedToOther { path },
+            )) => {
+                set_aside(&path)?;
+            }
+            other => return other,
+        }
+    }
+    keeping(platform, &config.tee)
 }
 
 /// The secret of this state directory: the one that is wrapped there, or of a directory from before there was one, the

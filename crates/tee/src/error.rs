@@ -95,6 +95,17 @@ pub enum TeeError {
         /// The sealed object's file.
         path: PathBuf,
     },
+    /// The key was sealed by another machine's TPM, or the file was changed.
+    #[error(
+        "{}: {source}: start where it was sealed, or recover the key from the committee",
+        path.display()
+    )]
+    SealedElsewhere {
+        /// The sealed object's file.
+        path: PathBuf,
+        /// What the TPM said.
+        source: TpmError,
+    },
     /// The operating system gave no random bytes.
     #[error("the operating system gave no random bytes")]
     Random,

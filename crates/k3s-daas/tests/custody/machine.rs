@@ -58,10 +58,10 @@ impl Machine {
 
     /// The master's configuration as this test would open it.
     pub(crate) fn config(&self) -> master::Config {
-        let mut config = master::Config { state_dir: self.dir.join("master"), ..Default::default() };
-        config.kubernetes_binary = self.dir.join("kubernetes");
-        config.tee.measured_file = Some(self.dir.join("code"));
-        config
+        let text = fs::read_to_string(self.dir.join("config.toml")).unwrap();
+        let config: toml::Table = toml::from_str(&text).unwrap();
+        let config: master::Config = config["master"].clone().try_into().unwrap();
+        master::Config { state_dir: self.dir.join("master"), ..config }
     }
 
     pub(crate) fn install(&self, code: &str) {
@@ -92,6 +92,12 @@ impl Machine {
         let words = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(code), "{args:?}: {words}");
         words
+    }
+
+    /// Starts the master and waits until it runs.
+    pub(crate) async fn start_master(&self, args: &[&str]) -> Service {
+        self.start(&[&["master"], args].concat(), |line| line.contains("the master runs").then(String::new))
+            .await
     }
 
     /// Starts a service and waits until it says where it is.
@@ -133,14 +139,15 @@ impl Machine {
         serde_json::from_str::<Value>(&text).unwrap()[name].as_str().unwrap().parse().unwrap()
     }
 
-    pub(crate) async fn allow(&self, measurements: &Value) {
-        let values: Vec<String> = measurements
+    /// Allows what the binary said of a build: its platform and measurements.
+    pub(crate) async fn allow(&self, build: &Value) {
+        let values: Vec<String> = build["measurements"]
             .as_object()
             .unwrap()
             .iter()
             .map(|(name, value)| format!("{name}={}", value.as_str().unwrap()))
             .collect();
-        let mut args = vec!["enclave", "allow"];
+        let mut args = vec!["enclave", "allow", "--platform", build["platform"].as_str().unwrap()];
         values.iter().for_each(|value| args.extend(["--measurement", value]));
         self.ok(&args).await;
     }
@@ -148,6 +155,10 @@ impl Machine {
 
 pub(crate) fn now_ms() -> u64 {
     u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap()
+}
+
+pub(crate) fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 pub(crate) fn copy(from: &Machine, to: &Machine, file: &str) {
@@ -166,14 +177,14 @@ pub(crate) async fn devnet() -> Devnet {
 }
 
 /// A verifier in `machine`'s state directory, that the cluster there names as its only one.
-pub(crate) async fn verifier(machine: &Machine) -> Service {
+pub(crate) async fn verifier(machine: &Machine, certs: &[&str]) -> Service {
     let key = Keypair::generate().unwrap();
     let file = machine.dir.join("verifier.key");
     fs::write(&file, key.to_bech32().unwrap().as_bytes()).unwrap();
     let verifier = ["verifier", "--listen", "127.0.0.1:0", "--key", file.to_str().unwrap()];
     assert!(machine.fails(&verifier, 2).await.contains("chmod 600"), "others may read it");
     fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
-    let service = machine.serve(&verifier).await;
+    let service = machine.serve(&[&verifier, certs].concat()).await;
     machine.ok(&["enclave", "verifiers", "--verifier", &hex::encode(key.public_key())]).await;
     service
 }
@@ -184,8 +195,9 @@ pub(crate) async fn establish(devnet: &Devnet, first: &Machine, verifier: &Servi
     let (package, cluster) = (first.id("package"), first.id("cluster"));
     let trusted = OnChain::new(client.clone(), package, cluster);
     let config = first.config();
-    let newcomer = master::Newcomer::open(&config).unwrap();
+    // One after the other: a TPM in software serves one at a time.
     let ca_hash = master::identity(&config, master::kept(&config).unwrap()).unwrap().ca_hash;
+    let newcomer = master::Newcomer::open(&config).unwrap();
     let registrar = Registrar {
         platform: newcomer.platform.clone(),
         verifiers: vec![verifier.url.clone()],

@@ -17,9 +17,9 @@ async fn the_secret_goes_where_the_chain_allows_and_nowhere_else() {
     let first = Machine::new(root.path(), "first", &url, "version 1");
     first.ok(&["publish", "--allow-simulated"]).await;
     let identity = first.ok(&["master", "--print-identity"]).await;
-    first.allow(&identity["measurements"]).await;
+    first.allow(&identity).await;
 
-    let verifier = verifier(&first).await;
+    let verifier = verifier(&first, &[]).await;
     establish(&devnet, &first, &verifier).await;
 
     // A committee of three, two of whom it takes.
@@ -66,7 +66,7 @@ async fn the_secret_goes_where_the_chain_allows_and_nowhere_else() {
     first.fails(&["master", "--print-identity"], 1).await;
     first.install("version 1");
     let foretold = first.ok(&[&hand_over[..], &["--dry-run"]].concat()).await;
-    first.allow(&foretold["measurements"]).await;
+    first.allow(&foretold).await;
     assert_eq!(first.ok(&hand_over).await["handedOver"], true);
     first.install("version 2");
     let upgraded = first.ok(&["master", "--print-identity"]).await;

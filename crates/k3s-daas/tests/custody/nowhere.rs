@@ -1,7 +1,6 @@
 //! A master whose platform seals nothing, as TDX, Nitro and CCA: others give it the cluster's secret at each start.
 
 use std::fs;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,13 +12,9 @@ use custody::Asking;
 use serde_json::Value;
 use tee::{ClusterSecret, SealingKey, sealed_file};
 
-use crate::machine::{Machine, Service, copy, devnet, now_ms, verifier};
+use crate::machine::{Machine, copy, devnet, free_port, now_ms, verifier};
 
 const SEALS_NOTHING: &str = "platform = \"simulated\"\nsimulated_sealing = false\n";
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
 
 /// Who is asked by the next start of a master on `machine`.
 fn ask(machine: &Machine, settings: &str, holders: &[&str], masters: &[&str], seconds: u64) {
@@ -27,12 +22,6 @@ fn ask(machine: &Machine, settings: &str, holders: &[&str], masters: &[&str], se
         "{SEALS_NOTHING}[master.tee.release]\nholders = {holders:?}\nmasters = {masters:?}\ntimeout_seconds = {seconds}\n"
     );
     machine.configure(settings, &tee);
-}
-
-/// Starts the master and waits until it runs.
-async fn start(machine: &Machine, args: &[&str]) -> Service {
-    let args = [&["master"], args].concat();
-    machine.start(&args, |line| line.contains("the master runs").then(String::new)).await
 }
 
 /// Files below `dir` in which `needle` is, as it is or as people write it down.
@@ -94,8 +83,8 @@ async fn a_master_that_keeps_nothing_is_given_its_secret_at_each_start_or_does_n
     first.ok(&["publish", "--allow-simulated"]).await;
     let foretold = first.ok(&["master", "--print-identity", "--new-cluster"]).await;
     assert_eq!((&foretold["simulated"], &foretold["caHash"]), (&Value::Bool(true), &Value::Null));
-    first.allow(&foretold["measurements"]).await;
-    let verifier = verifier(&first).await;
+    first.allow(&foretold).await;
+    let verifier = verifier(&first, &[]).await;
     let (package, cluster) = (first.id("package"), first.id("cluster"));
     let (package_text, cluster_text) = (package.to_string(), cluster.to_string());
     let on_chain = ["--package", &package_text, "--cluster", &cluster_text];
@@ -141,7 +130,7 @@ async fn a_master_that_keeps_nothing_is_given_its_secret_at_each_start_or_does_n
 
     // The first start, and what the chain then knows.
     let b = serve(1).await;
-    let running = start(&first, &found).await;
+    let running = first.start_master(&found).await;
     let begun = face().await;
     assert_eq!(begun.ca_hash.len(), 32);
     let ca_hash = hex::encode(&begun.ca_hash);
@@ -191,7 +180,7 @@ async fn a_master_that_keeps_nothing_is_given_its_secret_at_each_start_or_does_n
     let refused = first.fails(&["master"], 1).await;
     assert!(refused.contains("1 of 2 shares"), "{refused}");
     let b = serve(1).await;
-    let again = start(&first, &[]).await;
+    let again = first.start_master(&[]).await;
     let stands = first.ok(&["master", "--print-identity"]).await;
     assert_eq!(stands["caHash"], ca_hash);
     // It is at the place again, as another enclave under the same CA.

@@ -60,6 +60,17 @@ impl TpmError {
     pub fn is_policy_failure(&self) -> bool {
         matches!(self, Self::Refused { code, .. } if code & 0xbf == POLICY_FAIL)
     }
+
+    /// Whether a sealed object was refused because another TPM made it, or it was changed.
+    #[must_use]
+    pub fn is_foreign_object(&self) -> bool {
+        matches!(self, Self::Refused { command: "Load", code } if is_foreign(*code))
+    }
+}
+
+/// TPM_RC_INTEGRITY and TPM_RC_BAD_AUTH, without the number of the parameter.
+fn is_foreign(code: u32) -> bool {
+    code & 0xbf == 0x9f || code & 0xbf == 0xa2
 }
 
 /// TPM_RC_POLICY_FAIL without the number of the session it is about.
@@ -73,9 +84,7 @@ fn explain(code: u32) -> &'static str {
         0x902 => ": out of memory for objects; something else holds them",
         0x903 => ": out of memory for sessions; something else holds them",
         0x921 => ": locked out after failed authorizations; wait or reset the lockout",
-        code if code & 0xbf == 0x9f || code & 0xbf == 0xa2 => {
-            ": wrong integrity or authorization; the object belongs to another TPM"
-        }
+        code if is_foreign(code) => ": wrong integrity or authorization; the object belongs to another TPM",
         _ => "",
     }
 }

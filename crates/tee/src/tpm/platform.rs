@@ -135,7 +135,13 @@ impl TpmPlatform {
         tpm.flush(parent.handle)?;
         secret.map_err(|error| {
             let path = path.to_owned();
-            if error.is_policy_failure() { TeeError::SealedToOther { path } } else { error.into() }
+            if error.is_policy_failure() {
+                TeeError::SealedToOther { path }
+            } else if error.is_foreign_object() {
+                TeeError::SealedElsewhere { path, source: error }
+            } else {
+                error.into()
+            }
         })
     }
 
