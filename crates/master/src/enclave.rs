@@ -116,6 +116,20 @@ impl Newcomer {
         }
     }
 
+    /// Whether `secret` opens the CA keys that are here; where there are none, nothing speaks against it.
+    ///
+    /// # Errors
+    /// When they cannot be read, or are damaged.
+    pub fn fits(&self, secret: &ClusterSecret) -> Result<bool, MasterError> {
+        let path = self.sealed.join(PKI_FILE);
+        match sealed_file::read(&path, &secret.root(), PKI_PURPOSE) {
+            Ok(_) => Ok(true),
+            Err(SealedError::Io(error)) if error.kind() == io::ErrorKind::NotFound => Ok(true),
+            Err(SealedError::WrongKey) => Ok(false),
+            Err(source) => Err(MasterError::Sealed { path, source }),
+        }
+    }
+
     /// Keeps the cluster's secret that was released to this enclave, where its platform seals. CA keys and store have to be those of the cluster: what does not open
     /// under it is left as it is and nothing is changed.
     ///

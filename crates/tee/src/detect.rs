@@ -63,9 +63,9 @@ pub fn detect(root: &Path, allow_simulated: bool) -> Detected {
 fn not_by_itself(kind: PlatformKind) -> Option<&'static str> {
     match kind {
         PlatformKind::SevSnp | PlatformKind::Sgx | PlatformKind::Simulated => None,
-        PlatformKind::Tdx | PlatformKind::Nitro | PlatformKind::Cca => {
-            Some("it keeps no key across restarts: ask for it by name once its key can be released to it")
-        }
+        PlatformKind::Tdx | PlatformKind::Nitro | PlatformKind::Cca => Some(
+            "it keeps no key across restarts: ask for it by name, and say in [master.tee.release] who gives it its keys",
+        ),
         PlatformKind::TrustZone => Some(
             "it measures what booted and no program: ask for it by name if verified boot is all you need proven",
         ),

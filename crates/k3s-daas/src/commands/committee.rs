@@ -1,10 +1,10 @@
 use std::path::Path;
 use std::time::Duration;
 
-use custody::{Asking, OnChain};
+use custody::{Asking, Givers, OnChain};
 use serde_json::json;
 use tee::ClusterSecret;
-use tee::custody::{Dealing, Member};
+use tee::custody::Member;
 
 use super::{Context, service};
 use crate::cli::{Committee, CommitteeCommand};
@@ -98,7 +98,7 @@ async fn recover(context: &Context, chain: &OnChain, from: From, limit: Duration
         clock: service::clock(),
     };
     let secret = match from {
-        From::Committee(urls) => by_committee(&asking, &urls, limit).await?,
+        From::Committee(urls) => by_committee(&asking, chain, &newcomer, &urls, limit).await?,
         From::Master { url, enclave, ca } => {
             asking.enclave = Some(enclave);
             let ca = reqwest::Certificate::from_pem(&ca).context("reading the cluster's CA")?;
@@ -114,34 +114,24 @@ async fn recover(context: &Context, chain: &OnChain, from: From, limit: Duration
     })
 }
 
-/// The secret from the holders of a dealing that any of `urls` keeps.
-pub(super) async fn by_committee(asking: &Asking, urls: &[String], limit: Duration) -> Result<ClusterSecret> {
-    let dealing = newest(urls).await?;
-    say(format_args!("asking {} holders, {} of whom it takes", dealing.holders().len(), dealing.threshold()));
-    let recovered = asking.committee(dealing, limit).await.context("asking the committee")?;
-    for name in &recovered.liars {
-        say(format_args!("‼ {name} gave something else than its share: replace it, and deal anew"));
-    }
-    Ok(recovered.secret)
-}
-
-async fn newest(urls: &[String]) -> Result<Dealing> {
-    let mut newest: Option<Dealing> = None;
-    let mut last = None;
-    for url in urls {
-        match custody::fetch_dealing(url).await {
-            Ok(found) if newest.as_ref().is_none_or(|newest| newest.made_ms() < found.made_ms()) => {
-                newest = Some(found);
-            }
-            Ok(_) => {}
-            Err(error) => last = Some(error),
-        }
-    }
-    match (newest, last) {
-        (Some(dealing), _) => Ok(dealing),
-        (None, Some(error)) => Err(Failure::failed(format!("no holder has a dealing: {error}"))),
-        (None, None) => Err(Failure::usage("give --holder URL")),
-    }
+/// The secret from the committee that any of `urls` leads to. A secret that does not open what this machine has is another's.
+pub(super) async fn by_committee(
+    asking: &Asking,
+    chain: &OnChain,
+    newcomer: &master::Newcomer,
+    urls: &[String],
+    limit: Duration,
+) -> Result<ClusterSecret> {
+    let givers =
+        Givers { masters: Vec::new(), holders: urls.to_vec(), limit, trust: tee::Trusted::default() };
+    let fits = |secret: &ClusterSecret| {
+        newcomer.fits(secret).unwrap_or_else(|error| {
+            say(format_args!("‼ {error}"));
+            false
+        })
+    };
+    let no_masters = Err("none are named".to_owned());
+    asking.anybody(&givers, chain, no_masters, fits).await.context("asking the committee")
 }
 
 /// `k3s-daas attest hand-over`: lets the next build open this machine's state.

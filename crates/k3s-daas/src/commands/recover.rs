@@ -56,7 +56,7 @@ pub(crate) async fn run(context: &Context, args: Recover) -> Result<()> {
 
     let step = Step::start("the cluster's secret");
     let newcomer = Newcomer::open(&config).context("opening this machine's platform")?;
-    let secret = secret(&args, &newcomer).await?;
+    let secret = secret(&args, &deployment, &newcomer).await?;
     step.done("is here");
 
     let step = Step::start("the snapshots");
@@ -154,7 +154,7 @@ fn restored_mark(work: &Path) -> PathBuf {
 }
 
 /// From this machine if it has it, otherwise from the committee.
-async fn secret(args: &Recover, newcomer: &Newcomer) -> Result<ClusterSecret> {
+async fn secret(args: &Recover, deployment: &Deployment, newcomer: &Newcomer) -> Result<ClusterSecret> {
     if let Some(secret) = newcomer.secret().context("reading the cluster's secret")? {
         return Ok(secret);
     }
@@ -170,7 +170,10 @@ async fn secret(args: &Recover, newcomer: &Newcomer) -> Result<ClusterSecret> {
         enclave: None,
         clock: Arc::new(now_ms),
     };
-    super::committee::by_committee(&asking, &args.holders, COMMITTEE_LIMIT).await
+    let package = deployment.package.ok_or_else(|| Failure::failed("the cluster's package is not known"))?;
+    let client = Client::new(&deployment.chain_url).context("using the chain's URL")?;
+    let chain = custody::OnChain::new(client, package, args.cluster);
+    super::committee::by_committee(&asking, &chain, newcomer, &args.holders, COMMITTEE_LIMIT).await
 }
 
 /// Puts the sealed CA keys back, unless they are there.

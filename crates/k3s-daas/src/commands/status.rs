@@ -60,6 +60,9 @@ fn text(status: &Value) -> String {
             kind
         };
         line("tee", marked);
+        if tee["sealing"] == "none" {
+            line("", "seals nothing: masters or the committee give its keys at each start".to_owned());
+        }
         if let Some(problem) = master["tee"]["problem"].as_str() {
             line("", format!("SIGNS NOTHING: {problem}"));
         }

@@ -2,15 +2,21 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use chain::{Client, Cluster};
 use custody::Asking;
+use engine::pki::{ClusterPki, Profile};
+use rustls::ServerConfig;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::Value;
 use tee::{ClusterSecret, SealingKey, sealed_file};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio_rustls::TlsAcceptor;
 
 use crate::machine::{Machine, copy, devnet, free_port, now_ms, verifier};
 
@@ -67,6 +73,40 @@ async fn secret_of(machine: &Machine, holder: &str) -> Vec<u8> {
     sealed_file::read(&path, &key, "k3s-daas/cluster-secret").unwrap().to_vec()
 }
 
+/// A man in the middle: a server at 127.0.0.1 with a certificate of the cluster's own CA, and no evidence. Tells what came beyond TLS.
+async fn without_evidence(machine: &Machine, secret: &[u8]) -> (String, Arc<Mutex<Vec<String>>>) {
+    let root = SealingKey::from_bytes(secret.try_into().unwrap());
+    let pki =
+        sealed_file::read(&machine.dir.join("master/sealed/cluster.pki"), &root, "k3s-daas/cluster-pki");
+    let pki = ClusterPki::from_bytes(&pki.unwrap()).unwrap();
+    let addresses = ["127.0.0.1".parse().unwrap()];
+    let identity = pki.issue(&Profile::server("gateway", &[], &addresses, 3600), now_ms()).unwrap();
+    let chain = CertificateDer::pem_slice_iter(identity.certificate.as_bytes()).collect::<Result<_, _>>();
+    let key = PrivateKeyDer::from_pem_slice(identity.key.as_bytes()).unwrap();
+    let tls = ServerConfig::builder().with_no_client_auth().with_single_cert(chain.unwrap(), key).unwrap();
+    let (acceptor, ca) = (TlsAcceptor::from(Arc::new(tls)), pki.ca_pem().to_owned());
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("https://{}", listener.local_addr().unwrap());
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let told = heard.clone();
+    tokio::spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            let Ok(mut stream) = acceptor.accept(stream).await else { continue };
+            let mut request = [0; 1024];
+            let read = stream.read(&mut request).await.unwrap_or(0);
+            let line =
+                String::from_utf8_lossy(&request[..read]).lines().next().unwrap_or_default().to_owned();
+            told.lock().unwrap().push(line);
+            let head =
+                format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", ca.len());
+            let _ = stream.write_all([head.as_bytes(), ca.as_bytes()].concat().as_slice()).await;
+            let _ = stream.shutdown().await;
+        }
+    });
+    (url, heard)
+}
+
 async fn status(gateway: &str) -> Value {
     let client = reqwest::Client::builder().tls_danger_accept_invalid_certs(true).build().unwrap();
     let answer = client.get(format!("{gateway}/api/v1/status")).send().await.unwrap();
@@ -79,7 +119,7 @@ async fn a_master_that_keeps_nothing_is_given_its_secret_at_each_start_or_does_n
     let devnet = devnet().await;
     let (root, url) = (tempfile::tempdir().unwrap(), devnet.url());
     let first = Machine::new(root.path(), "first", &url, "version 1");
-    ask(&first, "", &[], &[], 3);
+    ask(&first, "", &[], &[], 1);
     first.ok(&["publish", "--allow-simulated"]).await;
     let foretold = first.ok(&["master", "--print-identity", "--new-cluster"]).await;
     assert_eq!((&foretold["simulated"], &foretold["caHash"]), (&Value::Bool(true), &Value::Null));
@@ -116,7 +156,7 @@ async fn a_master_that_keeps_nothing_is_given_its_secret_at_each_start_or_does_n
     let (a_url, b_url) = (format!("http://{}", holders[0].1), format!("http://{}", holders[1].1));
     let named = [format!("a={}@{a_url}", holders[0].2), format!("b={}@{b_url}", holders[1].2)];
     let found = ["--new-cluster", "--threshold", "2", "--holder", &named[0], "--holder", &named[1]];
-    ask(&first, &settings, &[&a_url, &b_url], &[], 3);
+    ask(&first, &settings, &[&a_url, &b_url], &[], 2);
 
     // Nothing to start from; and nothing is begun that could not be opened again.
     let refused = first.fails(&["master"], 1).await;
@@ -156,13 +196,19 @@ async fn a_master_that_keeps_nothing_is_given_its_secret_at_each_start_or_does_n
     ask(&second, &settings, &[], &[&gateway], 20);
     assert_eq!(second.ok(&["master", "--print-identity"]).await["caHash"], ca_hash);
     assert!(!second.dir.join("master/sealed/cluster.secret").exists());
-    // Not from who only says that it is a master, and not with code that nobody allowed.
-    ask(&second, &settings, &[], &["https://127.0.0.1:1", "http://127.0.0.1:1"], 3);
+    // Not from who only says that it is a master, whatever the CA signed for it: it does not even hear the request. And not with
+    // code that nobody allowed.
+    let (rogue, heard) = without_evidence(&first, &secret).await;
+    ask(&second, &settings, &[], &[&rogue, "https://127.0.0.1:1"], 2);
     let refused = second.fails(&["master", "--print-identity"], 1).await;
     assert!(refused.contains("master https://127.0.0.1:1: "), "{refused}");
+    assert!(refused.contains(&format!("master {rogue}: ")), "{refused}");
+    assert!(refused.contains("carries no attestation evidence"), "{refused}");
+    let heard = heard.lock().unwrap().clone();
+    assert!(!heard.is_empty() && heard.iter().all(|line| line == "GET /cacerts HTTP/1.1"), "{heard:?}");
     let other = Machine::new(root.path(), "other", &url, "version 2");
     copy(&first, &other, "cluster.pki");
-    ask(&other, &settings, &[&a_url], &[&gateway], 3);
+    ask(&other, &settings, &[&a_url], &[&gateway], 2);
     let refused = other.fails(&["master"], 1).await;
     assert!(refused.contains(&format!("master {gateway}: not asked")), "{refused}");
     assert!(refused.contains("measurement_not_allowed"), "{refused}");
@@ -202,6 +248,18 @@ async fn a_master_that_keeps_nothing_is_given_its_secret_at_each_start_or_does_n
     assert!(refused.contains("1 of 2 shares"), "{refused}");
     drop(b);
     first.fails(&["master"], 1).await;
+
+    // A master that starts deals anew, as another enclave; what was dealt before is replaced.
+    let (a, b) = (serve(0).await, serve(1).await);
+    let before = custody::fetch_dealing(&a_url).await.unwrap();
+    drop(first.start_master(&found[1..]).await);
+    for url in [&a_url, &b_url] {
+        let dealt = custody::fetch_dealing(url).await.unwrap();
+        assert!(dealt.made_ms() > before.made_ms() && dealt.dealer() != before.dealer());
+        assert_eq!(dealt.secret_commitment(), before.secret_commitment());
+    }
+    assert_eq!(first.ok(&["master", "--print-identity"]).await["caHash"], ca_hash);
+    drop((a, b));
 
     // What has no sense here says so.
     let recover = [&["committee", "recover", "--holder", &a_url], &on_chain[..]].concat();
