@@ -100,6 +100,7 @@ struct Model {
     nonces: BTreeMap<u8, [u8; 32]>,
     taken: BTreeMap<u8, Taken>,
     counter: u64,
+    tokens: u8,
 }
 
 impl Model {
@@ -168,8 +169,9 @@ impl Model {
                 self.holders.insert(*node, None);
             }
             Event::Replace(node) => {
-                let next = self.holder(*node).unwrap_or(0).wrapping_add(1);
-                self.holders.insert(*node, Some(next));
+                // Tokens are never issued twice.
+                self.tokens += 1;
+                self.holders.insert(*node, Some(self.tokens));
                 self.nonces.remove(node);
             }
         }
