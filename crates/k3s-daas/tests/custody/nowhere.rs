@@ -252,13 +252,29 @@ async fn a_master_that_keeps_nothing_is_given_its_secret_at_each_start_or_does_n
     // A master that starts deals anew, as another enclave; what was dealt before is replaced.
     let (a, b) = (serve(0).await, serve(1).await);
     let before = custody::fetch_dealing(&a_url).await.unwrap();
-    drop(first.start_master(&found[1..]).await);
+    let cold = root.path().join("cold");
+    let with_snapshots = format!("{settings}snapshots.place.directory = {cold:?}\n");
+    ask(&first, &with_snapshots, &[&a_url, &b_url], &[], 2);
+    let dealing = first.start_master(&found[1..]).await;
+    let saved = first.ok(&["snapshot", "save"]).await["name"].as_str().unwrap().to_owned();
+    first.ok(&["anchor"]).await;
+    drop(dealing);
     for url in [&a_url, &b_url] {
         let dealt = custody::fetch_dealing(url).await.unwrap();
         assert!(dealt.made_ms() > before.made_ms() && dealt.dealer() != before.dealer());
         assert_eq!(dealt.secret_commitment(), before.secret_commitment());
     }
     assert_eq!(first.ok(&["master", "--print-identity"]).await["caHash"], ca_hash);
+
+    // Another machine with an empty disk: all of it comes back, but for the secret, which it is given again when it starts.
+    let fresh = Machine::new(root.path(), "fresh", &url, "version 1");
+    ask(&fresh, &settings, &[&a_url], &[], 20);
+    let cold = cold.display().to_string();
+    let recover = ["recover", "--cluster", &cluster_text, "--from", &cold, "--snapshot", &saved];
+    fresh.ok(&[&recover[..], &["--holder", &a_url]].concat()).await;
+    assert_eq!(found_in(&fresh.dir, &secret), Vec::<PathBuf>::new());
+    assert!(!fresh.dir.join("master/sealed/cluster.secret").exists());
+    drop(fresh.start_master(&[]).await);
     drop((a, b));
 
     // What has no sense here says so.
