@@ -88,6 +88,9 @@ pub struct AnchorStatus {
     /// Revision from which the state was served without the comparison, once that is declared on chain.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub declared_unanchored: Option<u64>,
+    /// How many starts without the comparison are still to be declared on chain.
+    #[serde(default)]
+    pub undeclared: usize,
     /// Why the last one could not be posted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,

@@ -3,19 +3,20 @@ use std::time::Duration;
 
 use api::AnchorStatus;
 use archive::{AnchorConfig, Due, Pending, Schedule};
-use chain::{Address, Anchor, Calls, EnclavePayload, EnclaveStatement, Keypair, Point, Unanchored};
+use chain::{Anchor, Calls, Point, Unanchored};
 use store::Store;
 use store::mvcc::AnchorNote;
 use store::root::StateRoot;
-use tee::EnclaveKey;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::anchor_check::{Checked, OnChain};
+use crate::anchor_poster::Poster;
 use crate::board::Board;
 use crate::error::MasterError;
 use crate::follow::Standing;
 use crate::shared::Clock;
+use crate::undeclared::Undeclared;
 
 /// How often is looked whether an anchor is due.
 const LOOK: Duration = Duration::from_secs(1);
@@ -35,37 +36,49 @@ pub(crate) struct AnchorKeeper {
     anchored: i64,
     /// Whether the store was compared with the chain.
     checked: bool,
-    /// What was served without that, until the chain has it.
-    undeclared: Option<Unanchored>,
+    /// What was served without that, now and before, until the chain has it.
+    undeclared: Undeclared,
     /// Up to where changes were looked at, and whether there was one that is not quiet.
     looked: (i64, bool),
 }
 
-/// With what anchors are signed and paid.
-pub(crate) struct Poster {
-    pub(crate) wallet: Keypair,
-    pub(crate) key: Arc<EnclaveKey>,
-    pub(crate) standing: watch::Receiver<Option<Standing>>,
-}
-
 impl AnchorKeeper {
-    pub(crate) fn new(
+    /// Compares the store with the chain, before anybody is served from it; where that cannot be done and need not be, it
+    /// is noted durably that it was not done.
+    ///
+    /// # Errors
+    /// As [`OnChain::check`]. Whoever is refused for what the chain says tells it first what was served without asking it.
+    pub(crate) async fn open(
         board: Arc<Board>,
         on_chain: OnChain,
         store: Store,
         config: AnchorConfig,
         clock: Clock,
-        checked: &Checked,
-    ) -> Self {
-        let (known, unanchored) = match checked {
+        mut undeclared: Undeclared,
+        poster: Option<&Poster>,
+    ) -> Result<Self, MasterError> {
+        let checked = on_chain.check(&store, &config).await;
+        if let (Err(MasterError::Refused(_)), Some(poster)) = (&checked, poster) {
+            undeclared.declare_at_the_end(&on_chain, poster).await;
+        }
+        let (known, unanchored) = match checked? {
             Checked::Admitted(anchor) => (Some(anchor), None),
-            Checked::Unanchored(why) => (None, Some(why.clone())),
+            Checked::Unanchored(why) => (None, Some(why)),
         };
-        let posted_ms = known.map_or(0, |anchor| anchor.anchored_ms);
+        if unanchored.is_some() {
+            let root = root_of(&store).await?;
+            undeclared.note(Unanchored {
+                cluster: on_chain.cluster,
+                revision: u64::try_from(root.point.revision).unwrap_or_default(),
+                state_root: root.root.to_vec(),
+                opened_ms: clock(),
+            })?;
+        }
+        let posted_ms = known.as_ref().map_or(0, |anchor| anchor.anchored_ms);
         let mut keeper = Self {
             schedule: Schedule::new(config.clone(), posted_ms),
             checked: unanchored.is_none(),
-            undeclared: None,
+            undeclared,
             anchored: 0,
             looked: (0, false),
             board,
@@ -74,11 +87,12 @@ impl AnchorKeeper {
             config,
             clock,
         };
-        keeper.tell(|status| status.unanchored = unanchored);
+        let undeclared = keeper.undeclared.len();
+        keeper.tell(|status| (status.unanchored, status.undeclared) = (unanchored, undeclared));
         if let Some(anchor) = known {
-            keeper.know(anchor);
+            keeper.know(&anchor);
         }
-        keeper
+        Ok(keeper)
     }
 
     /// Runs until `stop`. Without `poster` it only says that nobody posts.
@@ -89,9 +103,6 @@ impl AnchorKeeper {
             self.tell(|status| {
                 status.error = Some("no wallet pays for anchors: set chain.gas_keystore".to_owned());
             });
-        }
-        if !self.checked {
-            self.remember_what_is_served().await;
         }
         loop {
             tokio::select! {
@@ -104,6 +115,9 @@ impl AnchorKeeper {
                 self.tell(|status| status.error = Some(refused.to_string()));
                 self.store.anchor_failed(&refused.to_string());
                 self.store.stop(&refused.to_string());
+                if let Some(poster) = &poster {
+                    self.undeclared.declare_at_the_end(&self.on_chain, poster).await;
+                }
                 return;
             }
         }
@@ -153,45 +167,12 @@ impl AnchorKeeper {
         Ok(())
     }
 
-    async fn remember_what_is_served(&mut self) {
-        let store = self.store.clone();
-        let Ok(root) = tokio::task::spawn_blocking(move || store.state_root()).await else { return };
-        self.undeclared = Some(Unanchored {
-            cluster: self.on_chain.cluster,
-            revision: u64::try_from(root.point.revision).unwrap_or_default(),
-            state_root: root.root.to_vec(),
-            opened_ms: (self.clock)(),
-        });
-    }
-
-    /// Says on chain, once, that a state was served that had not been compared.
+    /// Says on chain, once for each start, that a state was served that had not been compared.
     async fn declare(&mut self, poster: &Poster) -> Result<(), MasterError> {
-        let (Some(opened), Some(standing)) = (&self.undeclared, poster.standing.borrow().clone()) else {
-            return Ok(());
-        };
-        let anchor = standing.cluster.anchor;
-        let stated = self.state(poster, standing.enclave, opened.clone()).await?;
-        let draft =
-            Calls::new(self.on_chain.package).declare_unanchored(anchor, standing.cluster.registry, &stated);
-        let receipt = self.on_chain.client.execute(&poster.wallet, &draft).await?;
-        tracing::warn!(digest = %receipt.digest, "declared on chain that the state was served unanchored");
-        let declared = self.undeclared.take();
-        self.tell(|status| status.declared_unanchored = declared.map(|opened| opened.revision));
+        let Some(revision) = self.undeclared.declare(&self.on_chain, poster).await? else { return Ok(()) };
+        let left = self.undeclared.len();
+        self.tell(|status| (status.declared_unanchored, status.undeclared) = (Some(revision), left));
         Ok(())
-    }
-
-    /// Signs as the enclave, at the chain's time.
-    async fn state<T: EnclavePayload>(
-        &self,
-        poster: &Poster,
-        enclave: Address,
-        statement: T,
-    ) -> Result<EnclaveStatement<T>, MasterError> {
-        let timestamp_ms = self.on_chain.client.service_info().await?.timestamp_ms;
-        let payload = bcs::to_bytes(&(enclave, &statement))
-            .map_err(|error| MasterError::Ended(format!("a statement has no BCS form: {error}")))?;
-        let signature = poster.key.sign(T::INTENT, timestamp_ms, &payload).to_vec();
-        Ok(EnclaveStatement { enclave, timestamp_ms, statement, signature })
     }
 
     /// Posts the state as it is now; tells what that cost, in MIST.
@@ -202,9 +183,7 @@ impl AnchorKeeper {
             self.on_chain.compare(&self.store, &known).await?;
             self.know(&known);
         }
-        let store = self.store.clone();
-        let root = tokio::task::spawn_blocking(move || store.state_root()).await;
-        let root = root.map_err(|_| MasterError::Ended("the state's root could not be made".to_owned()))?;
+        let root = root_of(&self.store).await?;
         if root.point.revision <= self.anchored {
             self.store.anchored(self.anchored);
             return Ok(0);
@@ -221,7 +200,7 @@ impl AnchorKeeper {
         let noted = self.store.note_anchor(note).await;
         noted.map_err(|error| MasterError::Ended(format!("the anchor cannot be noted: {error}")))?;
 
-        let stated = self.state(poster, standing.enclave, point).await?;
+        let stated = poster.state(&self.on_chain.client, standing.enclave, point).await?;
         let draft = Calls::new(self.on_chain.package).record(known.id, standing.cluster.registry, &stated);
         let receipt = self.on_chain.client.execute(&poster.wallet, &draft).await?;
 
@@ -294,6 +273,12 @@ impl AnchorKeeper {
     fn tell(&self, change: impl FnOnce(&mut AnchorStatus)) {
         self.board.update(|board| change(&mut board.anchor));
     }
+}
+
+async fn root_of(store: &Store) -> Result<StateRoot, MasterError> {
+    let store = store.clone();
+    let root = tokio::task::spawn_blocking(move || store.state_root()).await;
+    root.map_err(|_| MasterError::Ended("the state's root could not be made".to_owned()))
 }
 
 async fn asked(wanted: &mut Option<watch::Receiver<u64>>) {

@@ -16,36 +16,38 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::anchor_check::{Checked, OnChain};
-use crate::anchor_keeper::{AnchorKeeper, Poster};
+use crate::anchor_keeper::AnchorKeeper;
+use crate::anchor_poster::Poster;
 use crate::board::Board;
 use crate::error::MasterError;
 use crate::follow::Standing;
 use crate::outbox::kills::{SEALING, Scene};
+use crate::undeclared::Undeclared;
 
 /// A master's store with what anchors it, on a directory that can be copied while nobody uses it.
-struct Life {
-    store: Store,
-    board: Arc<Board>,
+pub(crate) struct Life {
+    pub(crate) store: Store,
+    pub(crate) board: Arc<Board>,
     now_ms: Arc<AtomicU64>,
     stop: CancellationToken,
     keeper: JoinHandle<()>,
 }
 
-struct Town {
-    scene: Scene,
+pub(crate) struct Town {
+    pub(crate) scene: Scene,
     dir: tempfile::TempDir,
-    config: AnchorConfig,
+    pub(crate) config: AnchorConfig,
 }
 
 impl Town {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let scene = Scene::start(dir.path()).await;
         let config = AnchorConfig { patience_ms: 0, ..AnchorConfig::default() };
         Self { scene, dir, config }
     }
 
-    fn state(&self, name: &str) -> PathBuf {
+    pub(crate) fn state(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
@@ -58,7 +60,7 @@ impl Town {
     }
 
     /// Revisions that the chain says were served unanchored.
-    async fn declared(&self) -> Vec<u64> {
+    pub(crate) async fn declared(&self) -> Vec<u64> {
         let info = self.scene.client.service_info().await.unwrap();
         let from = chain::Cursor { chain_id: info.chain_id, next: 0 };
         let mut follower = self.scene.client.follow(self.scene.calls.package(), from);
@@ -76,11 +78,11 @@ impl Town {
         }
     }
 
-    async fn start(&self, state: &str) -> Result<Life, MasterError> {
+    pub(crate) async fn start(&self, state: &str) -> Result<Life, MasterError> {
         self.start_with(state, self.scene.client.clone(), &self.config).await
     }
 
-    async fn start_with(
+    pub(crate) async fn start_with(
         &self,
         state: &str,
         client: Client,
@@ -92,27 +94,35 @@ impl Town {
         let settings = store::Config::new(state.join("store"), key.clone());
         let store = Store::open(settings.with_anchor_file(state.join("store.anchor")))?;
         let on_chain = self.on_chain(client);
-        let checked = on_chain.check(&store, config).await.inspect_err(|_| store.close())?;
+        let undeclared = Undeclared::open(&state.join("undeclared"), &key)?;
         let board = Arc::new(Board::new("http://chain".into()));
         let now_ms = Arc::new(AtomicU64::new(10_000_000_000_000));
         let clock = {
             let now_ms = now_ms.clone();
             Arc::new(move || now_ms.load(Ordering::SeqCst))
         };
-        let keeper =
-            AnchorKeeper::new(board.clone(), on_chain, store.clone(), config.clone(), clock, &checked);
         let standing = Standing { cluster: self.scene.cluster.clone(), enclave: self.scene.enclave };
         let poster = Poster {
             wallet: Keypair::clone(&self.scene.operator),
             key: Arc::new(EnclaveKey::open_or_create(&self.dir.path().join("enclave.key"), &key).unwrap()),
             standing: watch::channel(Some(standing)).1,
         };
+        let keeper = AnchorKeeper::open(
+            board.clone(),
+            on_chain,
+            store.clone(),
+            config.clone(),
+            clock,
+            undeclared,
+            Some(&poster),
+        );
+        let keeper = keeper.await.inspect_err(|_| store.close())?;
         let stop = CancellationToken::new();
         let keeper = tokio::spawn(keeper.run(Some(poster), stop.clone()));
         Ok(Life { store, board, now_ms, stop, keeper })
     }
 
-    async fn refusal(&self, state: &str) -> Refused {
+    pub(crate) async fn refusal(&self, state: &str) -> Refused {
         match self.start(state).await {
             Err(MasterError::Refused(refused)) => refused,
             Err(other) => panic!("{other}"),
@@ -120,7 +130,7 @@ impl Town {
         }
     }
 
-    fn copy(&self, from: &str, to: &str) {
+    pub(crate) fn copy(&self, from: &str, to: &str) {
         let to = self.state(to);
         if to.exists() {
             std::fs::remove_dir_all(&to).unwrap();
@@ -129,14 +139,14 @@ impl Town {
     }
 
     /// An endpoint at which nobody listens.
-    fn nobody() -> Client {
+    pub(crate) fn nobody() -> Client {
         let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         Client::new(&format!("http://{free}")).unwrap()
     }
 }
 
 impl Life {
-    async fn put(&self, key: &str, value: &str) {
+    pub(crate) async fn put(&self, key: &str, value: &str) {
         let request = PutRequest {
             key: key.to_owned().into(),
             value: value.to_owned().into(),
@@ -145,7 +155,7 @@ impl Life {
         self.store.put(request).await.unwrap();
     }
 
-    async fn anchor(&self) -> i64 {
+    pub(crate) async fn anchor(&self) -> i64 {
         // The keeper subscribes when it runs.
         for _ in 0..200 {
             match self.store.request_anchor().await {
@@ -157,7 +167,7 @@ impl Life {
         panic!("nobody posts");
     }
 
-    async fn end(self) {
+    pub(crate) async fn end(self) {
         self.stop.cancel();
         self.keeper.await.unwrap();
         let store = self.store;
@@ -178,7 +188,7 @@ fn copy_all(from: &Path, to: &Path) {
     }
 }
 
-async fn until(what: &str, mut good: impl AsyncFnMut() -> bool) {
+pub(crate) async fn until(what: &str, mut good: impl AsyncFnMut() -> bool) {
     for _ in 0..1_000 {
         if good().await {
             return;

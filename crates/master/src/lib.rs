@@ -30,6 +30,7 @@
 mod accounts;
 mod anchor_check;
 mod anchor_keeper;
+mod anchor_poster;
 #[cfg(test)]
 mod anchor_tests;
 mod archiver;
@@ -64,6 +65,9 @@ mod standing_tests;
 mod tls;
 mod tunnels;
 mod turns;
+mod undeclared;
+#[cfg(test)]
+mod undeclared_tests;
 
 pub use attestations::WorkersConfig;
 pub use config::{ChainConfig, ClusterNetwork, Config, ProofConfig, SealTo, TeeConfig};

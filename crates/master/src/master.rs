@@ -16,7 +16,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::anchor_check::OnChain;
-use crate::anchor_keeper::{AnchorKeeper, Poster};
+use crate::anchor_keeper::AnchorKeeper;
+use crate::anchor_poster::Poster;
 use crate::archiver::Archiver;
 use crate::attestations::Workers;
 use crate::board::Board;
@@ -36,6 +37,7 @@ use crate::release;
 use crate::shared::{Facts, Shared, system_clock};
 use crate::tls::GatewayTls;
 use crate::tunnels::{Egress, Routes, watch_nodes};
+use crate::undeclared::Undeclared;
 
 /// The Kubernetes that `bin/kubernetes` is.
 const KUBERNETES_VERSION: &str = "v1.36.3";
@@ -206,20 +208,21 @@ impl Master {
         tasks.spawn(bookkeeper.run(loops.child_token()));
 
         let cold_keys = ColdKeys::new(enclave.sealing.clone());
+        let undeclared = Undeclared::open(&config.state_dir.join("anchor/undeclared"), &enclave.sealing)?;
         let store = open_store(&config, enclave.sealing).await?;
         let (package, cluster) = (facts::address(package), facts::address(cluster));
         let on_chain = OnChain { client, package, cluster };
         // Before anybody is served from it.
-        let checked = on_chain.check(&store, &config.anchor).await?;
-        let anchors = config.anchor.clone();
-        let keeper = AnchorKeeper::new(
+        let keeper = AnchorKeeper::open(
             shared.board.clone(),
             on_chain,
             store.clone(),
-            anchors,
+            config.anchor.clone(),
             clock.clone(),
-            &checked,
+            undeclared,
+            poster.as_ref(),
         );
+        let keeper = Box::pin(keeper).await?;
         tasks.spawn(keeper.run(poster, loops.child_token()));
         if let Some(place) = &config.snapshots.place {
             let archiver = Archiver {

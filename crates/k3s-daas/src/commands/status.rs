@@ -97,6 +97,9 @@ fn text(status: &Value) -> String {
         if let Some(why) = anchor["unanchored"].as_str() {
             line("", format!("SERVED UNANCHORED: nobody has said that this is the latest state ({why})"));
         }
+        if let Some(starts) = anchor["undeclared"].as_u64().filter(|starts| *starts > 0) {
+            line("", format!("{starts} starts that served unanchored are not declared on chain yet"));
+        }
         if let Some(error) = anchor["error"].as_str() {
             line("", format!("NO ANCHOR IS POSTED: {error}"));
         }
