@@ -1,13 +1,15 @@
 /// Which code a cluster trusts, and which enclaves run it. Measurements are allowed by governance; an enclave is
 /// registered with signatures of t of n verifiers over the same claims, or, on Nitro, by its attestation document,
 /// which the chain itself verifies. Retiring a measurement ends the standing of its enclaves, at once or at a
-/// time to come, so that a new one can be rolled out while the old one still counts.
+/// time to come, so that a new one can be rolled out while the old one still counts. What platforms have to be like, and which
+/// code a worker may prove, stands here too, for those who verify evidence.
 module k3s_daas::enclave;
 
 use k3s_daas::governance::{Self, AdminCap, Governance};
 use k3s_daas::intent_message;
 use k3s_daas::measurement::{Self, Measurement};
 use k3s_daas::nitro;
+use k3s_daas::tcb::{Self, Bounds};
 use std::string::String;
 use sui::clock::Clock;
 use sui::event;
@@ -39,6 +41,8 @@ const ERetiredBefore: u64 = 11;
 const EWrongUserData: u64 = 12;
 /// The enclave was registered less than the timelock ago: it moves no money yet.
 const ETooNew: u64 = 13;
+/// The platform has no bounds.
+const ENoBounds: u64 = 14;
 
 const MAX_ALLOWED: u64 = 64;
 const MAX_VERIFIERS: u64 = 32;
@@ -60,6 +64,10 @@ public struct Registry has key {
     retires_ms: vector<u64>,
     verifiers: vector<vector<u8>>,
     threshold: u64,
+    /// What platforms are held to, at most once each.
+    bounds: vector<Bounds>,
+    /// Code that a worker may prove; it makes no master.
+    worker_code: vector<Measurement>,
 }
 
 /// One registered enclave. Shared.
@@ -117,6 +125,26 @@ public struct VerifiersSet has copy, drop {
     cluster: ID,
     verifiers: vector<vector<u8>>,
     threshold: u64,
+}
+
+public struct TcbBoundsSet has copy, drop {
+    cluster: ID,
+    bounds: Bounds,
+}
+
+public struct TcbBoundsCleared has copy, drop {
+    cluster: ID,
+    platform: String,
+}
+
+public struct WorkerMeasurementAllowed has copy, drop {
+    cluster: ID,
+    measurement: Measurement,
+}
+
+public struct WorkerMeasurementRetired has copy, drop {
+    cluster: ID,
+    measurement: Measurement,
 }
 
 public struct EnclaveRegistered has copy, drop {
@@ -224,6 +252,83 @@ public fun set_verifiers(
     registry.verifiers = verifiers;
     registry.threshold = threshold;
     event::emit(VerifiersSet { cluster: registry.cluster, verifiers, threshold });
+}
+
+/// Sets what a platform is held to, in place of what it was before: at once, as whoever verifies follows the chain.
+public fun set_tcb_bounds(
+    registry: &mut Registry,
+    governance: &Governance,
+    cap: &AdminCap,
+    platform: String,
+    components: vector<String>,
+    minimums: vector<u64>,
+    statuses: vector<String>,
+    any_advisory: bool,
+    advisories: vector<String>,
+    max_age_ms: u64,
+    clock: &Clock,
+) {
+    check_admin(registry, governance, cap, clock);
+    let bounds = tcb::new(platform, components, minimums, statuses, any_advisory, advisories, max_age_ms);
+    let at = tcb::find(&registry.bounds, &platform);
+    if (at.is_some()) {
+        *registry.bounds.borrow_mut(*at.borrow()) = bounds;
+    } else {
+        registry.bounds.push_back(bounds);
+    };
+    event::emit(TcbBoundsSet { cluster: registry.cluster, bounds });
+}
+
+/// Takes a platform's bounds away: it is held to the policies of those who verify alone.
+public fun clear_tcb_bounds(
+    registry: &mut Registry,
+    governance: &Governance,
+    cap: &AdminCap,
+    platform: String,
+    clock: &Clock,
+) {
+    check_admin(registry, governance, cap, clock);
+    let at = tcb::find(&registry.bounds, &platform);
+    assert!(at.is_some(), ENoBounds);
+    let bounds = registry.bounds.remove(*at.borrow());
+    event::emit(TcbBoundsCleared { cluster: registry.cluster, platform: bounds.platform() });
+}
+
+/// Lets workers prove that they run code with this measurement. It makes no master of anybody.
+public fun allow_worker_measurement(
+    registry: &mut Registry,
+    governance: &Governance,
+    cap: &AdminCap,
+    platform: String,
+    names: vector<String>,
+    values: vector<vector<u8>>,
+    clock: &Clock,
+) {
+    check_admin(registry, governance, cap, clock);
+    assert!(registry.allow_simulated || !measurement::is_simulated(&platform), ESimulated);
+    let measurement = measurement::new(platform, names, values);
+    assert!(!registry.worker_code.contains(&measurement), EAlreadyAllowed);
+    assert!(registry.worker_code.length() < MAX_ALLOWED, ETooMany);
+    registry.worker_code.push_back(measurement);
+    event::emit(WorkerMeasurementAllowed { cluster: registry.cluster, measurement });
+}
+
+/// Takes that back: masters take the label from nodes that proved it.
+public fun retire_worker_measurement(
+    registry: &mut Registry,
+    governance: &Governance,
+    cap: &AdminCap,
+    platform: String,
+    names: vector<String>,
+    values: vector<vector<u8>>,
+    clock: &Clock,
+) {
+    check_admin(registry, governance, cap, clock);
+    let measurement = measurement::new(platform, names, values);
+    let (found, at) = registry.worker_code.index_of(&measurement);
+    assert!(found, EMeasurementNotAllowed);
+    registry.worker_code.remove(at);
+    event::emit(WorkerMeasurementRetired { cluster: registry.cluster, measurement });
 }
 
 /// Registers an enclave: `verifiers[i]` signed the claims at `timestamp_ms` with `signatures[i]`.
@@ -403,6 +508,8 @@ public(package) fun create(cluster: ID, allow_simulated: bool, ctx: &mut TxConte
         retires_ms: vector[],
         verifiers: vector[],
         threshold: 1,
+        bounds: vector[],
+        worker_code: vector[],
     };
     let id = object::id(&registry);
     event::emit(RegistryCreated { cluster, registry: id, allow_simulated });

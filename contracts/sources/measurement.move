@@ -25,7 +25,7 @@ public(package) fun new(
     names: vector<String>,
     values: vector<vector<u8>>,
 ): Measurement {
-    assert!(is_platform(&platform), EUnknownPlatform);
+    check_platform(&platform);
     let count = names.length();
     assert!(count >= 1 && count <= MAX_VALUES && count == values.length(), EBadMeasurement);
     let mut i = 0;
@@ -36,6 +36,11 @@ public(package) fun new(
         i = i + 1;
     };
     Measurement { platform, names, values }
+}
+
+/// Aborts unless there is such a platform.
+public(package) fun check_platform(platform: &String) {
+    assert!(is_platform(platform), EUnknownPlatform);
 }
 
 /// Whether no hardware stands behind the platform.
@@ -50,7 +55,7 @@ fun is_platform(platform: &String): bool {
 }
 
 /// Whether `a` comes before `b` in the order of bytes.
-fun is_before(a: &vector<u8>, b: &vector<u8>): bool {
+public(package) fun is_before(a: &vector<u8>, b: &vector<u8>): bool {
     let mut i = 0;
     while (i < a.length() && i < b.length()) {
         if (a[i] != b[i]) return a[i] < b[i];

@@ -311,6 +311,71 @@ public fun retire(world: &mut World, platform: vector<u8>, names: vector<vector<
         );
 }
 
+public fun allow_worker(
+    world: &mut World,
+    platform: vector<u8>,
+    names: vector<vector<u8>>,
+    values: vector<vector<u8>>,
+) {
+    world
+        .registry
+        .allow_worker_measurement(
+            &world.governance,
+            &world.cap,
+            platform.to_string(),
+            strings(names),
+            values,
+            &world.clock,
+        );
+}
+
+public fun retire_worker(
+    world: &mut World,
+    platform: vector<u8>,
+    names: vector<vector<u8>>,
+    values: vector<vector<u8>>,
+) {
+    world
+        .registry
+        .retire_worker_measurement(
+            &world.governance,
+            &world.cap,
+            platform.to_string(),
+            strings(names),
+            values,
+            &world.clock,
+        );
+}
+
+public fun set_bounds(
+    world: &mut World,
+    platform: vector<u8>,
+    components: vector<vector<u8>>,
+    minimums: vector<u64>,
+    statuses: vector<vector<u8>>,
+    advisories: vector<vector<u8>>,
+    max_age_ms: u64,
+) {
+    world
+        .registry
+        .set_tcb_bounds(
+            &world.governance,
+            &world.cap,
+            platform.to_string(),
+            strings(components),
+            minimums,
+            strings(statuses),
+            false,
+            strings(advisories),
+            max_age_ms,
+            &world.clock,
+        );
+}
+
+public fun clear_bounds(world: &mut World, platform: vector<u8>) {
+    world.registry.clear_tcb_bounds(&world.governance, &world.cap, platform.to_string(), &world.clock);
+}
+
 public fun set_verifiers(world: &mut World, verifiers: vector<vector<u8>>, threshold: u64) {
     world.registry.set_verifiers(&world.governance, &world.cap, verifiers, threshold, &world.clock);
 }

@@ -73,6 +73,7 @@ mod tests {
     fn structs_have_the_fields_of_the_sources_in_their_order() {
         let statements = [
             ("enclave", "Claims", super::fields::<EnclaveClaims>()),
+            ("tcb", "Bounds", super::fields::<crate::TcbBounds>()),
             ("k8s_gateway", "Place", super::fields::<Place>()),
             ("k8s_gateway", "Config", super::fields::<crate::Config>()),
             ("k8s_gateway", "Tier", super::fields::<TierTerms>()),

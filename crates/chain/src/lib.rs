@@ -96,6 +96,6 @@ pub use sui_sdk_types::{Address, Digest};
 pub use types::{
     AdminCap, Anchor, Case, Cluster, Config, Economics, Enclave, Epoch, Escrow, Governance, Grant, Insurance,
     LiveCap, Measurement, Names, Offer, Payout, Penalties, PendingEconomics, Pool, Registry, SealToken,
-    Shard, Stake, Tier, TierTerms, UpgradeCap, UpgradeProposal, Upgrader,
+    Shard, Stake, TcbBounds, Tier, TierTerms, UpgradeCap, UpgradeProposal, Upgrader,
 };
 pub use wallet_key::WalletKey;

@@ -14,6 +14,7 @@ pub(crate) const SOURCES: &[(&str, &str)] = &[
     ("intent_message", include_str!("../../../contracts/sources/intent_message.move")),
     ("measurement", include_str!("../../../contracts/sources/measurement.move")),
     ("nitro", include_str!("../../../contracts/sources/nitro.move")),
+    ("tcb", include_str!("../../../contracts/sources/tcb.move")),
     ("enclave", include_str!("../../../contracts/sources/enclave.move")),
     ("anchor", include_str!("../../../contracts/sources/anchor.move")),
     ("insurance", include_str!("../../../contracts/sources/insurance.move")),
@@ -26,12 +27,13 @@ pub(crate) const SOURCES: &[(&str, &str)] = &[
     ("upgrade", include_str!("../../../contracts/sources/upgrade.move")),
 ];
 
-const MODULES: [&[u8]; 15] = [
+const MODULES: [&[u8]; 16] = [
     include_bytes!("../../../contracts/build/economics.mv"),
     include_bytes!("../../../contracts/build/governance.mv"),
     include_bytes!("../../../contracts/build/intent_message.mv"),
     include_bytes!("../../../contracts/build/measurement.mv"),
     include_bytes!("../../../contracts/build/nitro.mv"),
+    include_bytes!("../../../contracts/build/tcb.mv"),
     include_bytes!("../../../contracts/build/enclave.mv"),
     include_bytes!("../../../contracts/build/anchor.mv"),
     include_bytes!("../../../contracts/build/insurance.mv"),

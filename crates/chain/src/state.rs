@@ -186,6 +186,8 @@ impl State {
                     retires_ms: Vec::new(),
                     verifiers: Vec::new(),
                     threshold: 1,
+                    bounds: Vec::new(),
+                    worker_code: Vec::new(),
                 });
             }
             Event::MeasurementAllowed(e) => {
@@ -205,6 +207,22 @@ impl State {
                 let registry = self.registry.as_mut()?;
                 registry.verifiers = e.verifiers.clone();
                 registry.threshold = e.threshold;
+            }
+            Event::TcbBoundsSet(e) => {
+                let bounds = &mut self.registry.as_mut()?.bounds;
+                match bounds.iter_mut().find(|known| known.platform == e.bounds.platform) {
+                    Some(known) => *known = e.bounds.clone(),
+                    None => bounds.push(e.bounds.clone()),
+                }
+            }
+            Event::TcbBoundsCleared(e) => {
+                self.registry.as_mut()?.bounds.retain(|known| known.platform != e.platform);
+            }
+            Event::WorkerMeasurementAllowed(e) => {
+                self.registry.as_mut()?.worker_code.push(e.measurement.clone());
+            }
+            Event::WorkerMeasurementRetired(e) => {
+                self.registry.as_mut()?.worker_code.retain(|measurement| *measurement != e.measurement);
             }
             Event::EnclaveRegistered(e) => {
                 let enclave = Enclave {

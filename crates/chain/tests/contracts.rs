@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use chain::{
     Config, Economics, Enclave, EnclaveClaims, Error, Event, Governance, Keypair, Measurement, Names, Place,
-    Registry, Stake, Tier, TierTerms, TokenPath, possession_message,
+    Registry, Stake, TcbBounds, Tier, TierTerms, TokenPath, possession_message,
 };
 use support::oracle::assert_state_is_the_chain;
 use support::{SUI, World, wallet};
@@ -192,6 +192,39 @@ async fn an_enclave_says_where_the_cluster_is() {
     let registry: Registry = client.read(world.package(), cluster.registry).await.unwrap();
     let on_chain: Enclave = client.read(world.package(), enclave.enclave).await.unwrap();
     assert!(!on_chain.in_standing(&registry, now_ms()));
+    world.chain.shutdown().await;
+}
+
+#[tokio::test]
+async fn what_platforms_are_held_to_and_what_workers_may_prove() {
+    let world = World::start().await;
+    let (calls, registry, admin) = (&world.calls, world.cluster.registry, world.admin);
+    let bounds = |platform: &str, minimum| TcbBounds {
+        platform: platform.to_owned(),
+        components: vec!["microcode".into(), "snp".into()],
+        minimums: vec![72, minimum],
+        statuses: vec!["SWHardeningNeeded".into()],
+        any_advisory: false,
+        advisories: vec!["INTEL-SA-00334".into()],
+        max_age_ms: 60_000,
+    };
+    let known = async || assert_state_is_the_chain(&world).await.registry.unwrap();
+    for change in [bounds("sev-snp", 8), bounds("tdx", 1), bounds("sev-snp", 9)] {
+        world.run(&world.operator, &calls.set_tcb_bounds(registry, admin, &change)).await;
+    }
+    assert_eq!(known().await.bounds, [bounds("sev-snp", 9), bounds("tdx", 1)]);
+    world.run(&world.operator, &calls.clear_tcb_bounds(registry, admin, "sev-snp")).await;
+    assert_eq!(known().await.bounds, [bounds("tdx", 1)]);
+
+    for byte in [1, 2] {
+        world
+            .run(&world.operator, &calls.allow_worker_measurement(registry, admin, &measurement(byte)))
+            .await;
+    }
+    let (both, masters) = (known().await.worker_code, known().await.allowed);
+    assert_eq!((both, masters), (vec![measurement(1), measurement(2)], vec![]));
+    world.run(&world.operator, &calls.retire_worker_measurement(registry, admin, &measurement(1))).await;
+    assert_eq!(known().await.worker_code, [measurement(2)]);
     world.chain.shutdown().await;
 }
 

@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use chain::{
     Address, Admin, Client, Cluster, Config, Draft, EnclaveClaims, Error, Event, Keypair, Measurement, Place,
-    Tier, TierTerms, TokenPath, VerifiedClaims, possession_message,
+    TcbBounds, Tier, TierTerms, TokenPath, VerifiedClaims, possession_message,
 };
 use support::{SUI, World, wallet};
 
@@ -295,6 +295,47 @@ async fn enclave(p: &Probe) {
     p.refused(operator, &retire, "enclave::EMeasurementNotAllowed").await;
     p.world.run(operator, &allow(&good)).await;
     p.refused(operator, &allow(&good), "enclave::EAlreadyAllowed").await;
+
+    let bounds = TcbBounds {
+        platform: "tdx".into(),
+        components: vec![],
+        minimums: vec![],
+        statuses: vec![],
+        any_advisory: true,
+        advisories: vec![],
+        max_age_ms: 1_000,
+    };
+    let set = |bounds: TcbBounds| calls.set_tcb_bounds(cluster.registry, admin, &bounds);
+    for max_age_ms in [0, 999, 30 * DAY_MS + 1, u64::MAX] {
+        p.refused(operator, &set(TcbBounds { max_age_ms, ..bounds.clone() }), "tcb::EBadAge").await;
+    }
+    let names = |names: &[&str]| -> Vec<String> { names.iter().map(|name| (*name).to_owned()).collect() };
+    for (components, minimums) in [
+        (names(&["a"]), vec![]),
+        (names(&[]), vec![1]),
+        (names(&["b", "a"]), vec![1, 1]),
+        (names(&["a", "a"]), vec![1, 1]),
+        (names(&[""]), vec![1]),
+        (names(&[&"a".repeat(65)]), vec![1]),
+    ] {
+        p.refused(operator, &set(TcbBounds { components, minimums, ..bounds.clone() }), "tcb::EBadBounds")
+            .await;
+    }
+    p.refused(
+        operator,
+        &set(TcbBounds { platform: "vax".into(), ..bounds }),
+        "measurement::EUnknownPlatform",
+    )
+    .await;
+    let clear = calls.clear_tcb_bounds(cluster.registry, admin, "tdx");
+    p.refused(operator, &clear, "enclave::ENoBounds").await;
+    let elsewhere = calls.allow_worker_measurement(p.other.registry, p.other_admin, &good);
+    p.refused(operator, &elsewhere, "enclave::ESimulated").await;
+    let retire = calls.retire_worker_measurement(cluster.registry, admin, &good);
+    p.refused(operator, &retire, "enclave::EMeasurementNotAllowed").await;
+    let workers = calls.allow_worker_measurement(cluster.registry, admin, &good);
+    p.world.run(operator, &workers).await;
+    p.refused(operator, &workers, "enclave::EAlreadyAllowed").await;
 
     let claims = || EnclaveClaims {
         cluster: cluster.id,

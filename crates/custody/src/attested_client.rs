@@ -10,7 +10,7 @@ use tee::{AttestedPeer, Clock, Policy, Trusted};
 
 use crate::error::Error;
 use crate::http_client::{builder, join, send};
-use crate::on_chain::Facts;
+use crate::on_chain::{Facts, tcb_bounds};
 
 const MAX_CA_BYTES: usize = 64 << 10;
 
@@ -75,5 +75,5 @@ fn policy(facts: &Facts, trust: &Trusted, now_ms: u64) -> Policy {
             })
     };
     let allowed = terms.allowed.iter().filter(|code| listed(code)).cloned().collect();
-    Policy { allowed, allow_simulated, any_code: false, ..own }
+    Policy { allowed, allow_simulated, any_code: false, ..own }.bounded(tcb_bounds(&facts.registry))
 }

@@ -31,7 +31,7 @@ pub use custodian::{Custodian, open_holder_key};
 pub use error::Error;
 pub use listener::Listener;
 pub use obtain::Givers;
-pub use on_chain::{Facts, OnChain};
+pub use on_chain::{Facts, OnChain, tcb_bounds};
 pub use registrar::{Registrar, Registration};
 pub use releaser::{CollateralSource, Observer, Releaser, no_collateral};
 pub use seeking::{Next, Seeking};

@@ -59,6 +59,23 @@ impl OnChain {
     }
 }
 
+/// What the registry asks of platforms beyond the code, as [`tee::Policy::bounded`] takes it.
+#[must_use]
+pub fn tcb_bounds(registry: &Registry) -> Vec<(PlatformKind, tee::TcbBounds)> {
+    let named = |of: &chain::TcbBounds| {
+        let advisories = of.tolerated_advisories();
+        tee::TcbBounds::named(
+            &of.platform,
+            &of.components,
+            &of.minimums,
+            &of.statuses,
+            advisories,
+            of.max_age_ms,
+        )
+    };
+    registry.bounds.iter().filter_map(named).collect()
+}
+
 impl Facts {
     /// Who may have the key at `now_ms`; of registered enclaves only the one that was read counts.
     #[must_use]
@@ -70,6 +87,7 @@ impl Facts {
         Terms {
             allowed: allowed.filter_map(|m| Some((kind(&m.platform)?, m.to_map()))).collect(),
             allow_simulated: self.registry.allow_simulated,
+            bounds: tcb_bounds(&self.registry),
             registered: registered_only.then(|| {
                 registered
                     .filter_map(|enclave| {

@@ -18,7 +18,7 @@ use tokio::sync::Semaphore;
 use tower_http::timeout::TimeoutLayer;
 
 use crate::bucket::Bucket;
-use crate::on_chain::OnChain;
+use crate::on_chain::{OnChain, tcb_bounds};
 use crate::problem::Problem;
 use crate::releaser::{CollateralSource, Nonce};
 
@@ -156,6 +156,7 @@ impl Verifier {
         policy.any_code = false;
         policy.allowed = vec![(kind, measurement.to_map())];
         policy.allow_simulated = facts.registry.allow_simulated;
+        let policy = policy.bounded(tcb_bounds(&facts.registry));
         let collateral = (self.collateral)(evidence.clone()).await;
         let anchors = self.anchors.clone();
         let _permit = self.verifying.acquire().await.map_err(|_| Problem::Internal("it is stopping"))?;

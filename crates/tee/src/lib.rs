@@ -53,6 +53,7 @@ mod refusal;
 mod report_data;
 pub mod sealed_file;
 mod simulated;
+mod tcb_bounds;
 mod tpm;
 mod trust_files;
 mod verify;
@@ -87,6 +88,7 @@ pub use ra_tls::{
 pub use refusal::{Refusal, Refusals};
 pub use report_data::{fresh_nonce, node_report_data, report_data};
 pub use simulated::{SimulatedPlatform, SimulatedWithoutSealing};
+pub use tcb_bounds::TcbBounds;
 pub use tpm::{RUNTIME_PCR, TpmAddress, TpmConfig, TpmError, TpmPlatform};
 pub use trust_files::{TrustFiles, Trusted};
 pub use verify::{Verifier, verify};

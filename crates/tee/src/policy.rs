@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::{Measurements, PlatformKind, TcbStatus};
+use crate::{Measurements, PlatformKind, TcbBounds, TcbStatus};
 
 /// What a verifier accepts. Evaluation names every clause that evidence violates.
 ///
@@ -27,11 +27,25 @@ pub struct Policy {
     pub tolerated_advisories: Option<BTreeSet<String>>,
     /// The lowest security version numbers, by platform and component; evidence without the component fails.
     pub minimum_tcb: BTreeMap<PlatformKind, BTreeMap<String, u64>>,
+    /// What the cluster asks of platforms ([`Policy::bounded`]).
+    pub bounds: BTreeMap<PlatformKind, TcbBounds>,
+    /// Whether that replaces the clauses on TCB and age above, where there is any for the platform, instead of adding to them: so for
+    /// default policies, and not for those of a file.
+    pub bounds_decide: bool,
     /// Whether a current revocation list must have covered every certificate.
     pub require_revocation_check: bool,
 }
 
 impl Policy {
+    /// Whether `code` has everything that one entry of [`Self::allowed`] names, so that a list narrows down what somebody else allows;
+    /// an empty one rules nothing out.
+    pub fn rules_in(&self, platform: PlatformKind, code: &Measurements) -> bool {
+        let fits = |(kind, values): &(PlatformKind, Measurements)| {
+            *kind == platform && values.iter().all(|(name, value)| code.get(name) == Some(value))
+        };
+        self.allowed.is_empty() || self.allowed.iter().any(fits)
+    }
+
     /// Accepts whatever is genuine: any code of any age on real hardware whose maker does not call it out of
     /// date or revoked. It tells what evidence says and is no ground for trust in the code.
     pub fn genuine() -> Self {
@@ -65,6 +79,8 @@ impl Default for Policy {
             tolerated_statuses: BTreeSet::new(),
             tolerated_advisories: Some(BTreeSet::new()),
             minimum_tcb: BTreeMap::new(),
+            bounds: BTreeMap::new(),
+            bounds_decide: true,
             require_revocation_check: false,
         }
     }

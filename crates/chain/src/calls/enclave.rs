@@ -60,7 +60,7 @@ impl Calls {
         draft
     }
 
-    fn change_measurement(
+    pub(super) fn change_measurement(
         &self,
         function: &str,
         registry: Address,

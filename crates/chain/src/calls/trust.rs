@@ -1,7 +1,7 @@
 use sui_sdk_types::Address;
 
 use super::{Admin, CLOCK, Calls};
-use crate::{Draft, Measurement};
+use crate::{Draft, Measurement, TcbBounds};
 
 /// Sui's framework.
 const SUI: Address = Address::TWO;
@@ -23,6 +23,46 @@ impl Calls {
             .pure(&measurement.values)
             .pure(&at_ms)
             .at_now()
+    }
+
+    /// `enclave::set_tcb_bounds`: what a platform is held to, in place of what it was before.
+    pub fn set_tcb_bounds(&self, registry: Address, admin: Admin, bounds: &TcbBounds) -> Draft {
+        self.entry("enclave", "set_tcb_bounds")
+            .write(registry)
+            .admin(admin)
+            .pure(&bounds.platform)
+            .pure(&bounds.components)
+            .pure(&bounds.minimums)
+            .pure(&bounds.statuses)
+            .pure(&bounds.any_advisory)
+            .pure(&bounds.advisories)
+            .pure(&bounds.max_age_ms)
+            .at_now()
+    }
+
+    /// `enclave::clear_tcb_bounds`: a platform is held to the policies of those who verify alone.
+    pub fn clear_tcb_bounds(&self, registry: Address, admin: Admin, platform: &str) -> Draft {
+        self.entry("enclave", "clear_tcb_bounds").write(registry).admin(admin).pure(platform).at_now()
+    }
+
+    /// `enclave::allow_worker_measurement`: workers may prove that they run code with this measurement.
+    pub fn allow_worker_measurement(
+        &self,
+        registry: Address,
+        admin: Admin,
+        measurement: &Measurement,
+    ) -> Draft {
+        self.change_measurement("allow_worker_measurement", registry, admin, measurement)
+    }
+
+    /// `enclave::retire_worker_measurement`: they may no longer.
+    pub fn retire_worker_measurement(
+        &self,
+        registry: Address,
+        admin: Admin,
+        measurement: &Measurement,
+    ) -> Draft {
+        self.change_measurement("retire_worker_measurement", registry, admin, measurement)
     }
 
     /// `enclave::register_nitro`: registers a Nitro enclave by its attestation document, which the chain verifies.

@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 use sui_sdk_types::Address;
 
-use crate::Measurement;
+use crate::{Measurement, TcbBounds};
 
 /// A cluster's registry of trusted code was created.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,6 +41,42 @@ pub struct VerifiersSet {
     pub verifiers: Vec<Vec<u8>>,
     /// Signatures needed.
     pub threshold: u64,
+}
+
+/// What a platform is held to has changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TcbBoundsSet {
+    /// The cluster.
+    pub cluster: Address,
+    /// The bounds now.
+    pub bounds: TcbBounds,
+}
+
+/// A platform has no bounds any more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TcbBoundsCleared {
+    /// The cluster.
+    pub cluster: Address,
+    /// The platform.
+    pub platform: String,
+}
+
+/// Workers may prove code with this measurement from now on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkerMeasurementAllowed {
+    /// The cluster.
+    pub cluster: Address,
+    /// The measurement.
+    pub measurement: Measurement,
+}
+
+/// Workers may no longer prove code with this measurement.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkerMeasurementRetired {
+    /// The cluster.
+    pub cluster: Address,
+    /// The measurement.
+    pub measurement: Measurement,
 }
 
 /// An enclave was registered.

@@ -14,7 +14,8 @@ pub use anchor::{AnchorCreated, Anchored, OpenedUnanchored};
 pub use cluster::{ClusterCreated, ConfigChanged, GrantRevoked, Granted, PauseChanged, PlaceChanged};
 pub use enclave::{
     EnclaveRegistered, EnclaveRevoked, MeasurementAllowed, MeasurementRetired, RegistryCreated,
-    RetirementPlanned, StatementAccepted, VerifiersSet,
+    RetirementPlanned, StatementAccepted, TcbBoundsCleared, TcbBoundsSet, VerifiersSet,
+    WorkerMeasurementAllowed, WorkerMeasurementRetired,
 };
 pub use governance::{
     CapIssued, CapOfferWithdrawn, CapOffered, CapRevoked, EconomicsCancelled, EconomicsChanged,
@@ -119,6 +120,10 @@ events! {
         MeasurementAllowed in "enclave": "Code may be a master.",
         MeasurementRetired in "enclave": "Code may no longer be a master.",
         VerifiersSet in "enclave": "Who verifies evidence.",
+        TcbBoundsSet in "enclave": "What a platform is held to.",
+        TcbBoundsCleared in "enclave": "A platform is held to nothing any more.",
+        WorkerMeasurementAllowed in "enclave": "Workers may prove that they run this code.",
+        WorkerMeasurementRetired in "enclave": "Workers may no longer prove that they run this code.",
         EnclaveRegistered in "enclave": "An enclave was registered.",
         ClusterCreated in "k8s_gateway": "A cluster was made.",
         ConfigChanged in "k8s_gateway": "What stakes and tokens are held to has changed.",

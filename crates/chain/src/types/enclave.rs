@@ -23,6 +23,10 @@ pub struct Registry {
     pub verifiers: Vec<Vec<u8>>,
     /// How many of them have to sign.
     pub threshold: u64,
+    /// What platforms are held to, beyond the code; at most once each.
+    pub bounds: Vec<TcbBounds>,
+    /// Code that a worker may prove; it makes no master.
+    pub worker_code: Vec<Measurement>,
 }
 
 impl Registry {
@@ -30,6 +34,32 @@ impl Registry {
     pub fn allows(&self, measurement: &Measurement, now_ms: u64) -> bool {
         let at = self.allowed.iter().position(|allowed| allowed == measurement);
         at.is_some_and(|at| self.retires_ms.get(at).is_none_or(|retires_ms| now_ms < *retires_ms))
+    }
+}
+
+/// `tcb::Bounds`: what a cluster asks of a platform's trusted computing base.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TcbBounds {
+    /// Platform name, e.g. `sev-snp`.
+    pub platform: String,
+    /// Components with security version numbers, ascending.
+    pub components: Vec<String>,
+    /// The lowest number that counts, for each of them.
+    pub minimums: Vec<u64>,
+    /// Statuses that count besides `UpToDate`, as the platform's maker spells them; ascending.
+    pub statuses: Vec<String>,
+    /// Whether every advisory counts; `advisories` is not looked at then.
+    pub any_advisory: bool,
+    /// Advisories that count, ascending.
+    pub advisories: Vec<String>,
+    /// How old evidence may be, milliseconds.
+    pub max_age_ms: u64,
+}
+
+impl TcbBounds {
+    /// Advisories that count; none when every one does.
+    pub fn tolerated_advisories(&self) -> Option<&[String]> {
+        (!self.any_advisory).then_some(&self.advisories)
     }
 }
 

@@ -16,7 +16,7 @@ pub use anchor::Anchor;
 pub use case::Case;
 pub use cluster::{Cluster, Config, Grant, Names, TierTerms};
 pub use economics::Economics;
-pub use enclave::{Enclave, Measurement, Registry};
+pub use enclave::{Enclave, Measurement, Registry, TcbBounds};
 pub use escrow::Escrow;
 pub use governance::{AdminCap, Governance, LiveCap, Offer, PendingEconomics};
 pub use insurance::{Insurance, Payout};

@@ -1,6 +1,6 @@
 //! What the cluster trusts, and the enclaves that run it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
 
 use devnet::{SimulatedDocument, SimulatedNitro};
@@ -55,6 +55,13 @@ impl Allowed {
     pub(crate) fn edges(&self) -> impl Iterator<Item = u64> + '_ {
         self.0.values().copied().filter(|retires_ms| *retires_ms != NEVER)
     }
+}
+
+/// Platforms with bounds, and code that workers may prove.
+#[derive(Default)]
+pub(crate) struct Trust {
+    bounded: BTreeSet<&'static str>,
+    of_workers: BTreeSet<u8>,
 }
 
 impl Play {
@@ -121,7 +128,7 @@ pub(crate) fn keep_one(play: &mut Play) {
 
 pub(crate) fn step(play: &mut Play) {
     let (cap, caller) = play.any_cap();
-    match play.dice.random_range(0..10) {
+    match play.dice.random_range(0..16) {
         0..3 => {
             let (code, forged) = (play.some_code(), play.chance(40));
             register(play, code, forged);
@@ -133,6 +140,8 @@ pub(crate) fn step(play: &mut Play) {
             allow(play, cap, caller, code);
         }
         7..9 => plan(play, cap, caller),
+        9..12 => bound(play, cap, caller),
+        12..15 => trust_workers(play, cap, caller),
         _ => {
             // Without the usual code little can be seen to work.
             let code = if play.chance(80) { play.dice.random_range(USUAL + 1..=*CODES.end()) } else { USUAL };
@@ -181,6 +190,61 @@ fn plan(play: &mut Play, cap: usize, caller: usize) {
     play.judge(&format!("{caller} plans that code {code} retires at {at_ms}"), Expect::when(expect), &done);
     if done.ok() {
         play.allowed.0.insert(code, at_ms);
+    }
+}
+
+fn bound(play: &mut Play, cap: usize, caller: usize) {
+    let platform = if play.chance(10) { "vax" } else { ["sev-snp", "tdx"][play.dice.random_range(0..2)] };
+    let again = play.chance(50);
+    let platform = play.trust.bounded.first().copied().filter(|_| again).unwrap_or(platform);
+    let known = play.trust.bounded.contains(platform);
+    let works = play.caps[cap].works(caller, play.world.now);
+    if play.chance(if known { 60 } else { 10 }) {
+        let arguments = [&trusting(play, cap)[..], &[pure(&platform), clock()]].concat();
+        let done = play.world.call(caller, "enclave", "clear_tcb_bounds", arguments);
+        play.judge(&format!("{caller} clears the bounds of {platform}"), Expect::when(works && known), &done);
+        if done.ok() {
+            play.trust.bounded.remove(platform);
+        }
+        return;
+    }
+    let max_age_ms = [DAY_MS, 1_000, 30 * DAY_MS, 0, 999, 30 * DAY_MS + 1][play.dice.random_range(0..6)];
+    let minimums = if play.chance(20) { vec![8u64, 9] } else { vec![8] };
+    let expect =
+        works && platform != "vax" && minimums.len() == 1 && (1_000..=30 * DAY_MS).contains(&max_age_ms);
+    let none: Vec<String> = Vec::new();
+    let bounds = [
+        pure(&platform),
+        pure(&vec!["snp"]),
+        pure(&minimums),
+        pure(&none),
+        pure(&true),
+        pure(&none),
+        pure(&max_age_ms),
+        clock(),
+    ];
+    let arguments = [&trusting(play, cap)[..], &bounds].concat();
+    let done = play.world.call(caller, "enclave", "set_tcb_bounds", arguments);
+    play.judge(&format!("{caller} sets the bounds of {platform}"), Expect::when(expect), &done);
+    if done.ok() {
+        play.trust.bounded.insert(platform);
+    }
+}
+
+fn trust_workers(play: &mut Play, cap: usize, caller: usize) {
+    let (code, again) = (play.some_code(), play.chance(60));
+    let code = play.trust.of_workers.first().copied().filter(|_| again).unwrap_or(code);
+    let known = play.trust.of_workers.contains(&code);
+    let allows = play.chance(if known { 20 } else { 90 });
+    let function = if allows { "allow_worker_measurement" } else { "retire_worker_measurement" };
+    let expect = play.caps[cap].works(caller, play.world.now) && allows != known;
+    let arguments = [&trusting(play, cap)[..], &measured(code), &[clock()]].concat();
+    let done = play.world.call(caller, "enclave", function, arguments);
+    play.judge(&format!("{caller}: {function} of code {code}"), Expect::when(expect), &done);
+    if done.ok() && allows {
+        play.trust.of_workers.insert(code);
+    } else if done.ok() {
+        play.trust.of_workers.remove(&code);
     }
 }
 

@@ -42,7 +42,7 @@ use world::{ACTORS, Count, Counts, DAY_MS, Done, HOUR_MS, MINUTE_MS, World};
 /// Calls in a sequence.
 const CALLS: usize = 220;
 /// Sequences when nothing is asked for.
-const SEQUENCES: u64 = 40;
+const SEQUENCES: u64 = 80;
 const FIRST_SEED: u64 = 0x5ea1;
 /// One in this many sequences ends with an upgrade of the package.
 const UPGRADED: u64 = 4;
@@ -75,6 +75,8 @@ pub(crate) struct Play {
     pub(crate) caps: Vec<power::Cap>,
     pub(crate) enclaves: Vec<enclaves::Enclave>,
     pub(crate) allowed: enclaves::Allowed,
+    /// What the registry says beside that.
+    pub(crate) trust: enclaves::Trust,
     pub(crate) points: points::Points,
     pub(crate) upgrade: upgrades::Upgrade,
     pub(crate) rules: power::Rules,
@@ -99,6 +101,7 @@ impl Play {
             caps: vec![cap],
             enclaves: Vec::new(),
             allowed: enclaves::Allowed::default(),
+            trust: enclaves::Trust::default(),
             points: points::Points::default(),
             upgrade: upgrades::Upgrade::of(Address::ZERO),
             rules: power::Rules::default(),

@@ -14,7 +14,7 @@ pub(crate) struct Enclave {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum EnclaveCommand {
-    /// Allowed measurements and registered enclaves
+    /// Allowed measurements, what platforms are held to, and registered enclaves
     List,
     /// Allow code with this measurement to be a master
     Allow(Measurement),
@@ -27,6 +27,18 @@ pub(crate) enum EnclaveCommand {
         /// Hours from now
         #[arg(long)]
         hours: u64,
+    },
+    /// Let workers prove that they run code with this measurement; it makes no master of anybody
+    AllowWorker(Measurement),
+    /// Take that back: nodes that proved it lose their label
+    RetireWorker(Measurement),
+    /// Set what a platform is held to beyond its code, in place of what it was before
+    SetTcb(Tcb),
+    /// Take that away: a platform is held to the policies of those who verify alone
+    ClearTcb {
+        /// Platform: sev-snp, tdx, sgx, nitro, cca, trustzone, tpm or simulated
+        #[arg(long)]
+        platform: String,
     },
     /// Set who verifies evidence, and how many of them it takes
     Verifiers {
@@ -58,6 +70,28 @@ pub(crate) enum EnclaveCommand {
         #[arg(value_name = "0xID")]
         enclave: String,
     },
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Tcb {
+    /// Platform: sev-snp, tdx, sgx, nitro, cca, trustzone, tpm or simulated
+    #[arg(long)]
+    pub(crate) platform: String,
+    /// The lowest security version number of a component, as `verify` prints them, once for each
+    #[arg(long = "minimum", value_name = "COMPONENT=NUMBER")]
+    pub(crate) minimums: Vec<String>,
+    /// A status that counts besides UpToDate, e.g. SWHardeningNeeded, once for each
+    #[arg(long = "status", value_name = "STATUS")]
+    pub(crate) statuses: Vec<String>,
+    /// An advisory that counts, e.g. INTEL-SA-00334, once for each
+    #[arg(long = "advisory", value_name = "ID", conflicts_with = "any_advisory")]
+    pub(crate) advisories: Vec<String>,
+    /// Let every advisory count
+    #[arg(long)]
+    pub(crate) any_advisory: bool,
+    /// How old evidence may be, seconds
+    #[arg(long, default_value_t = 300, value_name = "SECONDS")]
+    pub(crate) max_age_seconds: u64,
 }
 
 #[derive(Clone, Debug, Args)]

@@ -41,7 +41,7 @@ pub(crate) use credential::Credential;
 pub(crate) use custody::{Committee, CommitteeCommand, Custodian, HandOver, Service, Verifier};
 pub(crate) use devnet::Devnet;
 pub(crate) use down::Down;
-pub(crate) use enclave::{Enclave, EnclaveCommand, Measurement};
+pub(crate) use enclave::{Enclave, EnclaveCommand, Measurement, Tcb};
 pub(crate) use escrow::{Escrow, EscrowCommand};
 pub(crate) use govern::{
     CapCommand, EconomicsCommand, Govern, GovernCommand, InsuranceCommand, UpgradeCommand,

@@ -129,13 +129,14 @@ async fn on_chain(context: &Context, gateway: String, policy: Option<Policy>) ->
     let code = (platform, enclave.measurement.to_map());
     let allow_simulated = registry.allow_simulated && context.settings.simulated_tee_allowed();
     let base = policy.unwrap_or_else(|| Policy { allow_simulated: true, ..Policy::default() });
-    let fits = worker::gateway::allows(&base.allowed, &code);
+    let fits = base.rules_in(code.0, &code.1);
     let policy = Policy {
         allowed: if fits { vec![code] } else { Vec::new() },
         any_code: false,
         allow_simulated: allow_simulated && base.allow_simulated,
         ..base
-    };
+    }
+    .bounded(custody::tcb_bounds(&registry));
     let expected = Expected {
         gateway,
         ca_hash: Some(fixed(&cluster.ca_hash, "cluster's CA hash")?),

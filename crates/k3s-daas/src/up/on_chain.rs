@@ -212,11 +212,14 @@ async fn register(
     now: u64,
 ) -> Result<Address> {
     let evidence = tee::Evidence::decode(&identity.evidence).context("reading the evidence")?;
+    let trusted: chain::Registry =
+        session.client.read(session.calls.package(), registry).await.context("reading the registry")?;
     let policy = tee::Policy {
         allowed: vec![(identity.platform, identity.measurement.clone())],
         allow_simulated: identity.platform == tee::PlatformKind::Simulated,
         ..tee::Policy::default()
-    };
+    }
+    .bounded(custody::tcb_bounds(&trusted));
     let report_data = tee::report_data(&identity.nonce, &identity.public_key, &identity.ca_hash);
     tee::verify(&evidence, &policy, &report_data, now)
         .map_err(|refusals| Failure::refused(format!("this machine's evidence is refused: {refusals}")))?;

@@ -3,7 +3,9 @@ use std::collections::BTreeMap;
 use ring::rand::{SecureRandom, SystemRandom};
 
 use super::{ReleaseRefusal, Request};
-use crate::{Anchors, Claims, Collateral, Measurements, PlatformKind, Policy, Refusal, TeeError, Verifier};
+use crate::{
+    Anchors, Claims, Collateral, Measurements, PlatformKind, Policy, Refusal, TcbBounds, TeeError, Verifier,
+};
 
 /// How long a nonce can be used, milliseconds: for evidence that takes seconds to make.
 const NONCE_LIFETIME_MS: u64 = 120_000;
@@ -17,6 +19,8 @@ pub struct Terms {
     pub allowed: Vec<(PlatformKind, Measurements)>,
     /// Whether the cluster ever trusts the simulated platform.
     pub allow_simulated: bool,
+    /// What the cluster asks of platforms beyond the code.
+    pub bounds: Vec<(PlatformKind, TcbBounds)>,
     /// ed25519 keys and code of the registered enclaves in standing; `None` when a registration is not asked for.
     pub registered: Option<Vec<(Vec<u8>, PlatformKind, Measurements)>>,
 }
@@ -91,7 +95,7 @@ impl Judge {
     /// # Errors
     /// [`ReleaseRefusal::Evidence`], [`ReleaseRefusal::NotRegistered`].
     pub fn admit(
-        mut self,
+        self,
         request: &Request,
         terms: &Terms,
         collateral: &Collateral,
@@ -100,12 +104,16 @@ impl Judge {
         let malformed =
             |error: TeeError| ReleaseRefusal::Evidence(Refusal::Malformed { what: error.to_string() }.into());
         let evidence = request.evidence().map_err(malformed)?;
-        self.policy.any_code = false;
-        self.policy.allowed.clone_from(&terms.allowed);
-        self.policy.allow_simulated = terms.allow_simulated;
+        let policy = Policy {
+            any_code: false,
+            allowed: terms.allowed.clone(),
+            allow_simulated: terms.allow_simulated,
+            ..self.policy
+        }
+        .bounded(terms.bounds.iter().cloned());
         let verifier = Verifier { anchors: &self.anchors, collateral, now_ms };
         let claims = verifier
-            .verify(&evidence, &self.policy, Some(&request.report_data()))
+            .verify(&evidence, &policy, Some(&request.report_data()))
             .map_err(ReleaseRefusal::Evidence)?;
         if let Some(registered) = &terms.registered {
             let same = |(key, platform, measured): &(Vec<u8>, PlatformKind, Measurements)| {
@@ -139,7 +147,7 @@ mod tests {
 
     fn terms(platform: &dyn Platform) -> Terms {
         let allowed = vec![(platform.kind(), platform.measurement())];
-        Terms { allowed, allow_simulated: true, registered: None }
+        Terms { allowed, allow_simulated: true, bounds: Vec::new(), registered: None }
     }
 
     fn asked(gate: &mut Gatekeeper, platform: &dyn Platform) -> (Request, Pending) {

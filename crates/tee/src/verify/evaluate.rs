@@ -1,7 +1,7 @@
 use ring::digest;
 
 use super::Statement;
-use crate::{Claims, Measurements, PlatformKind, Policy, Refusal, Refusals, TcbStatus};
+use crate::{Claims, Measurements, PlatformKind, Policy, Refusal, Refusals};
 
 /// Holds what evidence says against the policy. Every violated clause is named.
 pub(super) fn evaluate(
@@ -36,7 +36,8 @@ pub(super) fn evaluate(
         refusals.extend(unknown.map(|subject| Refusal::RevocationUnknown { subject: subject.clone() }));
     }
     if let Some(made_ms) = statement.timestamp_ms {
-        refusals.extend(age_refusals(made_ms, policy, now_ms));
+        let max_age_ms = policy.clauses(platform).max_age_ms();
+        refusals.extend(age_refusals(made_ms, max_age_ms, policy.max_clock_skew_ms, now_ms));
     }
 
     let revocation_checked = statement.certified && statement.revocation_unknown.is_empty();
@@ -87,33 +88,28 @@ fn differences(expected: &Measurements, actual: &Measurements) -> Vec<Refusal> {
 }
 
 fn tcb_refusals(platform: PlatformKind, statement: &Statement, policy: &Policy) -> Vec<Refusal> {
-    let tcb = &statement.tcb;
+    let (tcb, clauses) = (&statement.tcb, policy.clauses(platform));
     let mut refusals = Vec::new();
-    if let Some(status) = tcb.status {
-        let tolerated = status == TcbStatus::UpToDate || policy.tolerated_statuses.contains(&status);
-        if status == TcbStatus::Revoked || !tolerated {
-            refusals.push(Refusal::TcbStatus { status });
-        }
+    if let Some(status) = tcb.status.filter(|status| !clauses.tolerates_status(*status)) {
+        refusals.push(Refusal::TcbStatus { status });
     }
-    if let Some(tolerated) = &policy.tolerated_advisories {
-        let others = tcb.advisories.difference(tolerated);
-        refusals.extend(others.map(|id| Refusal::Advisory { id: id.clone() }));
-    }
-    for (component, &minimum) in policy.minimum_tcb.get(&platform).into_iter().flatten() {
+    let others = tcb.advisories.iter().filter(|id| !clauses.tolerates_advisory(id));
+    refusals.extend(others.map(|id| Refusal::Advisory { id: id.clone() }));
+    for (component, minimum) in clauses.minimums(platform) {
         let actual = tcb.versions.get(component);
         if actual.is_none_or(|&actual| actual < minimum) {
             let actual = actual.map_or_else(|| "none".to_owned(), u64::to_string);
-            refusals.push(Refusal::TcbVersion { component: component.clone(), minimum, actual });
+            refusals.push(Refusal::TcbVersion { component: component.to_owned(), minimum, actual });
         }
     }
     refusals
 }
 
-fn age_refusals(made_ms: u64, policy: &Policy, now_ms: u64) -> Option<Refusal> {
+fn age_refusals(made_ms: u64, max_age_ms: u64, max_clock_skew_ms: u64, now_ms: u64) -> Option<Refusal> {
     let (age_ms, ahead_ms) = (now_ms.saturating_sub(made_ms), made_ms.saturating_sub(now_ms));
-    if age_ms > policy.max_age_ms {
-        Some(Refusal::TooOld { age_ms, max_age_ms: policy.max_age_ms })
-    } else if ahead_ms > policy.max_clock_skew_ms {
+    if age_ms > max_age_ms {
+        Some(Refusal::TooOld { age_ms, max_age_ms })
+    } else if ahead_ms > max_clock_skew_ms {
         Some(Refusal::FromTheFuture { ahead_ms })
     } else {
         None

@@ -2,6 +2,7 @@
 //! that can be wrong with it.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod bounds;
 mod cases;
 #[path = "../support/cost.rs"]
 mod cost;

@@ -30,6 +30,7 @@ fn target(n: u8) -> Target {
         enclave_expires_ms: 1_000 * HOUR,
         code_retires_ms: u64::MAX,
         allowed: vec![(tee::PlatformKind::Simulated, BTreeMap::from([("code".to_owned(), vec![n; 48])]))],
+        bounds: Vec::new(),
     }
 }
 

@@ -1,4 +1,4 @@
-use tee::{Measurements, PlatformKind};
+use tee::{Measurements, PlatformKind, TcbBounds};
 
 /// Why the chain does not vouch for a master whose measurement it once allowed.
 pub(crate) const MEASUREMENT_RETIRED: &str = "measurement_retired";
@@ -20,6 +20,8 @@ pub struct Target {
     pub code_retires_ms: u64,
     /// Code that the cluster allows.
     pub allowed: Vec<(PlatformKind, Measurements)>,
+    /// What the cluster asks of platforms beyond the code.
+    pub bounds: Vec<(PlatformKind, TcbBounds)>,
 }
 
 /// The worker's seal token as the chain has it, and the stake behind it.

@@ -1,4 +1,4 @@
-use tee::{Anchors, Collateral, Measurements, PlatformKind, Policy, TeeError, TrustFiles};
+use tee::{Anchors, Collateral, Policy, TeeError, TrustFiles};
 
 use crate::agent::Target;
 
@@ -39,21 +39,16 @@ impl Trust {
 
     /// The policy for the master of `target`: its code on chain, if it is not ruled out here.
     pub(super) fn policy_for(&self, target: &Target) -> Policy {
-        let allowed = target.allowed.iter().filter(|code| allows(&self.policy.allowed, code));
+        let allowed = target.allowed.iter().filter(|(platform, code)| self.policy.rules_in(*platform, code));
         Policy { allowed: allowed.cloned().collect(), any_code: false, ..self.policy.clone() }
+            .bounded(target.bounds.iter().cloned())
     }
-}
-
-/// Whether `code` has everything that one of `listed` names; nothing is ruled out when nothing is listed.
-pub fn allows(listed: &[(PlatformKind, Measurements)], code: &(PlatformKind, Measurements)) -> bool {
-    let fits = |(platform, values): &(PlatformKind, Measurements)| {
-        *platform == code.0 && values.iter().all(|(name, value)| code.1.get(name) == Some(value))
-    };
-    listed.is_empty() || listed.iter().any(fits)
 }
 
 #[cfg(test)]
 mod tests {
+    use tee::{Measurements, PlatformKind};
+
     use super::*;
 
     #[test]
@@ -99,6 +94,7 @@ mod tests {
             enclave_expires_ms: 0,
             code_retires_ms: u64::MAX,
             allowed: vec![code(1), code(2)],
+            bounds: Vec::new(),
         };
         let mut trust = Trust::new(true);
         trust.policy.any_code = true;

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chain::{
-    Admin, Calls, Client, Draft, EnclaveClaims, Event, Keypair, Measurement, Place, Registry, SealToken, Tier,
+    Admin, Calls, Client, Draft, EnclaveClaims, Event, Keypair, Measurement, Place, Registry, SealToken,
+    TcbBounds, Tier,
 };
 use devnet::Devnet;
 use tee::Platform;
@@ -218,6 +219,27 @@ async fn the_chain_decides_whom_to_trust_and_who_is_a_member() {
     let allow = world.calls.allow_measurement(world.cluster.registry, world.admin, &world.measurement);
     world.run(&world.operator, &allow).await;
     wait(&mut status, "running again", |status| status.phase == "running").await;
+
+    // What the cluster asks of platforms holds for its master too, from the next look at the chain on: none that is simulated has
+    // a security version.
+    let bounds = TcbBounds {
+        platform: "simulated".into(),
+        components: vec!["microcode".into()],
+        minimums: vec![1],
+        statuses: Vec::new(),
+        any_advisory: true,
+        advisories: Vec::new(),
+        max_age_ms: 300_000,
+    };
+    let (registry, admin) = (world.cluster.registry, world.admin);
+    world.run(&world.operator, &world.calls.set_tcb_bounds(registry, admin, &bounds)).await;
+    let untrusted = |status: &api::WorkerStatus| {
+        let problem = status.problem.as_ref();
+        problem.is_some_and(|problem| problem.message.contains("microcode")) && !status.gateway.attested
+    };
+    wait(&mut status, "bounded", untrusted).await;
+    world.run(&world.operator, &world.calls.clear_tcb_bounds(registry, admin, "simulated")).await;
+    wait(&mut status, "attested again", |status| status.gateway.attested && status.node.ready).await;
 
     // With the owner's wallet the token is renewed.
     world.devnet.advance_clock(Duration::from_secs(60)).await.unwrap();

@@ -167,6 +167,7 @@ impl Gateway {
             enclave_expires_ms: now_ms() + 3_600_000,
             code_retires_ms: u64::MAX,
             allowed: vec![(PlatformKind::Simulated, self.platform.measurement())],
+            bounds: Vec::new(),
         }
     }
 
