@@ -198,7 +198,8 @@ impl Follow {
     /// Holds nodes to what the chain says now of the code that they may run.
     fn decree(&self, state: &State, now_ms: u64) {
         let workers = &self.shared.workers;
-        let policy = policy_for_workers(workers.file.as_ref(), state.registry.as_ref(), now_ms);
+        let registry = state.registry.as_ref();
+        let policy = registry.and_then(|registry| policy_for_workers(workers.file.as_ref(), registry));
         let out = workers.book.lock().decree(policy, now_ms);
         for node in &out {
             tracing::warn!(node, "the node's code is not allowed any more, it counts as not attested");

@@ -264,7 +264,8 @@ impl Shared {
         Wanted {
             care,
             attestations: book.view(now_ms),
-            settling: !book.is_settled(now_ms),
+            settling: book.is_settling(now_ms),
+            lapsed: book.lapsed(now_ms),
             require_attested: book.requires(),
         }
     }

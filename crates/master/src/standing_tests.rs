@@ -163,3 +163,56 @@ async fn a_short_registration_is_got_renewed_before_it_ends_and_lost_when_the_me
     house.run(&house.calls.allow_measurement(house.registry, house.admin, &house.measurement)).await;
     house.until("registered again", Duration::from_secs(30), |house| house.right() == Right::Held).await;
 }
+
+/// Workers' code is on chain too: without it no evidence is taken, retired it takes the label away, and a bound on the platform
+/// has everybody show theirs again.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_chain_says_which_workers_count_as_attested() {
+    let dir = tempfile::tempdir().unwrap();
+    let house = House::start(dir.path(), RegistrationConfig::default()).await;
+    let (calls, registry, admin) = (&house.calls, house.registry, house.admin);
+    let (token, key) = (crate::Id([7; 32]), [8; 32]);
+    let now_ms = || house.shared.now_ms();
+    let offer = |house: &House| {
+        let fresh = tee::fresh_nonce().unwrap();
+        house.shared.workers.book.lock().offer("n1", token, fresh, house.shared.now_ms())
+    };
+    let attested = |house: &House| house.shared.workers.book.lock().view(house.shared.now_ms()).len() == 1;
+    house.until("registered", Duration::from_secs(10), |house| house.right() == Right::Held).await;
+    assert_eq!(offer(&house), None, "that code may be a master makes no worker of it");
+
+    let worker = SimulatedPlatform::open(&dir.path().join("worker"), &tee::measure_bytes(b"worker")).unwrap();
+    let code = Measurement::new("simulated", &worker.measurement());
+    let allow = calls.allow_worker_measurement(registry, admin, &code);
+    let show = || {
+        let mut book = house.shared.workers.book.lock();
+        let nonce = book.offer("n1", token, [9; 32], now_ms()).unwrap();
+        let policy = book.spend("n1", token, &nonce, now_ms()).unwrap();
+        let evidence = worker.attest(&[0; 64], now_ms()).unwrap();
+        let claims = tee::verify(&evidence, &policy, &[0; 64], now_ms()).unwrap();
+        book.record("n1", token, key, &claims, &policy, now_ms()).unwrap()
+    };
+    house.run(&allow).await;
+    house.until("wanted", Duration::from_secs(10), |house| offer(house).is_some()).await;
+    let until_ms = show();
+    assert!(attested(&house) && until_ms > now_ms() + 200_000);
+
+    let bounds = chain::TcbBounds {
+        platform: "simulated".to_owned(),
+        components: Vec::new(),
+        minimums: Vec::new(),
+        statuses: Vec::new(),
+        any_advisory: false,
+        advisories: Vec::new(),
+        max_age_ms: 60_000,
+    };
+    house.run(&calls.set_tcb_bounds(registry, admin, &bounds)).await;
+    house.until("wanted again", Duration::from_secs(10), |house| offer(house).is_some()).await;
+    assert!(attested(&house), "for less than a minute it still counts");
+    assert!(show() <= now_ms() + 60_000, "older than the chain allows");
+
+    house.run(&calls.retire_worker_measurement(registry, admin, &code)).await;
+    let took = house.until("retired", Duration::from_secs(60), |house| !attested(house)).await;
+    assert!(took < Duration::from_secs(5), "{took:?}");
+    assert_eq!(offer(&house), None);
+}

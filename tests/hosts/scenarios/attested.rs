@@ -5,12 +5,17 @@ use crate::command::eventually;
 use crate::hosts::{ATTESTED, Hosts, workers};
 
 const MINUTE: Duration = Duration::from_secs(60);
+const NOBODY: &str = "";
 const TAINTS: &str = "{.spec.taints[?(@.key=='k3s-daas.io/unattested')].effect}";
 
-/// One worker shows simulated evidence, and the master's policy names its code: its label says so, the others' say false, and
-/// the example's pods run there and nowhere else.
+/// One worker shows simulated evidence: once the chain allows its code, its label says so, the others' say false, and the
+/// example's pods run there and nowhere else. Code that is retired on chain takes the label away.
 pub(crate) fn attested(hosts: &mut Hosts) -> Outcome {
-    labelled(hosts)?;
+    labelled(hosts, NOBODY)?;
+    hosts.worker_code("allow-worker")?;
+    let started = Instant::now();
+    labelled(hosts, ATTESTED)?;
+    println!("  attested {:.1} s after its code was allowed", started.elapsed().as_secs_f64());
     let example = include_str!("../../../deploy/examples/attested.yaml");
     let ours = "k3s-daas/busybox:1\n          imagePullPolicy: Never\n          command: [/bin/busybox, sleep, \"3600\"]";
     let manifest = example.replace("\"true\"", "\"simulated\"").replace("registry.k8s.io/pause:3.10", ours);
@@ -29,7 +34,16 @@ pub(crate) fn attested(hosts: &mut Hosts) -> Outcome {
     if evidence["simulated"] != true || evidence["expiresMs"].as_u64() <= evidence["verifiedMs"].as_u64() {
         return Err(format!("the worker says {evidence}"));
     }
-    Ok(())
+    hosts.worker_code("retire-worker")?;
+    let started = Instant::now();
+    labelled(hosts, NOBODY)?;
+    let took = started.elapsed();
+    println!("  not any more {:.1} s after it was retired", took.as_secs_f64());
+    if took > Duration::from_secs(15) {
+        return Err(format!("the label went {took:?} after the code was retired"));
+    }
+    hosts.worker_code("allow-worker")?;
+    labelled(hosts, ATTESTED)
 }
 
 /// Where every node has to be attested, one that is not is emptied, and one that is keeps its pods, over a restart of the master
@@ -63,7 +77,7 @@ pub(crate) fn required(hosts: &mut Hosts) -> Outcome {
         })?;
     }
     hosts.ready(ATTESTED, MINUTE)?;
-    labelled(hosts)?;
+    labelled(hosts, ATTESTED)?;
     let (taints, after) = (hosts.get(&["node", ATTESTED], TAINTS)?, hosts.get(&["pod", &pod], container)?);
     if taints.is_empty() && before == after {
         Ok(())
@@ -72,11 +86,11 @@ pub(crate) fn required(hosts: &mut Hosts) -> Outcome {
     }
 }
 
-/// Waits until the labels of every node are what it has proven.
-fn labelled(hosts: &Hosts) -> Outcome {
+/// Waits until `attested` is the only node whose labels say that it has proven something.
+fn labelled(hosts: &Hosts, attested: &str) -> Outcome {
     let labels = r"{.metadata.labels.k3s-daas\.io/attested} {.metadata.labels.k3s-daas\.io/platform}";
     for (node, _) in workers() {
-        let expected = if *node == ATTESTED { "simulated simulated" } else { "false none" };
+        let expected = if *node == attested { "simulated simulated" } else { "false none" };
         eventually(MINUTE, || match hosts.get(&["node", node], labels)? {
             found if found == expected => Ok(()),
             found => Err(format!("{node} is labelled {found:?}, not {expected:?}")),

@@ -64,9 +64,8 @@ impl Hosts {
     fn master(&mut self) -> Result<(), String> {
         // The chain has to be reachable by the others; all else is the default.
         let cluster = cluster_settings().unwrap_or_default();
-        let policy = self.policy()?;
         let config = format!(
-            "[devnet]\nlisten = \"{}:9000\"\n[cluster]\n{cluster}\n[master.workers]\npolicy = {policy:?}\n",
+            "[devnet]\nlisten = \"{}:9000\"\n[cluster]\n{cluster}\n[master.workers]\n",
             crate::lan::MASTER
         );
         std::fs::write(self.config("master"), config).map_err(|error| error.to_string())?;
@@ -77,23 +76,16 @@ impl Hosts {
         self.cli("master", &["wallet", "faucet", "staker"], MINUTE)?.ok().map(drop)
     }
 
-    /// A policy that allows nodes to run this build in the simulated TEE; gives its path.
-    fn policy(&self) -> Result<PathBuf, String> {
-        let digest = |program: &str| {
+    /// Lets workers prove this build on chain (`allow-worker`), or takes that back (`retire-worker`).
+    pub(crate) fn worker_code(&self, command: &str) -> Result<(), String> {
+        let measured = |name: &str, program: &str| {
             let said = run(Command::new("sha384sum").arg(self.bin.join(program)), "", MINUTE)?.ok()?;
-            said.split_whitespace()
-                .next()
-                .map(str::to_owned)
-                .ok_or_else(|| "sha384sum said nothing".to_owned())
+            let digest = said.split_whitespace().next().ok_or("sha384sum said nothing")?;
+            Ok::<_, String>(format!("{name}={digest}"))
         };
-        let text = format!(
-            "allow_simulated = true\n[[allow]]\nplatform = \"simulated\"\nmeasurements = {{ code = \"{}\", kubernetes = \"{}\" }}\n",
-            digest("k3s-daas")?,
-            digest("kubernetes")?
-        );
-        let path = self.dir.path().join("workers.toml");
-        std::fs::write(&path, text).map_err(|error| error.to_string())?;
-        Ok(path)
+        let (code, kubernetes) = (measured("code", "k3s-daas")?, measured("kubernetes", "kubernetes")?);
+        let measurement = ["--platform", "simulated", "--measurement", &code, "--measurement", &kubernetes];
+        self.cli("master", &[&["enclave", command], &measurement[..]].concat(), MINUTE)?.ok().map(drop)
     }
 
     /// From its next start on the master wants every node attested.

@@ -8,7 +8,7 @@ mod refusal;
 mod simulation;
 mod workers;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use tee::{Claims, Measurements, PlatformKind, Policy};
@@ -30,7 +30,7 @@ const NONCE_RENEW_MS: u64 = 30_000;
 /// minute in which a retired measurement has to be gone.
 const RECHECK_MS: u64 = 45_000;
 /// After its start a master has seen no evidence, and takes nothing away from a node for so long.
-const SETTLE_MS: u64 = 60_000;
+const SETTLE_MS: u64 = 45_000;
 
 /// The evidence of every node.
 ///
@@ -55,9 +55,15 @@ impl Book {
         self.require
     }
 
-    /// Whether every node has had time to show its evidence since the master's start.
-    pub(crate) fn is_settled(&self, now_ms: u64) -> bool {
-        self.settled_ms.is_some_and(|settled_ms| now_ms >= settled_ms)
+    /// Whether nodes that were attested before the master's start may not have had time to show their evidence again.
+    pub(crate) fn is_settling(&self, now_ms: u64) -> bool {
+        self.policy.is_some() && self.settled_ms.is_none_or(|settled_ms| now_ms < settled_ms)
+    }
+
+    /// Nodes that were attested since the master's start and are not any more.
+    pub(crate) fn lapsed(&self, now_ms: u64) -> BTreeSet<String> {
+        let lapsed = |(_, node): &(&String, &Node)| node.was_attested && node.counting(now_ms).is_none();
+        self.nodes.iter().filter(lapsed).map(|(name, _)| name.clone()).collect()
     }
 
     /// What nodes have to prove from now on; none takes no evidence at all. Gives the names whose evidence counts no longer
@@ -130,9 +136,10 @@ impl Book {
         let same = self.policy.as_ref().is_some_and(|now| Arc::ptr_eq(now, policy));
         let node = self.nodes.get_mut(name).filter(|node| same && node.token == token);
         let node = node.ok_or(EvidenceRefusal::Stale)?;
-        let counting = Counting::new(key, claims, policy.max_age_ms, now_ms);
+        let counting = Counting::new(key, claims, policy.age_limit_ms(claims.platform), now_ms);
         let expires_ms = counting.expires_ms;
         node.last = Some(counting);
+        node.was_attested = true;
         node.problem = None;
         Ok(expires_ms)
     }

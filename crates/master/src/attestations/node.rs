@@ -16,6 +16,8 @@ pub(super) struct Node {
     nonce: Option<([u8; 32], u64)>,
     /// What was verified last, also after it has run out; not when its code was retired.
     pub(super) last: Option<Counting>,
+    /// Whether anything was ever verified under this token since the master's start.
+    pub(super) was_attested: bool,
     pub(super) problem: Option<String>,
     /// Begin of the window, and tries in it.
     tries: (u64, u32),
@@ -38,7 +40,7 @@ pub(super) struct Counting {
 
 impl Node {
     pub(super) fn new(token: Id) -> Self {
-        Self { token, nonce: None, last: None, problem: None, tries: (0, 0) }
+        Self { token, nonce: None, last: None, was_attested: false, problem: None, tries: (0, 0) }
     }
 
     pub(super) fn counting(&self, now_ms: u64) -> Option<&Counting> {

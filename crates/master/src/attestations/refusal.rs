@@ -3,8 +3,10 @@ use tee::{Refusal, Refusals};
 /// Why evidence of a node does not count. [`EvidenceRefusal::reason`] is the stable name for logs, metrics and bodies.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum EvidenceRefusal {
-    /// There is no policy for nodes.
-    #[error("this cluster takes no evidence of nodes: nothing says which code they may run")]
+    /// Nothing says which code nodes may run.
+    #[error(
+        "this cluster takes no evidence of nodes: the chain allows no code on them (`k3s-daas enclave allow-worker`)"
+    )]
     NotTaken,
     /// The nonce is not the one that the node has to answer.
     #[error(

@@ -268,10 +268,21 @@ fn six_tries_a_minute_and_no_more() {
 }
 
 #[test]
-fn a_master_that_starts_takes_nothing_away_for_a_minute_after_it_has_read_the_chain() {
+fn a_master_that_starts_takes_nothing_away_for_a_while_but_what_it_has_seen_lapse() {
     let mut book = Book::new(true);
-    assert!(!book.is_settled(u64::MAX), "nothing was read yet");
     book.decree(None, 5_000);
-    book.decree(None, 30_000);
-    assert!(!book.is_settled(64_999) && book.is_settled(65_000));
+    assert!(!book.is_settling(5_000), "nobody can be attested");
+    book.decree(Some(policy(&[0])), 30_000);
+    assert!(book.is_settling(49_999) && !book.is_settling(50_000));
+
+    let token = id(1, 0);
+    let nonce = book.offer("n1", token, [1; 32], 30_000).unwrap();
+    let demanded = book.spend("n1", token, &nonce, 30_000).unwrap();
+    book.record("n1", token, [7; 32], &claims(0), &demanded, 30_000).unwrap();
+    assert!(book.lapsed(30_000).is_empty());
+    book.decree(Some(policy(&[1])), 31_000);
+    assert!(
+        book.is_settling(31_000) && book.lapsed(31_000).contains("n1"),
+        "it was seen, and its code is retired"
+    );
 }

@@ -1,6 +1,7 @@
 use std::path::PathBuf;
 
 use chain::Registry;
+use custody::tcb_bounds;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use tee::{Policy, TrustFiles, Trusted};
@@ -30,7 +31,8 @@ impl Workers {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct WorkersConfig {
-    /// A policy in TOML: code that nodes may run, platforms, minimum TCB. Without it, no evidence is taken.
+    /// A policy in TOML. Code that it lists narrows what the chain allows on workers; without a list the chain decides alone. While
+    /// the chain allows none, no evidence is taken.
     pub policy: Option<PathBuf>,
     /// Collateral of the platforms' makers, as `k3s-daas attest collateral --export` writes it.
     pub collateral: Option<PathBuf>,
@@ -57,13 +59,6 @@ impl WorkersConfig {
     /// # Errors
     /// The problem, for people.
     pub(crate) fn check(&self, heartbeat_ms: u64, policy: Option<&Policy>) -> Result<(), String> {
-        if self.require_attested && policy.is_none() {
-            return Err(
-                "workers.require_attested is true, but workers.policy names no policy that a node could \
-                        satisfy"
-                    .to_owned(),
-            );
-        }
         // A nonce comes with a heartbeat after half of the age, and one may be lost.
         if let Some(policy) = policy.filter(|policy| policy.max_age_ms / 4 < heartbeat_ms) {
             return Err(format!(
@@ -75,13 +70,99 @@ impl WorkersConfig {
     }
 }
 
-/// What nodes have to prove at `now_ms`: the policy on disk, and simulated evidence only where the chain takes such.
-pub(crate) fn policy_for_workers(
-    file: Option<&Policy>,
-    registry: Option<&Registry>,
-    _now_ms: u64,
-) -> Option<Policy> {
-    let (file, registry) = (file?, registry?);
+/// What nodes have to prove: code that the chain allows on workers, never masters' code, narrowed down by the policy on disk, whose
+/// other clauses count besides, as what the chain asks of platforms does. None, and no evidence is taken, while the chain allows no code.
+pub(crate) fn policy_for_workers(file: Option<&Policy>, registry: &Registry) -> Option<Policy> {
+    let file = file.cloned().unwrap_or(Policy { allow_simulated: true, ..Policy::default() });
+    let allowed = registry.worker_code.iter().filter_map(|code| {
+        // A platform that is not known here cannot be verified either.
+        let (platform, values) = (code.platform.parse().ok()?, code.to_map());
+        file.rules_in(platform, &values).then_some((platform, values))
+    });
+    let allowed = allowed.collect();
+    if registry.worker_code.is_empty() {
+        return None;
+    }
     let allow_simulated = file.allow_simulated && registry.allow_simulated;
-    Some(Policy { allow_simulated, ..file.clone() })
+    Some(Policy { allowed, any_code: false, allow_simulated, ..file }.bounded(tcb_bounds(registry)))
+}
+
+#[cfg(test)]
+mod tests {
+    use tee::{Measurements, PlatformKind};
+
+    use super::*;
+
+    fn code(byte: u8) -> Measurements {
+        [("code".to_owned(), vec![byte; 48]), ("kubernetes".to_owned(), vec![0; 48])].into()
+    }
+
+    fn registry(codes: &[u8]) -> Registry {
+        let measurement = |byte: &u8| chain::Measurement::new("simulated", &code(*byte));
+        Registry {
+            id: chain::Address::new([1; 32]),
+            version: 1,
+            cluster: chain::Address::new([2; 32]),
+            allow_simulated: true,
+            allowed: vec![chain::Measurement::new("simulated", &code(9))],
+            retires_ms: vec![u64::MAX],
+            verifiers: Vec::new(),
+            threshold: 1,
+            bounds: Vec::new(),
+            worker_code: codes.iter().map(measurement).collect(),
+        }
+    }
+
+    #[test]
+    fn the_chain_says_which_code_workers_run_and_the_file_only_narrows_it() {
+        let simulated = |byte: u8| (PlatformKind::Simulated, code(byte));
+        assert_eq!(policy_for_workers(None, &registry(&[])), None, "masters' code is none of workers'");
+        let policy = policy_for_workers(None, &registry(&[1, 2])).unwrap();
+        assert_eq!(policy.allowed, [simulated(1), simulated(2)]);
+        assert!(policy.allow_simulated && !policy.any_code);
+        let real = Registry { allow_simulated: false, ..registry(&[1]) };
+        assert!(!policy_for_workers(None, &real).unwrap().allow_simulated);
+
+        let only = |byte: u8| (PlatformKind::Simulated, [("code".to_owned(), vec![byte; 48])].into());
+        let file =
+            Policy { allowed: vec![only(2), only(3)], any_code: true, max_age_ms: 7, ..Policy::default() };
+        let policy = policy_for_workers(Some(&file), &registry(&[1, 2])).unwrap();
+        assert_eq!((&policy.allowed[..], policy.max_age_ms), (&[simulated(2)][..], 7));
+        assert!(!policy.allow_simulated && !policy.any_code);
+        let policy = policy_for_workers(Some(&file), &registry(&[1])).unwrap();
+        assert!(policy.allowed.is_empty() && !policy.any_code, "everything is ruled out, nothing let in");
+        assert_eq!(policy_for_workers(Some(&file), &registry(&[])), None);
+    }
+
+    #[test]
+    fn what_the_chain_asks_of_a_platform_binds_workers_too() {
+        let bounds = chain::TcbBounds {
+            platform: "simulated".to_owned(),
+            components: vec!["microcode".to_owned()],
+            minimums: vec![3],
+            statuses: Vec::new(),
+            any_advisory: false,
+            advisories: Vec::new(),
+            max_age_ms: 60_000,
+        };
+        let registry = Registry { bounds: vec![bounds], ..registry(&[1]) };
+        let policy = policy_for_workers(None, &registry).unwrap();
+        assert_eq!(policy.age_limit_ms(PlatformKind::Simulated), 60_000);
+        assert_eq!(policy.bounds[&PlatformKind::Simulated].minimum["microcode"], 3);
+        assert_ne!(Some(policy), policy_for_workers(None, &Registry { bounds: Vec::new(), ..registry }));
+    }
+
+    #[test]
+    fn a_policy_that_heartbeats_cannot_keep_up_with_is_refused() {
+        let config = WorkersConfig::default();
+        config.check(5_000, None).unwrap();
+        let short = Policy { max_age_ms: 19_000, ..Policy::default() };
+        assert!(
+            config
+                .check(5_000, Some(&short))
+                .unwrap_err()
+                .contains("max_age_seconds of workers.policy is 19")
+        );
+        config.check(4_750, Some(&short)).unwrap();
+    }
 }

@@ -47,6 +47,8 @@ pub struct Wanted {
     pub attestations: BTreeMap<String, Attestation>,
     /// Whether the master has just started: nodes that were attested before had no time to show it again, and keep what they have.
     pub settling: bool,
+    /// Nodes that have shown it since and are not attested any more, by name: they keep nothing.
+    pub lapsed: BTreeSet<String>,
     /// Whether a node without such gets [`crate::membership::UNATTESTED_TAINT`].
     pub require_attested: bool,
 }
@@ -156,7 +158,7 @@ fn tend(roster: &Roster, given: &Wanted, name: &str, token: &Id, node: &Observed
     let stake = roster.token(token).and_then(|token| roster.stake_of(token));
     let mut labels = stake.map(|stake| node_labels(stake, attestation)).unwrap_or_default();
     let was_attested = node.labels.get(ATTESTED_LABEL).is_some_and(|value| value != attested_value(None));
-    let keeps = given.settling && attestation.is_none() && was_attested;
+    let keeps = given.settling && attestation.is_none() && was_attested && !given.lapsed.contains(name);
     if keeps {
         let kept =
             node.labels.iter().filter(|(key, _)| [ATTESTED_LABEL, PLATFORM_LABEL].contains(&key.as_str()));
@@ -290,10 +292,13 @@ mod tests {
         let attested =
             ObservedNode { labels: node_labels(&stake, Some(&attestation(token))), ..Default::default() };
         assert_eq!(plan_for(&attested, &Wanted { settling: true, ..required.clone() }), []);
-        let lapsed = plan_for(&attested, &required);
-        let [Action::Label { labels, .. }, taint] = &lapsed[..] else { panic!("{lapsed:?}") };
-        assert_eq!(labels["k3s-daas.io/attested"].as_deref(), Some("false"));
-        assert_eq!(*taint, tainted(&[UNATTESTED_TAINT]));
+        let seen_to_lapse = Wanted { settling: true, lapsed: [name()].into(), ..required.clone() };
+        for given in [&required, &seen_to_lapse] {
+            let lapsed = plan_for(&attested, given);
+            let [Action::Label { labels, .. }, taint] = &lapsed[..] else { panic!("{lapsed:?}") };
+            assert_eq!(labels["k3s-daas.io/attested"].as_deref(), Some("false"));
+            assert_eq!(*taint, tainted(&[UNATTESTED_TAINT]));
+        }
         given.require_attested = true;
         assert_eq!(plan_for(&attested, &given), []);
 

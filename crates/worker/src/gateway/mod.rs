@@ -13,4 +13,4 @@ pub use attested::{Attested, CertificateKind, NodeHeaders, Signed};
 pub use error::GatewayError;
 pub use pinned::Pinned;
 pub(crate) use tls::with_identity;
-pub use trust::{Trust, allows};
+pub use trust::Trust;
