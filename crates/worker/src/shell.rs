@@ -109,7 +109,8 @@ impl Shell {
             return;
         }
         let path = &self.config.holder_key;
-        for path in [path.clone(), HolderKey::next_file(path)] {
+        // The next one first: when the rename falls between the two looks, the second finds it under its final name.
+        for path in [HolderKey::next_file(path), path.clone()] {
             // What is missing or unfit is no candidate; without one the chain's answer says that the key was rotated.
             if let Ok(key) = HolderKey::open(&path)
                 && key.public_key() == named
