@@ -170,9 +170,12 @@ impl Shared {
     pub(crate) fn may_act(&self, certificate: &NodeCertificate) -> Result<(), Refusal> {
         let now_ms = self.now_ms();
         let node = self.membership.read().node_by_certificate(certificate, None, now_ms)?;
-        let key = certificate.key();
-        let may = !certificate.is_kubelets()
-            || self.workers.book.lock().may_act(&node.name, node.token, key.as_ref(), now_ms);
+        let book = self.workers.book.lock();
+        let may = if certificate.is_kubelets() {
+            book.may_act(&node.name, node.token, certificate.key().as_ref(), now_ms)
+        } else {
+            book.may_assist(&node.name, node.token)
+        };
         if may { Ok(()) } else { Err(Refusal::KeyNotAttested) }
     }
 

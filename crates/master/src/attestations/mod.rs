@@ -176,6 +176,13 @@ impl Book {
         }
     }
 
+    /// The same for a node's other programs, whose keys no evidence is bound to: where attestation is required the node has to have
+    /// been attested.
+    pub(crate) fn may_assist(&self, name: &str, token: Id) -> bool {
+        let node = self.nodes.get(name).filter(|node| node.token == token);
+        !self.require || node.is_some_and(|node| node.last.is_some())
+    }
+
     /// Lets time pass: forgets nodes whose token `is_live` denies. Gives the names whose evidence has run out.
     pub(crate) fn tick(&mut self, is_live: impl Fn(&str, Id) -> bool, now_ms: u64) -> Vec<String> {
         self.nodes.retain(|name, node| is_live(name, node.token));

@@ -278,12 +278,16 @@ async fn a_measurement_that_is_retired_takes_the_label_at_once_and_any_other_cha
 
 /// What kube-apiserver would hear about a kubelet's certificate for this key.
 async fn authorized(house: &House, key: Option<[u8; 32]>) -> bool {
-    let apiserver = house.client_as(WEBHOOK_CLIENT, &[]);
     let key = key.map(|key| format!(".{}", hex::encode(key))).unwrap_or_default();
     let groups = ["system:nodes".to_owned(), format!("k3s-daas:token:{NODE}.1{key}")];
+    asked(house, "system:node:n1", &groups).await
+}
+
+async fn asked(house: &House, user: &str, groups: &[String]) -> bool {
+    let apiserver = house.client_as(WEBHOOK_CLIENT, &[]);
     let review = json!({
         "apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview",
-        "spec": { "user": "system:node:n1", "groups": groups },
+        "spec": { "user": user, "groups": groups },
     });
     let url = house.url("/webhook/authorize");
     let answer: Value = apiserver.post(url).json(&review).send().await.unwrap().json().await.unwrap();
@@ -298,6 +302,8 @@ async fn only_the_attested_key_speaks_for_an_attested_node() {
     let other = [0x33; 32];
     // Nothing was shown and nothing is required.
     assert!(authorized(&house, None).await && authorized(&house, Some(other)).await);
+    let proxy = [format!("k3s-daas:token:{NODE}.1")];
+    assert!(asked(&house, "system:kube-proxy", &proxy).await);
     house.show(&n1.client, &house.good(&n1)).send().await.unwrap().error_for_status().unwrap();
     assert!(authorized(&house, Some(n1.key)).await);
     // A certificate that the holder of the token had signed for a machine that proves nothing.
@@ -309,8 +315,10 @@ async fn only_the_attested_key_speaks_for_an_attested_node() {
     *house.shared.workers.book.lock() = Book::new(true);
     house.decree(Some(policy(b"kubelet")));
     assert!(!authorized(&house, Some(n1.key)).await);
+    assert!(!asked(&house, "system:kube-proxy", &proxy).await);
     house.show(&n1.client, &house.good(&n1)).send().await.unwrap().error_for_status().unwrap();
     assert!(authorized(&house, Some(n1.key)).await);
+    assert!(asked(&house, "system:kube-proxy", &proxy).await);
     house.wait(300_000);
     house.contact();
     house.shared.tick();
