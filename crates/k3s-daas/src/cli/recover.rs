@@ -22,4 +22,7 @@ pub(crate) struct Recover {
     /// A holder of the cluster's recovery committee; needed where the cluster's secret is not on this machine. May be repeated
     #[arg(long = "holder", value_name = "URL")]
     pub(crate) holders: Vec<String>,
+    /// How long enough holders are waited for
+    #[arg(long, default_value_t = 120, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub(crate) timeout: u64,
 }

@@ -15,8 +15,6 @@ use crate::deployment::Deployment;
 use crate::failure::{Context as _, Failure, Result};
 use crate::output::{Step, print, say};
 
-/// How long the committee is waited for.
-const COMMITTEE_LIMIT: Duration = Duration::from_secs(120);
 /// What of the snapshot's small files is put back.
 const PKI: &str = "cluster.pki";
 
@@ -76,9 +74,13 @@ pub(crate) async fn run(context: &Context, args: Recover) -> Result<()> {
     let settings = store::Config::new(&store_dir, secret.root());
     let restored = restore(fetched, &settings, args.revision, &work).await?;
     let resumed = archive::resume(settings, args.cluster, &anchor).await.context("resuming the store")?;
+    // An attempt before this one may have moved it on already.
+    let resumed = Resumed { restored, ..resumed };
     step.done(format_args!("goes on after revision {restored}"));
-    // What is left of the work is pieces, and they are sealed.
-    std::fs::remove_dir_all(&work).context(format_args!("removing {}", work.display()))?;
+    // The pieces first, which are sealed: without its mark the store would not be known as of this command's making.
+    for dir in [&pieces, &work] {
+        std::fs::remove_dir_all(dir).context(format_args!("removing {}", dir.display()))?;
+    }
     tell(context, &resumed)
 }
 
@@ -173,7 +175,8 @@ async fn secret(args: &Recover, deployment: &Deployment, newcomer: &Newcomer) ->
     let package = deployment.package.ok_or_else(|| Failure::failed("the cluster's package is not known"))?;
     let client = Client::new(&deployment.chain_url).context("using the chain's URL")?;
     let chain = custody::OnChain::new(client, package, args.cluster);
-    super::committee::by_committee(&asking, &chain, newcomer, &args.holders, COMMITTEE_LIMIT).await
+    let limit = Duration::from_secs(args.timeout);
+    super::committee::by_committee(&asking, &chain, newcomer, &args.holders, limit).await
 }
 
 /// Puts the sealed CA keys back, unless they are there.

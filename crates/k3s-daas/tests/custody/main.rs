@@ -3,8 +3,10 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod chip;
+mod liars;
 mod machine;
 mod nowhere;
+mod recovery;
 
 use std::fs;
 
