@@ -12,13 +12,13 @@ use tee::{ClusterSecret, EnclaveKey, Measurements, Platform, PlatformKind, Seali
 
 use crate::config::Config;
 use crate::error::MasterError;
-use crate::obtain::{Given, Keys, Obtained, kept, refuse_a_secret};
-use crate::platform::{Keeping, keeping, open_platform};
+use crate::obtain::{Given, Keys, Obtained, kept};
+use crate::platform::open_platform;
 use crate::shared::system_clock;
 
 pub(crate) const PKI_PURPOSE: &str = "k3s-daas/cluster-pki";
 pub(crate) const SECRET_FILE: &str = "cluster.secret";
-const KEY_FILE: &str = "enclave.key";
+pub(crate) const KEY_FILE: &str = "enclave.key";
 pub(crate) const PKI_FILE: &str = "cluster.pki";
 
 /// The keys of this master, opened by its platform. Nothing of them leaves memory unsealed, and of the secret nothing but
@@ -60,113 +60,6 @@ impl Enclave {
     }
 }
 
-/// An enclave that has no cluster secret yet and may ask for it: platform and key alone. Keys that another machine or another build made
-/// are set aside, since they say nothing here.
-pub struct Newcomer {
-    /// What attests.
-    pub platform: Arc<dyn Platform>,
-    /// What it will sign with.
-    pub key: EnclaveKey,
-    /// None where the platform seals nothing.
-    local: Option<SealingKey>,
-    sealed: PathBuf,
-}
-
-impl Newcomer {
-    /// Opens the platform, and opens or makes the enclave's key; one that seals nothing gets a key for as long as this lives.
-    ///
-    /// # Errors
-    /// When the platform is not there, or the state directory cannot be written.
-    pub fn open(config: &Config) -> Result<Self, MasterError> {
-        private_dir(&config.state_dir)?;
-        let sealed = private_dir(&config.state_dir.join("sealed"))?;
-        let platform = open_platform(config)?;
-        let local = match own_key(&*platform, config)? {
-            Keeping::Local(local) => local,
-            Keeping::Nowhere => {
-                refuse_a_secret(&sealed, platform.kind())?;
-                return Ok(Self { platform, key: EnclaveKey::ephemeral()?, local: None, sealed });
-            }
-        };
-        let path = sealed.join(KEY_FILE);
-        let key = match EnclaveKey::open_or_create(&path, &local) {
-            Err(TeeError::Sealed { source: SealedError::WrongKey, .. }) => {
-                set_aside(&path)?;
-                EnclaveKey::open_or_create(&path, &local)?
-            }
-            other => other?,
-        };
-        Ok(Self { platform, key, local: Some(local), sealed })
-    }
-
-    /// Whether this machine keeps a secret that it is given.
-    #[must_use]
-    pub fn keeps(&self) -> bool {
-        self.local.is_some()
-    }
-
-    /// The cluster's secret, if this machine has it already.
-    ///
-    /// # Errors
-    /// It is there and does not open.
-    pub fn secret(&self) -> Result<Option<ClusterSecret>, MasterError> {
-        match &self.local {
-            Some(local) => Ok(ClusterSecret::read(&self.sealed.join(SECRET_FILE), local)?),
-            None => Ok(None),
-        }
-    }
-
-    /// Whether `secret` opens the CA keys that are here; where there are none, nothing speaks against it.
-    ///
-    /// # Errors
-    /// When they cannot be read, or are damaged.
-    pub fn fits(&self, secret: &ClusterSecret) -> Result<bool, MasterError> {
-        let path = self.sealed.join(PKI_FILE);
-        match sealed_file::read(&path, &secret.root(), PKI_PURPOSE) {
-            Ok(_) => Ok(true),
-            Err(SealedError::Io(error)) if error.kind() == io::ErrorKind::NotFound => Ok(true),
-            Err(SealedError::WrongKey) => Ok(false),
-            Err(source) => Err(MasterError::Sealed { path, source }),
-        }
-    }
-
-    /// Keeps the cluster's secret that was released to this enclave, where its platform seals. CA keys and store have to be those of the cluster: what does not open
-    /// under it is left as it is and nothing is changed.
-    ///
-    /// # Errors
-    /// [`MasterError::Sealed`] when the CA keys that are here belong to another secret.
-    pub fn adopt(&self, secret: &ClusterSecret) -> Result<(), MasterError> {
-        let (pki, path) = (self.sealed.join(PKI_FILE), self.sealed.join(SECRET_FILE));
-        if pki.try_exists().map_err(io("read", &pki))? {
-            sealed_file::read(&pki, &secret.root(), PKI_PURPOSE)
-                .map_err(|source| MasterError::Sealed { path: pki, source })?;
-        }
-        let Some(local) = &self.local else { return Ok(()) };
-        match ClusterSecret::read(&path, local) {
-            Ok(Some(known)) if known.commitment() == secret.commitment() => return Ok(()),
-            Ok(None) => {}
-            _ => set_aside(&path)?,
-        }
-        Ok(secret.write(&path, local)?)
-    }
-}
-
-/// The platform's key. What another machine's chip sealed, or this one's for other code, is set aside: a new key takes its place.
-fn own_key(platform: &dyn Platform, config: &Config) -> Result<Keeping, MasterError> {
-    // The key, and the one that was handed over.
-    for _ in 0..2 {
-        match keeping(platform, &config.tee) {
-            Err(MasterError::Tee(
-                TeeError::SealedElsewhere { path, .. } | TeeError::SealedToOther { path },
-            )) => {
-                set_aside(&path)?;
-            }
-            other => return other,
-        }
-    }
-    keeping(platform, &config.tee)
-}
-
 /// The secret of this state directory: the one that is wrapped there, or of a directory from before there was one, the
 /// platform's key itself, once it has opened the CA keys; or, of a new directory, a new one.
 fn open_secret(sealed: &Path, local: &SealingKey) -> Result<ClusterSecret, MasterError> {
@@ -185,18 +78,7 @@ fn open_secret(sealed: &Path, local: &SealingKey) -> Result<ClusterSecret, Maste
     Ok(secret)
 }
 
-fn set_aside(path: &Path) -> Result<(), MasterError> {
-    if !path.try_exists().map_err(io("read", path))? {
-        return Ok(());
-    }
-    let mut aside = path.as_os_str().to_owned();
-    aside.push(format!(".other-{}", system_clock()()));
-    let aside = PathBuf::from(aside);
-    tracing::warn!(from = %path.display(), to = %aside.display(), "does not open here and is set aside");
-    std::fs::rename(path, &aside).map_err(io("rename", path))
-}
-
-fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> MasterError {
+pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> MasterError {
     let path = path.to_owned();
     move |source| MasterError::Io { action, path, source }
 }
@@ -321,6 +203,7 @@ pub(crate) fn private_dir(path: &Path) -> Result<PathBuf, MasterError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Newcomer;
 
     fn identity(config: &Config) -> Result<Identity, MasterError> {
         super::identity(config, kept(config)?)

@@ -70,8 +70,9 @@ impl Master {
     /// # Errors
     /// When the configuration is incomplete, keys or store cannot be opened, or an address cannot be bound.
     pub async fn start(config: Config) -> Result<Self, MasterError> {
-        let obtained = obtain(&config).await?;
-        Self::start_with(config, obtained).await
+        // On the heap: together they are too large for a caller's future.
+        let obtained = Box::pin(obtain(&config)).await?;
+        Box::pin(Self::start_with(config, obtained)).await
     }
 
     /// Starts everything with the keys that were obtained.
