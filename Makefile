@@ -43,10 +43,10 @@ bin-k3s-daas:
 	@mkdir -p bin && cmp -s target/release/k3s-daas bin/k3s-daas || install -m 0755 target/release/k3s-daas bin/k3s-daas
 
 .PHONY: measure
-measure: bin-kubernetes ## Build the commit reproducibly and print the measurement that a cluster has to allow
+measure: bin-kubernetes ## Build the commit reproducibly and print the measurement that a cluster has to allow (SETTINGS=FILE: see measure.sh)
 	$(call say,reproducible build of bin/k3s-daas)
 	@deploy/reproducible/build.sh .cache/reproducible/k3s-daas
-	@deploy/reproducible/measure.sh .cache/reproducible/k3s-daas bin/kubernetes
+	@deploy/reproducible/measure.sh .cache/reproducible/k3s-daas bin/kubernetes $(SETTINGS)
 
 .PHONY: up
 up: build ## One command from a staked wallet to a running pod (runs until Ctrl-C)

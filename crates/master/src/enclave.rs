@@ -12,6 +12,7 @@ use tee::{ClusterSecret, EnclaveKey, Measurements, Platform, PlatformKind, Seali
 
 use crate::config::Config;
 use crate::error::MasterError;
+use crate::measured_settings::with_configuration;
 use crate::obtain::{Given, Keys, Obtained, kept};
 use crate::platform::open_platform;
 use crate::shared::system_clock;
@@ -107,7 +108,7 @@ pub fn deal(
     Ok(Dealing::deal(&enclave.secret, cluster, threshold, members, &enclave.key, now_ms)?)
 }
 
-/// What the chain has to allow before [`hand_over`] to the program with the digests `next`.
+/// What the chain has to allow before [`hand_over`] to the program with the digests `next`, under the same configuration.
 ///
 /// # Errors
 /// When the platform measures by itself.
@@ -116,7 +117,7 @@ pub fn measurement_of(
     next: &Measurements,
 ) -> Result<(PlatformKind, Measurements), MasterError> {
     let platform = open_platform(config)?;
-    Ok((platform.kind(), platform.measurement_of(next)?))
+    Ok((platform.kind(), platform.measurement_of(&with_configuration(config, next)?)?))
 }
 
 /// Lets the program with the digests `next` open this state directory on this machine. The caller has made sure that the chain
@@ -134,7 +135,7 @@ pub fn hand_over(config: &Config, next: &Measurements) -> Result<(), MasterError
         // Only what opens the state here hands it on.
         open_secret(&config.state_dir.join("sealed"), &local)?;
     }
-    Ok(platform.hand_over_to(next)?)
+    Ok(platform.hand_over_to(&with_configuration(config, next)?)?)
 }
 
 /// What has to be registered on chain before workers trust this master.

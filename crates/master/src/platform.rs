@@ -9,6 +9,7 @@ use tee::{
 use crate::config::{Config, TeeConfig};
 use crate::enclave::private_dir;
 use crate::error::MasterError;
+use crate::measured_settings::with_configuration;
 
 /// Where this machine's keys are between two starts of a master.
 pub(crate) enum Keeping {
@@ -69,8 +70,12 @@ pub fn open_platform(config: &Config) -> Result<Arc<dyn Platform>, MasterError> 
     })
 }
 
-/// Digests of the programs that run.
-fn measured(config: &Config) -> Result<Measurements, MasterError> {
+/// Digests of the programs that run and of the settings that matter ([`crate::measured_settings()`]): what the simulated platform and a TPM are
+/// told; other platforms measure the image that holds them.
+///
+/// # Errors
+/// Which file cannot be read.
+pub fn measured(config: &Config) -> Result<Measurements, MasterError> {
     let measured_file = match &config.tee.measured_file {
         Some(path) => path.clone(),
         None => std::env::current_exe().map_err(|source| MasterError::Io {
@@ -79,5 +84,7 @@ fn measured(config: &Config) -> Result<Measurements, MasterError> {
             source,
         })?,
     };
-    Ok(tee::measure_files(&[("code", &measured_file), ("kubernetes", &config.kubernetes_binary)])?)
+    let programs =
+        tee::measure_files(&[("code", &measured_file), ("kubernetes", &config.kubernetes_binary)])?;
+    with_configuration(config, &programs)
 }

@@ -21,6 +21,8 @@ pub(crate) struct Attest {
 pub(crate) enum AttestCommand {
     /// Fetch what a platform's maker says of it, and keep it for verification without a network
     Collateral(CollateralArgs),
+    /// Print the settings of the master that are measured beside its programs, for whoever computes its measurement
+    Configuration,
     /// Let the next build open what this one sealed on this machine; the chain has to allow it
     HandOver(super::HandOver),
 }

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::{Context, now_ms, verify};
 use crate::cli::{Attest, AttestCommand, CollateralArgs, Output};
+use crate::deployment::Deployment;
 use crate::failure::{Context as _, Failure, Result};
 use crate::output::{print, say};
 use crate::tokens::bytes32;
@@ -15,6 +16,7 @@ use crate::tokens::bytes32;
 pub(crate) async fn run(context: &Context, args: Attest) -> Result<()> {
     match args.command {
         Some(AttestCommand::Collateral(args)) => return collateral(context, args).await,
+        Some(AttestCommand::Configuration) => return configuration(context),
         Some(AttestCommand::HandOver(args)) => return super::committee::hand_over(context, args).await,
         None => {}
     }
@@ -48,6 +50,16 @@ pub(crate) async fn run(context: &Context, args: Attest) -> Result<()> {
     });
     // Evidence is for programs; it is JSON whatever was asked for.
     print(Output::Json, &answer, |_| String::new())
+}
+
+/// `k3s-daas attest configuration`: the lines whose SHA-384 is the measured value `configuration`.
+fn configuration(context: &Context) -> Result<()> {
+    let deployment = Deployment::find(&context.state)?.unwrap_or_default();
+    let config = crate::parts::master(context, &deployment)?;
+    let settings = master::measured_settings(&config).context("reading the configuration")?;
+    let digest = hex::encode(tee::measure_bytes(settings.as_bytes()));
+    let answer = json!({ "settings": settings, "measurements": { "configuration": digest } });
+    print(context.global.output, &answer, |_| settings.clone())
 }
 
 /// `k3s-daas attest collateral`: what it takes to verify evidence without a network.

@@ -46,11 +46,7 @@ impl Chipped {
     /// The chip's key, in a file for those who shall trust this machine.
     fn pinned(&self) -> String {
         let config = self.machine.config();
-        let files = [
-            ("code", config.tee.measured_file.as_deref().unwrap()),
-            ("kubernetes", config.kubernetes_binary.as_path()),
-        ];
-        let measured = tee::measured_as_one(&tee::measure_files(&files).unwrap());
+        let measured = tee::measured_as_one(&master::measured(&config).unwrap());
         let TpmAddress::Unix(socket) = self.tpm.as_ref().unwrap().address.clone() else {
             panic!("no socket")
         };
