@@ -47,7 +47,7 @@ pub(crate) fn attested(hosts: &mut Hosts) -> Outcome {
 }
 
 /// Where every node has to be attested, one that is not is emptied, and one that is keeps its pods, over a restart of the master
-/// too.
+/// too, until its code is retired.
 pub(crate) fn required(hosts: &mut Hosts) -> Outcome {
     let container = "{.status.containerStatuses[0].containerID}";
     let pod = format!("web-{ATTESTED}");
@@ -58,32 +58,38 @@ pub(crate) fn required(hosts: &mut Hosts) -> Outcome {
     let started = Instant::now();
     let others = || workers().iter().map(|(node, _)| *node).filter(|node| *node != ATTESTED);
     for node in others() {
-        eventually(2 * MINUTE, || match hosts.get(&["node", node], TAINTS)?.as_str() {
-            "NoExecute" => Ok(()),
-            other => Err(format!("{node} proves nothing and has the taint {other:?}")),
-        })?;
+        emptied(hosts, node)?;
     }
     println!(
-        "  nodes that prove nothing are tainted {:.1} s after the master's death",
+        "  nodes that prove nothing are emptied {:.1} s after the master's death",
         started.elapsed().as_secs_f64()
     );
-    for node in others() {
-        let pod = format!("web-{node}");
-        // Gone, or told to go: a kubelet whose machine was never attested does not say that it went.
-        eventually(MINUTE, || {
-            let said =
-                hosts.kubectl(&["get", "pod", &pod, "-o", "jsonpath={.metadata.deletionTimestamp}"], "")?;
-            if said.code != 0 || !said.stdout.is_empty() { Ok(()) } else { Err(format!("{pod} stays")) }
-        })?;
-    }
     hosts.ready(ATTESTED, MINUTE)?;
     labelled(hosts, ATTESTED)?;
     let (taints, after) = (hosts.get(&["node", ATTESTED], TAINTS)?, hosts.get(&["pod", &pod], container)?);
-    if taints.is_empty() && before == after {
-        Ok(())
-    } else {
-        Err(format!("the attested node has the taint {taints:?}, its pod {before} became {after}"))
+    if !taints.is_empty() || before != after {
+        return Err(format!("the attested node has the taint {taints:?}, its pod {before} became {after}"));
     }
+    hosts.worker_code("retire-worker")?;
+    let started = Instant::now();
+    emptied(hosts, ATTESTED)?;
+    let took = started.elapsed();
+    println!("  the attested node is emptied {:.1} s after its code was retired", took.as_secs_f64());
+    if took < MINUTE { Ok(()) } else { Err(format!("it took {took:?}")) }
+}
+
+/// Waits until a node is tainted and its web server gone, or told to go: a kubelet that may not speak does not say that it went.
+fn emptied(hosts: &Hosts, node: &str) -> Outcome {
+    eventually(2 * MINUTE, || match hosts.get(&["node", node], TAINTS)?.as_str() {
+        "NoExecute" => Ok(()),
+        other => Err(format!("{node} proves nothing and has the taint {other:?}")),
+    })?;
+    let pod = format!("web-{node}");
+    eventually(MINUTE, || {
+        let said =
+            hosts.kubectl(&["get", "pod", &pod, "-o", "jsonpath={.metadata.deletionTimestamp}"], "")?;
+        if said.code != 0 || !said.stdout.is_empty() { Ok(()) } else { Err(format!("{pod} stays")) }
+    })
 }
 
 /// Waits until `attested` is the only node whose labels say that it has proven something.

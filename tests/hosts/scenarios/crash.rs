@@ -55,7 +55,7 @@ pub(crate) fn master(hosts: &mut Hosts) -> Outcome {
 }
 
 /// Asks a pod's web server from a machine.
-fn ask(hosts: &Hosts, from: &str, address: &str, word: &str) -> Outcome {
+pub(crate) fn ask(hosts: &Hosts, from: &str, address: &str, word: &str) -> Outcome {
     let ask = format!("printf 'GET / HTTP/1.0\\r\\n\\r\\n' | busybox nc -w 5 {address} {PORT} | grep {word}");
     hosts.shell(from, &ask, SHORT)?.ok().map(drop)
 }

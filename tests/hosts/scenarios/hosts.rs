@@ -13,6 +13,9 @@ const WORKERS: [(&str, &str); 3] = [("w1", WORKER_1), ("w2", WORKER_2), ("w3", N
 /// The one behind NAT.
 pub(crate) const HIDDEN: &str = "w3";
 
+/// The section of the master's configuration about its snapshots.
+const SNAPSHOTS: &str = "[master.snapshots]";
+
 /// The one that shows evidence of its machine, which is simulated.
 pub(crate) const ATTESTED: &str = "w2";
 
@@ -65,15 +68,29 @@ impl Hosts {
         // The chain has to be reachable by the others; all else is the default.
         let cluster = cluster_settings().unwrap_or_default();
         let config = format!(
-            "[devnet]\nlisten = \"{}:9000\"\n[cluster]\n{cluster}\n[master.workers]\n",
-            crate::lan::MASTER
+            "[devnet]\nlisten = \"{}:9000\"\n[cluster]\n{cluster}\n{SNAPSHOTS}\ninterval_ms = 0\n\
+             place = {{ directory = {:?} }}\n[master.workers]\n",
+            crate::lan::MASTER,
+            self.state("cold")
         );
         std::fs::write(self.config("master"), config).map_err(|error| error.to_string())?;
         self.up = true;
         let started = Instant::now();
-        self.cli("master", &["up", "--detach", "--no-worker"], 4 * MINUTE)?.ok()?;
+        self.up()?;
         println!("  the master is up after {:.1} s", started.elapsed().as_secs_f64());
         self.cli("master", &["wallet", "faucet", "staker"], MINUTE)?.ok().map(drop)
+    }
+
+    pub(crate) fn up(&self) -> Result<(), String> {
+        self.cli("master", &["up", "--detach", "--no-worker"], 4 * MINUTE)?.ok().map(drop)
+    }
+
+    /// From its next start on the master listens elsewhere.
+    pub(crate) fn move_master(&self, gateway: &str, apiserver: &str) -> Result<(), String> {
+        let path = self.config("master");
+        let config = std::fs::read_to_string(&path).map_err(|error| error.to_string())?;
+        let moved = format!("[master]\nlisten = {gateway:?}\napiserver_listen = {apiserver:?}\n{SNAPSHOTS}");
+        std::fs::write(&path, config.replace(SNAPSHOTS, &moved)).map_err(|error| error.to_string())
     }
 
     /// Lets workers prove this build on chain (`allow-worker`), or takes that back (`retire-worker`).
@@ -180,7 +197,7 @@ impl Hosts {
         self.dir.path().join(host)
     }
 
-    fn command(&self, host: &str) -> Command {
+    pub(crate) fn command(&self, host: &str) -> Command {
         let mut command = self.lan.command(host, &self.bin.join("k3s-daas"));
         command.arg("--state-dir").arg(self.state(host)).arg("--config").arg(self.config(host));
         command
