@@ -56,6 +56,42 @@ async fn enclaves_say_where_the_cluster_is_and_how_far() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_workers_may_prove_and_what_platforms_are_held_to_is_said_on_chain() {
+    let world = World::published().await;
+    let code = ["--measurement", "code=0202"];
+    let allow = [&["enclave", "allow-worker"][..], &code].concat();
+    assert_eq!(events(&world.both(&allow).await), ["enclave::WorkerMeasurementAllowed"]);
+    let bounds =
+        ["--minimum", "microcode=115", "--status", "SWHardeningNeeded", "--advisory", "INTEL-SA-00334"];
+    let set =
+        [&["enclave", "set-tcb", "--platform", "sev-snp", "--max-age-seconds", "60"][..], &bounds].concat();
+    assert_eq!(events(&world.both(&set).await), ["enclave::TcbBoundsSet"]);
+    let list = world.read(&["enclave", "list"]).await;
+    for said in ["code=0202", "microcode=115", "SWHardeningNeeded", "INTEL-SA-00334", "60 s"] {
+        assert!(list.contains(said), "{said} in {list}");
+    }
+    for (bad, problem) in [
+        (&["--platform", "vax"][..], "vax"),
+        (&["--platform", "tdx", "--minimum", "microcode"], "COMPONENT=NUMBER"),
+        (&["--platform", "tdx", "--minimum", "microcode=-1"], "COMPONENT=NUMBER"),
+        (&["--platform", "tdx", "--status", "Sublime"], "Sublime"),
+        (&["--platform", "tdx", "--advisory", "A", "--any-advisory"], "--any-advisory"),
+    ] {
+        let refused = world.fails(&[&["enclave", "set-tcb"][..], bad].concat(), 2).await;
+        assert!(refused.contains(problem), "{refused}");
+    }
+    let old = ["enclave", "set-tcb", "--platform", "tdx", "--max-age-seconds", "2592001"];
+    assert!(world.fails(&old, 3).await.contains("30 days"));
+    let clear = ["enclave", "clear-tcb", "--platform", "sev-snp"];
+    assert_eq!(events(&world.both(&clear).await), ["enclave::TcbBoundsCleared"]);
+    assert!(world.fails(&clear, 3).await.contains("no bounds"));
+    let retire = [&["enclave", "retire-worker"][..], &code].concat();
+    assert_eq!(events(&world.both(&retire).await), ["enclave::WorkerMeasurementRetired"]);
+    assert!(!world.read(&["enclave", "list"]).await.contains("code=0202"));
+    world.chain.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_nitro_enclave_is_registered_by_its_document() {
     let world = World::published().await;
     let document = |cluster: &[u8]| SimulatedDocument {
