@@ -1,4 +1,5 @@
 use std::fmt::Write as _;
+use std::path::PathBuf;
 
 use tee::Measurements;
 
@@ -13,12 +14,9 @@ const CONFIGURATION: &str = "configuration";
 /// that. Nor is where it listens and stores, and what that may cost.
 ///
 /// # Errors
-/// When the policy for workers cannot be read.
+/// When a policy, or a file of keys that are trusted, cannot be read.
 pub fn measured_settings(config: &Config) -> Result<String, MasterError> {
-    let policy = match &config.workers.policy {
-        None => "none".to_owned(),
-        Some(path) => hex::encode(tee::measure_file(path)?),
-    };
+    let trust = &config.tee.release.trust;
     let seal_to = match config.tee.seal_to {
         SealTo::Measurement => "measurement",
         SealTo::Signer => "signer",
@@ -27,8 +25,12 @@ pub fn measured_settings(config: &Config) -> Result<String, MasterError> {
         ("proofs.max_clock_skew_ms", config.proofs.max_clock_skew_ms.to_string()),
         ("proofs.max_window_ms", config.proofs.max_window_ms.to_string()),
         ("tee.allow_simulated", config.tee.allow_simulated.to_string()),
+        // Whose key is trusted, and demanded of whom, decides who gets the secret.
+        ("tee.release.trust.certificates", digests(&trust.certificates)?),
+        ("tee.release.trust.policy", digests(&trust.policy)?),
         ("tee.seal_to", seal_to.to_owned()),
-        ("workers.policy", policy),
+        ("workers.certificates", digests(&config.workers.certificates)?),
+        ("workers.policy", digests(&config.workers.policy)?),
         ("workers.require_attested", config.workers.require_attested.to_string()),
     ];
     let mut text = String::new();
@@ -37,6 +39,13 @@ pub fn measured_settings(config: &Config) -> Result<String, MasterError> {
         let _ = writeln!(text, "{name} = {value}");
     }
     Ok(text)
+}
+
+/// SHA-384 of each file, one after the other.
+fn digests<'a>(files: impl IntoIterator<Item = &'a PathBuf>) -> Result<String, MasterError> {
+    let digests = files.into_iter().map(|path| Ok(hex::encode(tee::measure_file(path)?)));
+    let digests: Vec<String> = digests.collect::<Result<_, MasterError>>()?;
+    Ok(if digests.is_empty() { "none".to_owned() } else { digests.join(",") })
 }
 
 /// `programs` and the configuration that they run with: SHA-384 of [`measured_settings`].
@@ -62,12 +71,15 @@ mod tests {
         let of = |config: &Config| with_configuration(config, &Measurements::new()).unwrap();
         let base = Config::default();
         let mut seen = vec![of(&base)];
-        let changes: [&dyn Fn(&mut Config); 6] = [
+        let changes: [&dyn Fn(&mut Config); 9] = [
             &|config| config.proofs.max_clock_skew_ms += 1,
             &|config| config.proofs.max_window_ms += 1,
             &|config| config.tee.allow_simulated = false,
             &|config| config.tee.seal_to = SealTo::Signer,
             &|config| config.workers.require_attested = true,
+            &|config| config.workers.certificates = vec![policy.clone()],
+            &|config| config.tee.release.trust.certificates = vec![policy.clone()],
+            &|config| config.tee.release.trust.policy = Some(policy.clone()),
             &|config| config.workers.policy = Some(policy.clone()),
         ];
         for change in changes {
@@ -92,7 +104,8 @@ mod tests {
         assert_eq!(
             text,
             "proofs.max_clock_skew_ms = 30000\nproofs.max_window_ms = 900000\n\
-             tee.allow_simulated = true\ntee.seal_to = measurement\nworkers.policy = none\nworkers.require_attested = false\n"
+             tee.allow_simulated = true\ntee.release.trust.certificates = none\ntee.release.trust.policy = none\n\
+             tee.seal_to = measurement\nworkers.certificates = none\nworkers.policy = none\nworkers.require_attested = false\n"
         );
         let config = Config {
             workers: crate::WorkersConfig { policy: Some("/none".into()), ..Default::default() },
