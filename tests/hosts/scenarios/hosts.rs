@@ -105,11 +105,13 @@ impl Hosts {
         self.cli("master", &[&["enclave", command], &measurement[..]].concat(), MINUTE)?.ok().map(drop)
     }
 
-    /// From its next start on the master wants every node attested.
-    pub(crate) fn require_attested(&self) -> Result<(), String> {
+    /// Starts the master anew, wanting every node attested. That is measured, so `up` has to allow it on chain.
+    pub(crate) fn require_attested(&mut self) -> Result<(), String> {
         let path = self.config("master");
         let config = std::fs::read_to_string(&path).map_err(|error| error.to_string())?;
-        std::fs::write(&path, config + "require_attested = true\n").map_err(|error| error.to_string())
+        std::fs::write(&path, config + "require_attested = true\n").map_err(|error| error.to_string())?;
+        self.cli("master", &["down"], 2 * MINUTE)?.ok()?;
+        self.cli("master", &["up", "--detach", "--no-worker"], 4 * MINUTE)?.ok().map(drop)
     }
 
     /// The process that is the master now; `up` starts another when it ends.
