@@ -80,6 +80,8 @@ pub struct Agent {
     session: u64,
     trust: Trust,
     certificates: Option<(u64, Validity)>,
+    /// The gateway that signed them, by endpoint and CA: it named the apiserver too.
+    signer: Option<(String, [u8; 32])>,
     issues: u64,
     beat_due_ms: u64,
     beat_interval_ms: u64,
@@ -108,6 +110,7 @@ impl Agent {
             session: 0,
             trust: Trust::None,
             certificates: None,
+            signer: None,
             issues: 0,
             beat_due_ms: 0,
             beat_interval_ms: settings.heartbeat_ms.clamp(MIN_HEARTBEAT_MS, MAX_HEARTBEAT_MS),
@@ -321,7 +324,10 @@ impl Agent {
             (Trust::None, _) => (Call::PinCa, 0),
             (Trust::CaPinned, _) => (Call::Attest, 0),
             (Trust::Attested, None) => (Call::Certificates, 0),
-            (Trust::Attested, Some((_, validity))) if now_ms >= validity.renew_at_ms() => {
+            // A master that has moved has another apiserver, so the node's processes have to be told.
+            (Trust::Attested, Some((_, validity)))
+                if now_ms >= validity.renew_at_ms() || self.signer != Some(place(&target)) =>
+            {
                 (Call::Certificates, 0)
             }
             (Trust::Attested, Some((_, validity))) => {
@@ -355,7 +361,8 @@ impl Agent {
                 self.trust = Trust::Attested;
                 self.beat_due_ms = now_ms;
             }
-            (Step::Gateway { .. }, Outcome::Certificates(validity)) => {
+            (Step::Gateway { target, .. }, Outcome::Certificates(validity)) => {
+                self.signer = Some(place(target));
                 self.issues += 1;
                 self.certificates = Some((self.issues, validity));
                 // The master wants evidence for the new key, and the kubelet can do little before.
@@ -479,4 +486,9 @@ impl Agent {
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         z ^ (z >> 31)
     }
+}
+
+/// What has to stay for the node's processes to stay as they are.
+fn place(target: &Target) -> (String, [u8; 32]) {
+    (target.endpoint.clone(), target.ca_hash)
 }
