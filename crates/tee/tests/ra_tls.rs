@@ -10,7 +10,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, Serve
 use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection};
 use tee::{
     Anchors, Attested, AttestedPeer, Collateral, Platform, PlatformKind, Policy, RaTlsError,
-    SimulatedPlatform, attested_extension, issue_attested, measure_bytes,
+    SimulatedPlatform, TcbBounds, attested_extension, issue_attested, measure_bytes,
 };
 
 const NOW: u64 = 1_800_000_000_000;
@@ -240,6 +240,29 @@ fn evidence_fits_a_handshake_or_is_not_put_into_a_certificate() {
     assert!(cut.part("eventlog").is_none() && cut.part("quote").is_some());
     let refused = carried(vec![part("quote", 60 << 10)]).unwrap_err().to_string();
     assert!(refused.contains("a certificate carries at most 49152"), "{refused}");
+}
+
+#[test]
+fn the_chain_says_how_old_evidence_without_a_time_of_its_own_may_be() {
+    let quote = [("quote".to_owned(), vec![1; 100])].into();
+    let issued = issue_attested(&Verbose(quote), &names(), NOW, HOUR).unwrap();
+    let too_old = |limit_s: u64, age_s: u64| {
+        let bounds = TcbBounds {
+            minimum: [].into(),
+            statuses: [].into(),
+            advisories: None,
+            max_age_ms: limit_s * 1_000,
+        };
+        let policy = Policy { any_code: true, ..Policy::default() }.bounded([(PlatformKind::Tpm, bounds)]);
+        let now = NOW + age_s * 1_000;
+        let peer =
+            AttestedPeer::new(policy, Anchors::default(), Collateral::default(), Arc::new(move || now));
+        // It is no quote, and refused as such when its age is not what is wrong.
+        let refused = peer.claims(&issued.certificate).unwrap_err().to_string();
+        refused.contains("older than the policy allows")
+    };
+    assert!(too_old(60, 61) && !too_old(60, 59), "less than a policy's own limit");
+    assert!(too_old(600, 601) && !too_old(600, 599), "more, where nobody wrote a policy");
 }
 
 #[test]

@@ -89,8 +89,8 @@ pub(crate) struct Tcb {
     /// Let every advisory count
     #[arg(long)]
     pub(crate) any_advisory: bool,
-    /// How old evidence may be, seconds
-    #[arg(long, default_value_t = 300, value_name = "SECONDS")]
+    /// How old evidence may be, seconds; a master makes its own anew every two minutes
+    #[arg(long, default_value_t = 300, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(180..))]
     pub(crate) max_age_seconds: u64,
 }
 

@@ -64,10 +64,10 @@ async fn what_workers_may_prove_and_what_platforms_are_held_to_is_said_on_chain(
     let bounds =
         ["--minimum", "microcode=115", "--status", "SWHardeningNeeded", "--advisory", "INTEL-SA-00334"];
     let set =
-        [&["enclave", "set-tcb", "--platform", "sev-snp", "--max-age-seconds", "60"][..], &bounds].concat();
+        [&["enclave", "set-tcb", "--platform", "sev-snp", "--max-age-seconds", "240"][..], &bounds].concat();
     assert_eq!(events(&world.both(&set).await), ["enclave::TcbBoundsSet"]);
     let list = world.read(&["enclave", "list"]).await;
-    for said in ["code=0202", "microcode=115", "SWHardeningNeeded", "INTEL-SA-00334", "60 s"] {
+    for said in ["code=0202", "microcode=115", "SWHardeningNeeded", "INTEL-SA-00334", "240 s"] {
         assert!(list.contains(said), "{said} in {list}");
     }
     for (bad, problem) in [
@@ -75,6 +75,7 @@ async fn what_workers_may_prove_and_what_platforms_are_held_to_is_said_on_chain(
         (&["--platform", "tdx", "--minimum", "microcode"], "COMPONENT=NUMBER"),
         (&["--platform", "tdx", "--minimum", "microcode=-1"], "COMPONENT=NUMBER"),
         (&["--platform", "tdx", "--status", "Sublime"], "Sublime"),
+        (&["--platform", "tdx", "--max-age-seconds", "60"], "180"),
         (&["--platform", "tdx", "--advisory", "A", "--any-advisory"], "--any-advisory"),
     ] {
         let refused = world.fails(&[&["enclave", "set-tcb"][..], bad].concat(), 2).await;

@@ -55,7 +55,7 @@ pub struct AttestedPeer {
 }
 
 impl AttestedPeer {
-    /// Decides by `policy`, whose `max_age_ms` is also how old a certificate may be.
+    /// Decides by `policy`, whose [`Policy::age_limit_ms`] is also how old a certificate may be.
     #[must_use]
     pub fn new(policy: Policy, anchors: Anchors, collateral: Collateral, clock: Clock) -> Self {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -78,7 +78,8 @@ impl AttestedPeer {
         let carried = carried(certificate)?;
         let now = i64::try_from(now_ms / 1_000).unwrap_or(i64::MAX);
         let skew = i64::try_from(self.policy.max_clock_skew_ms / 1_000).unwrap_or(i64::MAX);
-        let age = i64::try_from(self.policy.max_age_ms / 1_000).unwrap_or(i64::MAX);
+        let age =
+            i64::try_from(self.policy.age_limit_ms(carried.evidence.platform()) / 1_000).unwrap_or(i64::MAX);
         if carried.made > now.saturating_add(skew) {
             return Err(RaTlsError::Validity("its evidence was made in the future"));
         }
