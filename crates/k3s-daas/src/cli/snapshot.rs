@@ -10,6 +10,8 @@ pub(crate) enum Snapshot {
     Save,
     /// List the snapshots in the cold store, and when the next one is due
     List,
+    /// Say when snapshots are taken, where they go and how long they stay, by the configuration; `--config FILE` tries out another
+    Schedule,
     /// Fetch a snapshot from the cold store with all that it needs, and check every record
     Verify(SnapshotName),
     /// Remove snapshots from the cold store that the configuration does not keep

@@ -87,6 +87,51 @@ pub(super) fn list(context: &Context) -> Result<()> {
     })
 }
 
+/// `snapshot schedule`: what is configured, and what follows from it now.
+pub(super) fn schedule(context: &Context) -> Result<()> {
+    let cold = Cold::open(context)?;
+    let config = &cold.master.snapshots;
+    let last = cold.catalog.newest().map(|entry| entry.link.created_ms);
+    let next = cold.next_ms();
+    let answer = json!({
+        "place": cold.place.place(),
+        "intervalMs": config.interval_ms,
+        "pieceBytes": config.piece_bytes,
+        "keep": config.keep,
+        "base": config.base,
+        "lastMs": last,
+        "nextMs": next,
+    });
+    print(context.global.output, &answer, |_| {
+        let every = match config.interval_ms {
+            0 => "only when asked (k3s-daas snapshot save)".to_owned(),
+            ms => format!("every {} s while the master runs", ms.div_ceil(1_000)),
+        };
+        let next = match next {
+            Some(ms) if ms <= super::now_ms() => "as soon as the master runs".to_owned(),
+            next => next.map_or("when asked".to_owned(), time),
+        };
+        let (keep, base) = (config.keep, config.base);
+        let age = match keep.max_age_days {
+            0 => String::new(),
+            days => format!(", none older than {days} days"),
+        };
+        format!(
+            "taken    {every}\nto       {}, in pieces of {} MiB\nlast     {}\nnext     {next}\n\
+             kept     the newest {}, one of each of {} days and of {} weeks{age}\n\
+             anew     after {} snapshots, or when changes reach {} % of their base",
+            cold.place.place(),
+            config.piece_bytes >> 20,
+            last.map_or("none".to_owned(), time),
+            keep.last,
+            keep.daily,
+            keep.weekly,
+            base.max_chain,
+            base.max_changes_percent
+        )
+    })
+}
+
 /// `snapshot verify`.
 pub(super) async fn verify(context: &Context, name: Option<String>) -> Result<()> {
     let cold = Cold::open(context)?;
@@ -213,11 +258,11 @@ impl Cold {
         super::snapshot::master_key(&self.master).await
     }
 
-    /// When the next one is due.
+    /// When a master that runs takes the next one; as soon as it can when there is none yet.
     fn next_ms(&self) -> Option<u64> {
-        let last = self.catalog.newest().map_or_else(super::now_ms, |entry| entry.link.created_ms);
-        (self.master.snapshots.interval_ms > 0)
-            .then(|| last.saturating_add(self.master.snapshots.interval_ms))
+        let last = self.catalog.newest().map_or(0, |entry| entry.link.created_ms);
+        let interval = self.master.snapshots.interval_ms;
+        (interval > 0).then(|| last.saturating_add(interval).max(super::now_ms()))
     }
 }
 

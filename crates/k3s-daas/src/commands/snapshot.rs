@@ -15,6 +15,7 @@ pub(crate) async fn run(context: &Context, command: Snapshot) -> Result<()> {
     match command {
         Snapshot::Save => cold::save(context).await,
         Snapshot::List => cold::list(context),
+        Snapshot::Schedule => cold::schedule(context),
         Snapshot::Verify(args) => cold::verify(context, args.name).await,
         Snapshot::Prune(args) => cold::prune(context, args.dry_run).await,
         Snapshot::Status(SnapshotFile { file, data_dir }) => saved(context, file, data_dir, None).await,

@@ -152,6 +152,17 @@ impl Lost {
             first.ok(&["anchor"]).await;
             drop(running);
         }
+        let now = first.ok(&["snapshot", "schedule"]).await;
+        let path = first.dir.join("config.toml");
+        let config = fs::read_to_string(&path).unwrap();
+        let hourly = config.replace("interval_ms = 0", "interval_ms = 3600000\nsnapshots.keep.last = 3");
+        fs::write(&path, hourly).unwrap();
+        let other = first.ok(&["snapshot", "schedule"]).await;
+        fs::write(&path, config).unwrap();
+        assert_eq!((&now["intervalMs"], &now["nextMs"]), (&0.into(), &Value::Null), "{now}");
+        assert_eq!((&other["keep"]["last"], &now["keep"]["last"]), (&3.into(), &48.into()));
+        let last = other["lastMs"].as_u64().unwrap();
+        assert_eq!(other["nextMs"], last + 3_600_000, "{other}");
         self.revisions.extend(write(first, 7..8).await);
         let running = first.start_master(&[]).await;
         first.ok(&["anchor"]).await;
