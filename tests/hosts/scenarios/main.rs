@@ -42,13 +42,12 @@ const SCENARIOS: &[Scenario<Hosts>] = &[
     ("kill_9_of_a_worker_needs_no_hand", crash::worker),
     ("kill_9_of_the_master_stops_no_workload", crash::master),
     (PARTITION, faults::partition),
-    (DISASTER, disaster::lost_master),
+    ("a_lost_master_comes_back_at_another_endpoint_with_5000_objects", disaster::lost_master),
     ("nodes_that_prove_nothing_are_emptied_where_proof_is_required", attested::required),
 ];
 
 /// These take minutes, so they run when they are named, or with `HOSTS_LONG=1`.
-const LONG: [&str; 3] = [DELAY, PARTITION, DISASTER];
-const DISASTER: &str = "a_lost_master_comes_back_at_another_endpoint_with_5000_objects";
+const LONG: [&str; 2] = [DELAY, PARTITION];
 const DELAY: &str = "half_a_second_of_delay_is_borne";
 const PARTITION: &str = "an_exec_ends_with_its_tunnel_which_comes_back";
 
