@@ -194,9 +194,32 @@ async fn a_running_master_gives_the_secret_to_a_registered_enclave_of_allowed_co
         ]
     );
 
+    // What the chain asks of the platform holds at once, here and at verifiers: nothing simulated has a security version.
+    let (registry, admin) = (world.cluster.registry, world.admin);
+    world.run(&world.calls.set_tcb_bounds(registry, admin, &bounds())).await;
+    let refused = world.asking(&next, Some(enclave)).master(&http, &url, commitment).await.unwrap_err();
+    assert!(refused.to_string().contains("microcode"), "{refused}");
+    let refused = world.register(&next, &verifiers).await.unwrap_err();
+    assert!(refused.to_string().contains("microcode"), "{refused}");
+    world.run(&world.calls.clear_tcb_bounds(registry, admin, "simulated")).await;
+    world.asking(&next, Some(enclave)).master(&http, &url, commitment).await.unwrap();
+    world.register(&next, &verifiers).await.unwrap();
+
     // Retired on chain: refused from the next request on.
     let measurement = chain::Measurement::new("simulated", &next.platform.measurement());
     world.run(&world.calls.retire_measurement(world.cluster.registry, world.admin, &measurement)).await;
     let refused = world.asking(&next, Some(enclave)).master(&http, &url, commitment).await.unwrap_err();
     assert!(refused.to_string().contains("measurement_not_allowed"), "{refused}");
+}
+
+fn bounds() -> chain::TcbBounds {
+    chain::TcbBounds {
+        platform: "simulated".into(),
+        components: vec!["microcode".into()],
+        minimums: vec![1],
+        statuses: Vec::new(),
+        any_advisory: true,
+        advisories: Vec::new(),
+        max_age_ms: 300_000,
+    }
 }
