@@ -74,7 +74,7 @@ pub struct Published {
 /// The contracts that this program was built with.
 ///
 /// ```
-/// assert_eq!(chain::package::bundled().modules.len(), 15);
+/// assert_eq!(chain::package::bundled().modules.len(), 16);
 /// ```
 pub fn bundled() -> Package {
     Package { modules: MODULES.map(<[u8]>::to_vec).to_vec(), dependencies: framework() }
