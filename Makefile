@@ -130,7 +130,7 @@ test-long: ## What takes long: 200 kills, thousands of simulated disks and histo
 verify: lint test ## What CI runs
 
 .PHONY: bench
-bench: build ## The benchmarks of development chain, index, snapshots of 1 GiB and a thousand workers that verify
+bench: build ## The benchmarks of development chain, index, snapshots of 1 GiB, a thousand workers that verify and a thousand nodes that prove
 	@cargo bench --locked -p devnet --bench stake
 	@cargo bench --locked -p chain --bench index
 	@cargo bench --locked -p archive --bench cold

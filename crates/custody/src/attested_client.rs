@@ -68,12 +68,7 @@ fn policy(facts: &Facts, trust: &Trusted, now_ms: u64) -> Policy {
     let own = trust.policy.clone();
     let allow_simulated = terms.allow_simulated && own.as_ref().is_none_or(|own| own.allow_simulated);
     let own = own.unwrap_or_default();
-    let listed = |code: &(tee::PlatformKind, tee::Measurements)| {
-        own.allowed.is_empty()
-            || own.allowed.iter().any(|(platform, values)| {
-                *platform == code.0 && values.iter().all(|(name, value)| code.1.get(name) == Some(value))
-            })
-    };
-    let allowed = terms.allowed.iter().filter(|code| listed(code)).cloned().collect();
+    let allowed = terms.allowed.iter().filter(|(platform, code)| own.rules_in(*platform, code));
+    let allowed = allowed.cloned().collect();
     Policy { allowed, allow_simulated, any_code: false, ..own }.bounded(tcb_bounds(&facts.registry))
 }

@@ -40,10 +40,17 @@ impl Policy {
     /// Whether `code` has everything that one entry of [`Self::allowed`] names, so that a list narrows down what somebody else allows;
     /// an empty one rules nothing out.
     pub fn rules_in(&self, platform: PlatformKind, code: &Measurements) -> bool {
+        self.allowed.is_empty() || self.lists(platform, code)
+    }
+
+    /// Whether `code` has everything that one entry of [`Self::allowed`] names.
+    pub fn lists(&self, platform: PlatformKind, code: &Measurements) -> bool {
         let fits = |(kind, values): &(PlatformKind, Measurements)| {
-            *kind == platform && values.iter().all(|(name, value)| code.get(name) == Some(value))
+            *kind == platform
+                && !values.is_empty()
+                && values.iter().all(|(name, value)| code.get(name) == Some(value))
         };
-        self.allowed.is_empty() || self.allowed.iter().any(fits)
+        self.allowed.iter().any(fits)
     }
 
     /// Accepts whatever is genuine: any code of any age on real hardware whose maker does not call it out of

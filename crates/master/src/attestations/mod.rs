@@ -11,7 +11,7 @@ mod workers;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use tee::{Claims, Measurements, PlatformKind, Policy};
+use tee::{Claims, Policy};
 
 pub(crate) use checker::{Checker, Shown};
 use node::{Counting, Node};
@@ -227,10 +227,6 @@ impl Book {
 
 /// Whether an entry of the policy fits the code that was verified.
 fn allows(policy: &Policy, counting: &Counting) -> bool {
-    let fits = |(platform, values): &(PlatformKind, Measurements)| {
-        *platform == counting.platform
-            && !values.is_empty()
-            && values.iter().all(|(name, value)| counting.measurements.get(name) == Some(value))
-    };
-    (policy.allow_simulated || !counting.simulated) && (policy.any_code || policy.allowed.iter().any(fits))
+    let listed = policy.any_code || policy.lists(counting.platform, &counting.measurements);
+    listed && (policy.allow_simulated || !counting.simulated)
 }

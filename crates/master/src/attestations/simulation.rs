@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
-use tee::{Evidence, Platform, SimulatedPlatform};
+use tee::{Evidence, Measurements, Platform, PlatformKind, SimulatedPlatform};
 
 use super::*;
 

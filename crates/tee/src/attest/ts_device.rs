@@ -2,7 +2,10 @@
 //!
 //! The only unsafe code of this crate: ioctls whose argument points to a second structure, and a buffer that the driver shares with a
 //! secure partition and gives out by `mmap` alone.
-#![allow(unsafe_code)]
+#![allow(
+    unsafe_code,
+    reason = "no crate wraps these ioctls, and the driver gives its memory out by mmap alone"
+)]
 
 use std::ffi::c_void;
 use std::fs::File;

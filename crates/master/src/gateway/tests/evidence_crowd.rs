@@ -147,7 +147,7 @@ async fn a_crowd_that_shows_its_evidence_at_once_is_taken_and_heartbeats_go_on()
 
 /// `cargo test --release -p master --lib evidence_crowd -- --ignored --nocapture`
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "measures, and asserts nothing about time"]
+#[ignore = "measures, and asserts nothing about time: make bench"]
 async fn what_a_thousand_nodes_that_show_their_evidence_at_once_cost() {
     let print = |what: &str, waits: &[Duration]| {
         let at = |permille: usize| waits[(waits.len() - 1) * permille / 1_000].as_secs_f64() * 1_000.0;
