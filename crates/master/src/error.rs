@@ -60,6 +60,16 @@ pub enum MasterError {
         /// Where the CA keys should be.
         path: PathBuf,
     },
+    /// What `k3s-daas recover` began is not done.
+    #[error(
+        "a recovery into {} was not finished: run `k3s-daas recover` again, which goes on where it was; to give it up, \
+         remove that directory",
+        path.display()
+    )]
+    Unrecovered {
+        /// The state directory.
+        path: PathBuf,
+    },
     /// A holder did not take its share, so nothing was sealed.
     #[error(
         "{holder} did not take its share of the cluster's secret, and nothing was started: {source}. Start again once everybody answers"

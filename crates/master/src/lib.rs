@@ -80,7 +80,7 @@ pub use gateway::GatewayLimits;
 pub use id::{BadId, Id};
 pub use master::Master;
 pub use measured_settings::measured_settings;
-pub use newcomer::Newcomer;
+pub use newcomer::{Newcomer, recovery_dir};
 pub use obtain::{Obtained, ReleaseConfig, kept, obtain};
 pub use platform::{measured, open_platform};
 pub use registration::RegistrationConfig;

@@ -29,6 +29,7 @@ use crate::facts;
 use crate::follow::Follow;
 use crate::gateway::Gateway;
 use crate::kubernetes::{Kubernetes, Reconciler};
+use crate::newcomer::refuse_unfinished_recovery;
 use crate::obtain::{Obtained, obtain};
 use crate::outbox::{Drawer, Outbox, Post, Witness};
 use crate::place::PlaceKeeper;
@@ -81,6 +82,7 @@ impl Master {
     /// As [`Self::start`].
     pub async fn start_with(config: Config, obtained: Obtained) -> Result<Self, MasterError> {
         config.check()?;
+        refuse_unfinished_recovery(&config.state_dir)?;
         obtained.check(&config)?;
         allow_open_files(config.gateway.max_connections);
         let clock = system_clock();

@@ -12,6 +12,19 @@ use crate::obtain::refuse_a_secret;
 use crate::platform::{Keeping, keeping, open_platform};
 use crate::shared::system_clock;
 
+/// Where `k3s-daas recover` works until it is done; a master does not start while something is there, since what is beside it is
+/// half restored.
+#[must_use]
+pub fn recovery_dir(state_dir: &Path) -> PathBuf {
+    state_dir.join("recovery")
+}
+
+pub(crate) fn refuse_unfinished_recovery(state_dir: &Path) -> Result<(), MasterError> {
+    let something =
+        std::fs::read_dir(recovery_dir(state_dir)).is_ok_and(|mut entries| entries.next().is_some());
+    if something { Err(MasterError::Unrecovered { path: state_dir.to_owned() }) } else { Ok(()) }
+}
+
 /// An enclave that has no cluster secret yet and may ask for it: platform and key alone. Keys that another machine or another build made
 /// are set aside, since they say nothing here.
 pub struct Newcomer {

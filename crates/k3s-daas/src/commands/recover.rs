@@ -48,7 +48,7 @@ pub(crate) async fn run(context: &Context, args: Recover) -> Result<()> {
     }
     config.state_dir = context.state.path("master");
     let store_dir = config.state_dir.join("store");
-    let work = config.state_dir.join("recovery");
+    let work = master::recovery_dir(&config.state_dir);
     refuse_a_store_that_is_there(&store_dir, &work)?;
     deployment.save(&context.state)?;
 
@@ -77,11 +77,13 @@ pub(crate) async fn run(context: &Context, args: Recover) -> Result<()> {
     // An attempt before this one may have moved it on already.
     let resumed = Resumed { restored, ..resumed };
     step.done(format_args!("goes on after revision {restored}"));
+    // Before the mark is gone: whoever is cut off in between asks again, and is told again.
+    tell(context, &resumed)?;
     // The pieces first, which are sealed: without its mark the store would not be known as of this command's making.
     for dir in [&pieces, &work] {
         std::fs::remove_dir_all(dir).context(format_args!("removing {}", dir.display()))?;
     }
-    tell(context, &resumed)
+    Ok(())
 }
 
 fn tell(context: &Context, resumed: &Resumed) -> Result<()> {

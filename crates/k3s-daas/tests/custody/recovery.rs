@@ -333,12 +333,19 @@ async fn what_is_lost_comes_back_whoever_lies_and_whatever_is_put_in_its_place()
     lost.is_back(&machine, &machine.ok(&lost.recover(&[])).await);
 }
 
-/// Runs `recover` until `now` holds, and kills it then; tells whether it was killed.
-async fn killed(machine: &Machine, args: &[&str], now: impl Fn(&Path) -> bool + Send + 'static) -> bool {
+/// How a `recover` ended that was to be killed.
+struct Cut {
+    killed: bool,
+    /// What it had said until then.
+    said: Vec<u8>,
+}
+
+/// Runs `recover` until `now` holds, and kills it then.
+async fn cut(machine: &Machine, args: &[&str], now: impl Fn(&Path) -> bool + Send + 'static) -> Cut {
     let mut command = machine.command(args);
     let master = machine.dir.join("master");
     tokio::task::spawn_blocking(move || {
-        let mut process = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let mut process = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let (end, mut seen) = (Instant::now() + Duration::from_secs(60), false);
         while !seen && process.try_wait().unwrap().is_none() {
             assert!(Instant::now() < end, "recover hangs");
@@ -347,8 +354,8 @@ async fn killed(machine: &Machine, args: &[&str], now: impl Fn(&Path) -> bool + 
         }
         // It may have ended just now.
         let _ = process.kill();
-        let killed = process.wait().unwrap().code().is_none();
-        seen && killed
+        let output = process.wait_with_output().unwrap();
+        Cut { killed: output.status.code().is_none(), said: output.stdout }
     })
     .await
     .unwrap()
@@ -357,7 +364,7 @@ async fn killed(machine: &Machine, args: &[&str], now: impl Fn(&Path) -> bool + 
 type Moment = (&'static str, fn(&Path) -> bool);
 
 /// In the order in which they come.
-const MOMENTS: [Moment; 9] = [
+const MOMENTS: [Moment; 10] = [
     ("nothing", |_| true),
     ("its key", |master| master.join("sealed").exists()),
     ("a piece", |master| entries(&master.join("recovery/pieces")) > 0),
@@ -369,6 +376,7 @@ const MOMENTS: [Moment; 9] = [
         fs::read(master.join("recovery/restored")).is_ok_and(|text| !text.is_empty())
     }),
     ("the clearing up", |master| master.join("store").exists() && !master.join("recovery/pieces").exists()),
+    ("the end", |master| master.join("store").exists() && !master.join("recovery/restored").exists()),
 ];
 
 fn entries(dir: &Path) -> usize {
@@ -381,23 +389,32 @@ async fn recover_goes_on_wherever_it_was_killed() {
     let mut kills = 0;
     for (at, (name, moment)) in MOMENTS.into_iter().enumerate() {
         let machine = lost.machine(&format!("killed-{at}"));
-        if killed(&machine, &lost.recover(&[]), moment).await {
-            kills += 1;
-            let output = machine.run(&lost.recover(&[])).await;
-            let words = String::from_utf8_lossy(&output.stderr).into_owned();
-            assert!(output.status.success(), "killed at {name}: {words}");
-            lost.is_back(&machine, &serde_json::from_slice(&output.stdout).unwrap());
-        } else {
-            // The last moments may be over too soon.
-            assert_eq!(found(&machine).0, "6", "{name}");
+        let cut = cut(&machine, &lost.recover(&[]), moment).await;
+        kills += u32::from(cut.killed);
+        let left = machine.dir.join("master/recovery");
+        if entries(&left) > 0 {
+            let refused = machine.fails(&["master"], 1).await;
+            assert!(refused.contains("was not finished: run `k3s-daas recover` again"), "{name}: {refused}");
         }
+        if machine.dir.join("master/store").exists() && entries(&left) == 0 {
+            // It was done, and so it had been told.
+            let _ = fs::remove_dir(&left);
+            lost.is_back(&machine, &serde_json::from_slice(&cut.said).unwrap());
+            let refused = machine.fails(&lost.recover(&[]), 1).await;
+            assert!(refused.contains("holds a store"), "{name}: {refused}");
+            continue;
+        }
+        let output = machine.run(&lost.recover(&[])).await;
+        let words = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "killed at {name}: {words}");
+        lost.is_back(&machine, &serde_json::from_slice(&output.stdout).unwrap());
     }
     assert!(kills >= 7, "only {kills} were killed");
 
     // And at every step of one and the same recovery.
     let machine = lost.machine("again-and-again");
     for (_, moment) in &MOMENTS[..7] {
-        killed(&machine, &lost.recover(&[]), *moment).await;
+        cut(&machine, &lost.recover(&[]), *moment).await;
     }
     lost.is_back(&machine, &machine.ok(&lost.recover(&[])).await);
 }
