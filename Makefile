@@ -79,8 +79,13 @@ walrus-check: ## Prove that the blob ids and the system object which our tests k
 	$(call say,walrus: beside Walrus's own encoder and SDK)
 	@cd crates/walrus/tests/oracle && { [ -d node_modules ] || npm ci --no-audit --no-fund --loglevel=error; } && node oracle.mjs --check && node system.mjs --check
 
+.PHONY: seal-check
+seal-check: ## Prove that Seal's own SDK opens what our tests know of Seal's objects, and what our code made
+	$(call say,seal: beside Seal's own SDK)
+	@cd crates/tee/tests/seal && { [ -d node_modules ] || npm ci --no-audit --no-fund --loglevel=error; } && node oracle.mjs --check
+
 .PHONY: test
-test: build contracts-check walrus-check remotedialer-client ## Every test, on real parts
+test: build contracts-check walrus-check seal-check remotedialer-client ## Every test, on real parts
 	$(call say,unit and integration tests)
 	@cargo test --workspace --locked --no-fail-fast
 	$(call say,add-ons in bin/kubernetes)

@@ -1,6 +1,8 @@
 use std::io;
 use std::path::Path;
 
+use blake2::digest::consts::U32;
+use blake2::{Blake2b, Digest};
 use ed25519_dalek::{Signer, SigningKey};
 use ring::rand::{SecureRandom, SystemRandom};
 use zeroize::Zeroizing;
@@ -52,6 +54,16 @@ impl EnclaveKey {
     /// Signs [`intent_message`]`(intent, timestamp_ms, payload)`; the contract's `enclave::verify` checks it.
     pub fn sign(&self, intent: u8, timestamp_ms: u64, payload: &[u8]) -> [u8; 64] {
         self.0.sign(&intent_message(intent, timestamp_ms, payload)).to_bytes()
+    }
+
+    /// Signs `message` as a Sui address signs a personal message: over BLAKE2b-256 of the intent (3, 0, 0) and the message in BCS. No
+    /// statement has that length, and no transaction that intent.
+    pub fn sign_personal_message(&self, message: &str) -> [u8; 64] {
+        let mut hash = Blake2b::<U32>::new();
+        hash.update([3, 0, 0]);
+        // BCS of a vector of bytes is BCS of a string.
+        hash.update(bcs::to_bytes(message).unwrap_or_default());
+        self.0.sign(&hash.finalize()).to_bytes()
     }
 }
 

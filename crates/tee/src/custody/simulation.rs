@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 use zeroize::Zeroizing;
 
-use super::collector::{Collector, HolderState, Step};
+use super::collector::{Collector, Step};
 use super::dealing::tests::dealt;
+use super::polling::HolderState;
 use super::{CustodyError, Share};
 
 #[derive(Clone, Copy, Debug, PartialEq)]
