@@ -101,7 +101,7 @@ public fun record(
     signature: vector<u8>,
     clock: &Clock,
 ) {
-    assert!(anchor.version == governance::version(), EWrongVersion);
+    check_version(anchor);
     let cluster = anchor.cluster;
     assert!(enclave.cluster() == cluster, EWrongCluster);
     assert!(state_root.length() == 32 && log_hash.length() == 32, EBadHash);
@@ -144,7 +144,7 @@ public fun declare_unanchored(
     signature: vector<u8>,
     clock: &Clock,
 ) {
-    assert!(anchor.version == governance::version(), EWrongVersion);
+    check_version(anchor);
     let cluster = anchor.cluster;
     assert!(enclave.cluster() == cluster, EWrongCluster);
     assert!(state_root.length() == 32, EBadHash);
@@ -168,6 +168,21 @@ public fun migrate(anchor: &mut Anchor, governance: &Governance) {
     assert!(anchor.version < governance::version(), EWrongVersion);
     anchor.version = governance::version();
     governance::announce_migration(anchor.cluster, object::id(anchor));
+}
+
+/// Aborts unless the anchor is of this package's version.
+public(package) fun check_version(anchor: &Anchor) {
+    assert!(anchor.version == governance::version(), EWrongVersion);
+}
+
+/// The cluster whose state it is about.
+public(package) fun cluster(anchor: &Anchor): ID {
+    anchor.cluster
+}
+
+/// Where this package keeps what else it takes to bring a cluster back.
+public(package) fun place(anchor: &mut Anchor): &mut UID {
+    &mut anchor.id
 }
 
 /// The anchor of a new cluster, at revision zero.

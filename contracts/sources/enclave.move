@@ -13,6 +13,7 @@ use k3s_daas::tcb::{Self, Bounds};
 use std::string::String;
 use sui::clock::Clock;
 use sui::event;
+use sui::hash;
 use sui::nitro_attestation::NitroAttestationDocument;
 
 /// The object has another version than this package: migrate it after an upgrade, or use the package that fits it.
@@ -495,6 +496,13 @@ public(package) fun is_allowed(registry: &Registry, measurement: &Measurement, c
 /// The cluster that an enclave serves.
 public fun cluster(enclave: &Enclave): ID {
     enclave.cluster
+}
+
+/// The address of the enclave's key, as Sui derives it from ed25519 keys.
+public(package) fun address_bytes(enclave: &Enclave): vector<u8> {
+    let mut scheme_and_key = vector[0u8];
+    scheme_and_key.append(enclave.public_key);
+    hash::blake2b256(&scheme_and_key)
 }
 
 /// The registry of a new cluster, without measurements and verifiers.

@@ -42,6 +42,14 @@ public fun unanchored(): vector<u8> {
     x"8e66e34f5d730c48a920ffbe5e3b24d69d5f6f014a5f6b2ada3573b521cedba8aa99b9f2dfbda72000f0bc4113cad7bf3b23d24f17bcbc7d3a62e55988d62007"
 }
 
+public fun sealing(): vector<u8> {
+    x"d80b8c214629ce28a808d3d2c41fcddfaaae81f9e7d26cd882dc7e29c1efa968d4f77cc5d6b40756e116cae9a02687dc16530f875052517b921ecf7fe3d7f10a"
+}
+
+public fun next_sealing(): vector<u8> {
+    x"20fa16070b769b94e0504c80ee75b3f09aa79aaaf5fc592f3bb5f7153d66f4114a868348d12d94524605a5a4bcc3ddb60880417171ce016dcceddc218789d40b"
+}
+
 public fun shares(): vector<u8> {
     x"2ee751ecc6fea46ad2cdd6e21353b5955886761d8b7cd4c8b6f3d283bd82a6cb78d1e177504ec2df83c9eb0dbe9fa2d95ea6eb4efd646bc720a08341421ce20b"
 }

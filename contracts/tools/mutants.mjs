@@ -132,6 +132,10 @@ const MUTANTS = [
   ["maintenance of any length", "staking", "    assert!(to_ms - from_ms <= MAX_MAINTENANCE_MS, EBadMaintenance);\n", ""],
   ["anybody announces maintenance", "staking", "    check_owner(stake, ctx);\n    assert!(clock.timestamp_ms() <= from_ms", "    assert!(clock.timestamp_ms() <= from_ms"],
   ["a pause does not stop stakes", "staking", "cluster.check_running(clock);", "cluster.check_version();"],
+  ["Seal's keys for any identity", "seal_policy", "        assert!(id[i] == cluster[i], EWrongIdentity);\n", ""],
+  ["Seal's keys for anybody", "seal_policy", "    assert!(bcs::to_bytes(&ctx.sender()) == enclave.address_bytes(), ENotEnclave);\n", ""],
+  ["Seal's keys for retired code", "seal_policy", "    enclave.check_standing(registry, clock);\n", ""],
+  ["Seal's secret of another cluster", "seal_policy", "    assert!(enclave.cluster() == cluster, EWrongCluster);\n", ""],
 ];
 
 function testBinaries() {

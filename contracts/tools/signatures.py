@@ -89,6 +89,10 @@ def unanchored(revision, opened_ms, timestamp_ms):
     return statement(7, timestamp_ms, payload)
 
 
+def sealing(object, timestamp_ms):
+    return statement(8, timestamp_ms, CLUSTER + text(object))
+
+
 def inner(left, right):
     return blake2b256(b"\x02" + left + right)
 
@@ -159,6 +163,9 @@ CONSTANTS = {
     "next_point": point(6, 2, START_MS + 1),
     # By the enclave, which opened its state an hour before.
     "unanchored": unanchored(5, START_MS - HOUR_MS, START_MS),
+    # And over what it encrypted to key servers of Seal.
+    "sealing": sealing(b"first", START_MS),
+    "next_sealing": sealing(b"second", START_MS + 1),
     # By the enclave, over the shares of the first day, two days after the start.
     "shares": shares(1, START_MS, START_MS + DAY_MS, 7, EPOCH, NOW_MS),
     "liar_shares": shares(1, START_MS, START_MS + DAY_MS, 7, LIAR, NOW_MS),

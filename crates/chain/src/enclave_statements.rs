@@ -97,3 +97,13 @@ pub struct Unanchored {
     /// When it was opened, milliseconds since the Unix epoch.
     pub opened_ms: u64,
 }
+
+/// `seal_policy::Sealing`: what an enclave signs when it has encrypted the cluster's secret to key servers of Seal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sealing {
+    /// The cluster.
+    pub cluster: Address,
+    /// Seal's `EncryptedObject`, in BCS.
+    #[serde(with = "crate::hex_bytes")]
+    pub object: Vec<u8>,
+}

@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 use sui_rpc::field::{FieldMask, FieldMaskUtil as _};
 use sui_rpc::proto::sui::rpc::v2 as proto;
 use sui_sdk_types::{
-    Address, ExecutionError, ExecutionStatus, GasPayment, ObjectChange, SignedTransaction, Transaction,
-    TransactionExpiration, TransactionKind,
+    Address, ExecutionError, ExecutionStatus, GasPayment, ObjectChange, ProgrammableTransaction,
+    SignedTransaction, Transaction, TransactionExpiration, TransactionKind,
 };
 use tokio::sync::OwnedMutexGuard;
 
@@ -91,6 +91,14 @@ impl Client {
         let plan = self.plan(sender, payer, draft).await?;
         let changes = plan.changes;
         Ok(DryRun { receipt: plan.dry_run.receipt()?, changes })
+    }
+
+    /// The draft with what the chain says about its objects, for others to try: nothing pays for it and nobody sends it.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Build`], and when the endpoint does not answer.
+    pub async fn program(&self, draft: &Draft) -> Result<ProgrammableTransaction, Error> {
+        draft.resolve(&self.locate(&draft.objects()).await?, None)
     }
 
     async fn prepare_locked(&self, parties: Parties<'_>, draft: &Draft) -> Result<Signed, Error> {

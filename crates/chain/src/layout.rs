@@ -88,6 +88,8 @@ mod tests {
             ("rewards", "Shares", super::fields::<crate::Shares>()),
             ("anchor", "Point", super::fields::<crate::Point>()),
             ("anchor", "Unanchored", super::fields::<crate::Unanchored>()),
+            ("seal_policy", "Sealed", super::fields::<crate::Sealed>()),
+            ("seal_policy", "Sealing", super::fields::<crate::Sealing>()),
         ];
         for (module, name, ours) in events::known().into_iter().chain(objects::known()).chain(statements) {
             let theirs: Vec<_> =
@@ -122,6 +124,7 @@ mod tests {
             include_str!("calls/insurance.rs"),
             include_str!("calls/migration.rs"),
             include_str!("calls/rewards.rs"),
+            include_str!("calls/seal_policy.rs"),
             include_str!("calls/seal_token.rs"),
             include_str!("calls/slashing.rs"),
             include_str!("calls/staking.rs"),

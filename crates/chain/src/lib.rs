@@ -64,7 +64,7 @@ pub use checkpoint::{Checkpoint, Cursor, EventAt};
 pub use client::{Client, EndpointStatus};
 pub use draft::Draft;
 pub use dry_run::{BalanceChange, Changes, DryRun, ObjectKind, TouchedObject};
-pub use enclave_statements::{Evidence, NodeStatement, Point, Shares, Unanchored};
+pub use enclave_statements::{Evidence, NodeStatement, Point, Sealing, Shares, Unanchored};
 pub use error::Error;
 pub use events::*;
 pub use external_signer::ExternalSigner;
@@ -96,6 +96,6 @@ pub use sui_sdk_types::{Address, Digest};
 pub use types::{
     AdminCap, Anchor, Case, Cluster, Config, Economics, Enclave, Epoch, Escrow, Governance, Grant, Insurance,
     LiveCap, Measurement, Names, Offer, Payout, Penalties, PendingEconomics, Pool, Registry, SealToken,
-    Shard, Stake, TcbBounds, Tier, TierTerms, UpgradeCap, UpgradeProposal, Upgrader,
+    Sealed, Shard, Stake, TcbBounds, Tier, TierTerms, UpgradeCap, UpgradeProposal, Upgrader,
 };
 pub use wallet_key::WalletKey;

@@ -17,6 +17,7 @@ pub(crate) const SOURCES: &[(&str, &str)] = &[
     ("tcb", include_str!("../../../contracts/sources/tcb.move")),
     ("enclave", include_str!("../../../contracts/sources/enclave.move")),
     ("anchor", include_str!("../../../contracts/sources/anchor.move")),
+    ("seal_policy", include_str!("../../../contracts/sources/seal_policy.move")),
     ("insurance", include_str!("../../../contracts/sources/insurance.move")),
     ("rewards", include_str!("../../../contracts/sources/rewards.move")),
     ("k8s_gateway", include_str!("../../../contracts/sources/k8s_gateway.move")),
@@ -27,7 +28,7 @@ pub(crate) const SOURCES: &[(&str, &str)] = &[
     ("upgrade", include_str!("../../../contracts/sources/upgrade.move")),
 ];
 
-const MODULES: [&[u8]; 16] = [
+const MODULES: [&[u8]; 17] = [
     include_bytes!("../../../contracts/build/economics.mv"),
     include_bytes!("../../../contracts/build/governance.mv"),
     include_bytes!("../../../contracts/build/intent_message.mv"),
@@ -36,6 +37,7 @@ const MODULES: [&[u8]; 16] = [
     include_bytes!("../../../contracts/build/tcb.mv"),
     include_bytes!("../../../contracts/build/enclave.mv"),
     include_bytes!("../../../contracts/build/anchor.mv"),
+    include_bytes!("../../../contracts/build/seal_policy.mv"),
     include_bytes!("../../../contracts/build/insurance.mv"),
     include_bytes!("../../../contracts/build/rewards.mv"),
     include_bytes!("../../../contracts/build/k8s_gateway.mv"),

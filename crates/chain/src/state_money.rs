@@ -311,7 +311,7 @@ impl Money {
                 (anchor.enclave, anchor.anchored_ms) = (Some(e.enclave), e.anchored_ms);
             }
             // The anchor stays as it is.
-            Event::OpenedUnanchored(_) => {
+            Event::OpenedUnanchored(_) | Event::SecretSealed(_) => {
                 self.anchor.as_ref()?;
             }
             _ => return None,

@@ -1,7 +1,9 @@
 use serde::{Deserialize, Serialize};
 use sui_sdk_types::Address;
 
-use crate::{Error, Evidence, IntentMessage, Keypair, NodeStatement, Place, Point, Shares, Unanchored};
+use crate::{
+    Error, Evidence, IntentMessage, Keypair, NodeStatement, Place, Point, Sealing, Shares, Unanchored,
+};
 
 /// What enclaves state about their cluster, each kind under an intent of its own.
 pub trait EnclavePayload: Serialize {
@@ -19,6 +21,10 @@ impl EnclavePayload for Point {
 
 impl EnclavePayload for Unanchored {
     const INTENT: u8 = 7;
+}
+
+impl EnclavePayload for Sealing {
+    const INTENT: u8 = 8;
 }
 
 impl EnclavePayload for Shares {

@@ -9,6 +9,7 @@ mod governance;
 mod insurance;
 mod migration;
 mod rewards;
+mod seal_policy;
 mod seal_token;
 mod slashing;
 mod staking;

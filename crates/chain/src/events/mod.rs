@@ -4,6 +4,7 @@ mod enclave;
 mod governance;
 mod insurance;
 mod rewards;
+mod seal_policy;
 mod seal_token;
 mod slashing;
 mod staking;
@@ -23,6 +24,7 @@ pub use governance::{
 };
 pub use insurance::{InsuranceCreated, InsuranceFunded, PaidOut, PayoutCancelled, PayoutProposed};
 pub use rewards::{Claimed, EpochPosted, EpochSwept, PoolCreated, PoolFunded, ShardOpened, ShardSwept};
+pub use seal_policy::SecretSealed;
 pub use seal_token::{KeyRotated, TokenIssued, TokenRenewed, TokenRevoked};
 pub use slashing::{
     ContradictionShown, EvidenceShown, SlashContested, SlashDropped, SlashExecuted, SlashProposed,
@@ -154,6 +156,7 @@ events! {
         AnchorCreated in "anchor": "A cluster has an anchor.",
         Anchored in "anchor": "A point of the cluster's state was anchored.",
         OpenedUnanchored in "anchor": "An enclave has served a state without having read the anchor.",
+        SecretSealed in "seal_policy": "An enclave encrypted the cluster's secret to key servers of Seal.",
         EscrowOpened in "usage": "An escrow was opened.",
         EscrowChanged in "usage": "Use was paid, or money or terms of an escrow have changed.",
         UsageCollected in "usage": "What was used went to the reward pool.",

@@ -1,7 +1,7 @@
 //! `rewards` and `anchor`.
 
 use chain::{
-    Address, ClaimProof, Event, Migrating, Point, RewardTree, ShardProof, Share, Shares, Unanchored,
+    Address, ClaimProof, Event, Migrating, Point, RewardTree, Sealing, ShardProof, Share, Shares, Unanchored,
 };
 
 use super::scene::Scene;
@@ -167,6 +167,22 @@ pub(crate) async fn anchor(p: &Probe) {
     let opened = Unanchored { cluster: cluster.id, revision: 1, state_root: vec![1; 32], opened_ms: 0 };
     let elsewhere = calls.declare_unanchored(p.other.anchor, cluster.registry, &s.stated(opened));
     p.refused(operator, &elsewhere, "anchor::EWrongCluster").await;
+    let sealing = |object: &[u8]| s.stated(Sealing { cluster: cluster.id, object: object.to_vec() });
+    let seal = |anchor, object: &[u8]| calls.seal(anchor, cluster.registry, &sealing(object));
+    p.refused(operator, &seal(p.other.anchor, b"object"), "seal_policy::EWrongCluster").await;
+    for wrong in [&[][..], &[1; 4097]] {
+        p.refused(operator, &seal(cluster.anchor, wrong), "seal_policy::EBadObject").await;
+    }
+    let approve = |id: Address| calls.seal_approve(id.inner(), s.enclave, cluster.registry);
+    p.refused(operator, &approve(p.other.id), "seal_policy::EWrongIdentity").await;
+    p.refused(operator, &approve(cluster.id), "seal_policy::ENotEnclave").await;
+    let client = &p.world.client;
+    assert_eq!(client.sealed(calls.package(), cluster.anchor).await.unwrap(), None);
+    p.world.run(operator, &seal(cluster.anchor, b"object")).await;
+    p.advance(1).await;
+    p.world.run(operator, &seal(cluster.anchor, b"another")).await;
+    let sealed = client.sealed(calls.package(), cluster.anchor).await.unwrap().unwrap();
+    assert_eq!((&sealed.object[..], sealed.enclave), (&b"another"[..], s.enclave));
     let migrate = calls.migrate(Migrating::Anchor(cluster.anchor), admin.governance);
     p.refused(operator, &migrate, "anchor::EWrongVersion").await;
 }

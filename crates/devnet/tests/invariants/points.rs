@@ -10,6 +10,7 @@ use crate::{Expect, Play};
 const INTENT_PLACE: u8 = 1;
 const INTENT_ANCHOR: u8 = 3;
 const INTENT_UNANCHORED: u8 = 7;
+const INTENT_SEALING: u8 = 8;
 
 /// What the cluster's objects have to say.
 #[derive(Default)]
@@ -21,11 +22,12 @@ pub(crate) struct Points {
 }
 
 pub(crate) fn step(play: &mut Play) {
-    match play.dice.random_range(0..8) {
+    match play.dice.random_range(0..9) {
         0..2 => place(play),
         2..5 => anchor(play),
         5 => unanchored(play),
-        6 => grant(play),
+        6 => seal(play),
+        7 => grant(play),
         _ => revoke_grant(play),
     }
 }
@@ -149,6 +151,33 @@ fn unanchored(play: &mut Play) {
     play.judge(&format!("enclave {by} declares that it went without the anchor"), expect, &done);
     if done.ok() {
         play.enclaves[by].latest_ms.insert(INTENT_UNANCHORED, timestamp_ms);
+    }
+}
+
+fn seal(play: &mut Play) {
+    let Some(by) = play.some_enclave() else { return };
+    let caller = play.actor();
+    let latest_ms = play.enclaves[by].latest_ms.get(&INTENT_SEALING).copied().unwrap_or_default();
+    let timestamp_ms = time(play, latest_ms);
+    let object = vec![play.dice.random::<u8>(); if play.chance(90) { 446 } else { 4097 }];
+    let enclave = &play.enclaves[by];
+    let stated = (INTENT_SEALING, timestamp_ms, enclave.id, play.world.cluster, &object);
+    let signature = sign(&key(enclave.key), &stated);
+    let arguments = vec![
+        Arg::Object(play.world.anchor),
+        Arg::Read(play.world.registry),
+        Arg::Object(enclave.id),
+        pure(&object),
+        pure(&timestamp_ms),
+        pure(&signature),
+        clock(),
+    ];
+    let news = enclave.is_news(INTENT_SEALING, timestamp_ms, play.world.now);
+    let expect = Expect::when(play.stands(by) && news && object.len() == 446);
+    let done = play.world.call(caller, "seal_policy", "seal", arguments);
+    play.judge(&format!("enclave {by} seals the secret"), expect, &done);
+    if done.ok() {
+        play.enclaves[by].latest_ms.insert(INTENT_SEALING, timestamp_ms);
     }
 }
 
