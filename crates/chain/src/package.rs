@@ -76,7 +76,7 @@ pub struct Published {
 /// The contracts that this program was built with.
 ///
 /// ```
-/// assert_eq!(chain::package::bundled().modules.len(), 16);
+/// assert_eq!(chain::package::bundled().modules.len(), 17);
 /// ```
 pub fn bundled() -> Package {
     Package { modules: MODULES.map(<[u8]>::to_vec).to_vec(), dependencies: framework() }

@@ -69,6 +69,14 @@ pub enum Error {
         /// What the others said.
         why: String,
     },
+    /// An object on chain is no key server that can be asked.
+    #[error(transparent)]
+    KeyServer(#[from] crate::seal::KeyServerError),
+    /// Nothing is sealed to key servers.
+    #[error(
+        "the cluster's secret is not sealed to key servers of Seal: `k3s-daas committee seal` on a master does that"
+    )]
+    NotSealed,
     /// Nobody gave the cluster's secret.
     #[error("nobody gave the cluster's secret in {seconds} s: {who}")]
     Unobtained {

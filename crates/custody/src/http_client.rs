@@ -22,8 +22,12 @@ pub(crate) fn builder() -> ClientBuilder {
     Client::builder().connect_timeout(CONNECT).timeout(WHOLE).redirect(reqwest::redirect::Policy::none())
 }
 
-/// Sends `request`; gives a successful answer of at most `at_most` bytes.
-pub(crate) async fn send(url: &str, request: RequestBuilder, at_most: usize) -> Result<Vec<u8>, Error> {
+/// Sends `request`; gives the answer, of at most `at_most` bytes when it is a successful one.
+pub(crate) async fn receive(
+    url: &str,
+    request: RequestBuilder,
+    at_most: usize,
+) -> Result<(StatusCode, Vec<u8>), Error> {
     let unreachable = |error: reqwest::Error| {
         // Its own words repeat the URL; the causes are what helps.
         let error = error.without_url();
@@ -50,6 +54,12 @@ pub(crate) async fn send(url: &str, request: RequestBuilder, at_most: usize) -> 
         }
         bytes.extend_from_slice(&chunk);
     }
+    Ok((status, bytes))
+}
+
+/// Sends `request`; gives a successful answer of at most `at_most` bytes.
+pub(crate) async fn send(url: &str, request: RequestBuilder, at_most: usize) -> Result<Vec<u8>, Error> {
+    let (status, bytes) = receive(url, request, at_most).await?;
     if status.is_success() {
         return Ok(bytes);
     }

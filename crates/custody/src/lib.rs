@@ -22,6 +22,7 @@ mod on_chain;
 mod problem;
 mod registrar;
 mod releaser;
+mod seal;
 mod seeking;
 mod verifier;
 
@@ -34,6 +35,7 @@ pub use obtain::Givers;
 pub use on_chain::{Facts, OnChain, tcb_bounds};
 pub use registrar::{Registrar, Registration};
 pub use releaser::{CollateralSource, Observer, Releaser, no_collateral};
+pub use seal::{KeyServerError, KeyServers, check_possession, read_key_servers};
 pub use seeking::{Next, Seeking};
 pub use tee::Clock;
 pub use verifier::Verifier;

@@ -9,6 +9,7 @@ use crate::asking::{Asking, fetch_dealing};
 use crate::attested_client::attested_client;
 use crate::error::Error;
 use crate::on_chain::OnChain;
+use crate::seal::KeyServers;
 use crate::seeking::{Next, Seeking};
 
 /// Who may give an enclave its cluster's secret, and for how long they are asked.
@@ -18,6 +19,8 @@ pub struct Givers {
     pub masters: Vec<String>,
     /// Holders of the recovery committee; any of them leads to all.
     pub holders: Vec<String>,
+    /// Key servers of Seal to which the secret may be sealed; not asked without.
+    pub key_servers: Option<KeyServers>,
     /// All of it takes no longer.
     pub limit: Duration,
     /// What masters have to prove besides code that the chain allows, and with what that is verified.
@@ -25,8 +28,8 @@ pub struct Givers {
 }
 
 impl Asking {
-    /// The cluster's secret from whoever gives it first: masters over RA-TLS, then the committee, again and again until the time is over.
-    /// What does not satisfy `fits` is another cluster's. `enclave` is this enclave's registration, which masters ask for, or why there is none.
+    /// The cluster's secret from whoever gives it first: masters over RA-TLS, then the committee, then key servers of Seal, again and again until the time is over.
+    /// What does not satisfy `fits` is another cluster's. `enclave` is this enclave's registration, which masters and key servers ask for, or why there is none.
     ///
     /// # Errors
     /// [`Error::Unobtained`], which names everybody who was asked and what came of it.
@@ -41,6 +44,9 @@ impl Asking {
         let limit_ms = u64::try_from(givers.limit.as_millis()).unwrap_or(u64::MAX);
         let deadline_ms = started.saturating_add(limit_ms);
         let mut seeking = Seeking::new(&givers.masters, &givers.holders, started, deadline_ms);
+        if givers.key_servers.is_some() {
+            seeking = seeking.and_key_servers();
+        }
         loop {
             let now_ms = (self.clock)();
             let until = |end_ms: u64| Duration::from_millis(end_ms.saturating_sub(now_ms).max(1));
@@ -95,6 +101,37 @@ impl Asking {
                             let is_final =
                                 early && matches!(error, Error::Custody(CustodyError::TooFew { .. }));
                             seeking.committee_failed(at, &error.to_string(), is_final);
+                        }
+                    }
+                }
+                Next::KeyServers(end_ms) => {
+                    let Some(with) = &givers.key_servers else { continue };
+                    let enclave = match &enclave {
+                        Ok(enclave) => *enclave,
+                        Err(why) => {
+                            seeking.key_servers_failed(&format!("not asked: {why}"), true);
+                            continue;
+                        }
+                    };
+                    match self.key_servers(with, chain, enclave, until(end_ms)).await {
+                        Ok(recovered) if fits(&recovered.secret) => {
+                            for name in &recovered.liars {
+                                tracing::error!(
+                                    name,
+                                    "this key server gave something else than its key: seal to others"
+                                );
+                            }
+                            return Ok(recovered.secret);
+                        }
+                        Ok(_) => seeking.key_servers_failed(OTHER, true),
+                        Err(error) => {
+                            let early = (self.clock)() < end_ms;
+                            let is_final = match &error {
+                                Error::Custody(CustodyError::TooFew { .. }) => early,
+                                Error::Custody(_) | Error::KeyServer(_) | Error::NotSealed => true,
+                                _ => false,
+                            };
+                            seeking.key_servers_failed(&error.to_string(), is_final);
                         }
                     }
                 }

@@ -28,6 +28,18 @@ impl OnChain {
         Self { client, package, cluster }
     }
 
+    /// By which it is read.
+    #[must_use]
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// The contracts' package.
+    #[must_use]
+    pub fn package(&self) -> Address {
+        self.package
+    }
+
     /// The cluster's id as bytes.
     #[must_use]
     pub fn cluster(&self) -> [u8; 32] {

@@ -16,6 +16,7 @@ pub struct Seeking {
     masters: Vec<Giver>,
     holders: Vec<Giver>,
     committees: Vec<Committee>,
+    key_servers: Option<Giver>,
     deadline_ms: u64,
     pause_ms: u64,
     /// Nobody is asked before, because a round is over.
@@ -31,6 +32,8 @@ pub enum Next {
     Dealing(usize, u64),
     /// Ask the committee of this dealing for the secret, for no longer than that.
     Committee(usize, u64),
+    /// Ask the key servers to which the secret is sealed, for no longer than that.
+    KeyServers(u64),
     /// Nothing before this time.
     Wait(u64),
     /// Nobody gives it, and who said what.
@@ -72,10 +75,18 @@ impl Seeking {
             masters: givers(masters),
             holders: givers(holders),
             committees: Vec::new(),
+            key_servers: None,
             deadline_ms,
             pause_ms: FIRST_PAUSE_MS,
             resume_ms: now_ms,
         }
+    }
+
+    /// Asks key servers, too, after the others of a round.
+    #[must_use]
+    pub fn and_key_servers(self) -> Self {
+        let giver = Giver { url: "Seal's key servers".to_owned(), turn: Turn::Open, last: None };
+        Self { key_servers: Some(giver), ..self }
     }
 
     /// What to do now. Whoever it names has to be told of before it is called again.
@@ -98,9 +109,13 @@ impl Seeking {
         }
         // The newest first: an older one may be of another committee.
         let candidates = self.committees.iter().enumerate().filter(|(_, known)| known.turn == Turn::Open);
-        let count = candidates.clone().count() as u64;
+        let key_servers = self.key_servers.as_ref().is_some_and(|giver| giver.turn == Turn::Open);
+        let count = candidates.clone().count() as u64 + u64::from(key_servers);
         if let Some((at, _)) = candidates.max_by_key(|(_, known)| known.dealing.made_ms()) {
             return Next::Committee(at, now_ms + (left_ms / count).max(1));
+        }
+        if key_servers {
+            return Next::KeyServers(self.deadline_ms);
         }
         if !self.begin_round() {
             return Next::Failed(self.describe());
@@ -144,9 +159,19 @@ impl Seeking {
         }
     }
 
+    /// The key servers did not give the secret; `is_final` when asking again is of no use.
+    pub fn key_servers_failed(&mut self, why: &str, is_final: bool) {
+        fail(self.key_servers.as_mut(), why, is_final);
+    }
+
     /// Whether anybody is left for another round, who is open then.
     fn begin_round(&mut self) -> bool {
-        let givers = self.masters.iter_mut().chain(&mut self.holders).map(|giver| &mut giver.turn);
+        let givers = self
+            .masters
+            .iter_mut()
+            .chain(&mut self.holders)
+            .chain(&mut self.key_servers)
+            .map(|giver| &mut giver.turn);
         let turns = givers.chain(self.committees.iter_mut().map(|known| &mut known.turn));
         let mut any = false;
         for turn in turns.filter(|turn| **turn == Turn::Later) {
@@ -174,6 +199,9 @@ impl Seeking {
         for known in &self.committees {
             let (of, holders) = (known.dealing.threshold(), known.dealing.holders().len());
             add(format_args!("committee, {of} of {holders} holders"), &said(&known.last));
+        }
+        if let Some(servers) = &self.key_servers {
+            add(format_args!("{}", servers.url), &said(&servers.last));
         }
         text
     }
@@ -258,11 +286,15 @@ mod tests {
         fn it_ends_in_time_and_names_everybody(
             masters in 0..4usize,
             holders in 0..4usize,
+            sealed in any::<bool>(),
             answers in prop::collection::vec((0..4u8, 0..5_000u64), 1..200),
         ) {
             let deadline = START + 20_000;
             let dealings: Vec<Dealing> = (0..4).map(dealing).collect();
             let mut seeking = Seeking::new(&urls("m", masters), &urls("h", holders), START, deadline);
+            if sealed {
+                seeking = seeking.and_key_servers();
+            }
             let (mut now, mut final_) = (START, BTreeSet::new());
             let mut answers = answers.into_iter().cycle();
             for step in 0.. {
@@ -294,6 +326,12 @@ mod tests {
                         if is_final { final_.insert(('c', at)); }
                         now += took.min(end - now);
                     }
+                    Next::KeyServers(end) => {
+                        prop_assert!(sealed && end <= deadline && end > now && !final_.contains(&('k', 0)));
+                        seeking.key_servers_failed("too few", is_final);
+                        if is_final { final_.insert(('k', 0)); }
+                        now += took.min(end - now);
+                    }
                     Next::Wait(until) => {
                         prop_assert!(until > now && until <= deadline);
                         now = until;
@@ -308,6 +346,7 @@ mod tests {
                             prop_assert!(who.contains(&named), "{}", who);
                         }
                         let found = final_.iter().filter(|(kind, _)| *kind == 'h').count();
+                        prop_assert_eq!(who.matches("Seal's key servers: ").count(), usize::from(sealed));
                         prop_assert_eq!(who.matches("committee, 2 of 2 holders").count(), found);
                         break;
                     }

@@ -157,6 +157,8 @@ async fn ask(config: &Config, platform: &Arc<dyn Platform>) -> Result<Given, Mas
     let givers = Givers {
         masters: release.masters.clone(),
         holders: release.holders.clone(),
+        // Its key is new at each start, and only its own process could seal.
+        key_servers: None,
         limit: Duration::from_secs(release.timeout_seconds),
         trust,
     };

@@ -1,6 +1,8 @@
 //! Custodians, verifiers and a master's key release over real sockets, with the real contracts on a development chain.
 #![allow(clippy::unwrap_used, unreachable_pub, reason = "a test fails by panicking")]
 
+mod key_server;
+mod seal;
 mod world;
 
 use std::sync::Arc;

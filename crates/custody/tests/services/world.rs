@@ -35,7 +35,7 @@ pub struct World {
 /// A machine: a simulated platform of its own and the enclave's key that it seals.
 pub struct Machine {
     pub platform: Arc<dyn Platform>,
-    pub key: EnclaveKey,
+    pub key: Arc<EnclaveKey>,
 }
 
 impl World {
@@ -67,7 +67,7 @@ impl World {
         let platform = SimulatedPlatform::open(&dir, &measure_bytes(code)).unwrap();
         let sealing = platform.sealing_key(KeyPolicy::Measurement).unwrap();
         let key = EnclaveKey::open_or_create(&dir.join("enclave.key"), &sealing).unwrap();
-        Machine { platform: Arc::new(platform), key }
+        Machine { platform: Arc::new(platform), key: Arc::new(key) }
     }
 
     pub async fn allow(&self, machine: &Machine) {
@@ -135,6 +135,11 @@ impl World {
 
     /// Allows, registers and announces a first master.
     pub async fn first_master(&self, code: &[u8]) -> Machine {
+        self.first_enclave(code).await.0
+    }
+
+    /// The same, with its registration.
+    pub async fn first_enclave(&self, code: &[u8]) -> (Machine, chain::Address) {
         let machine = self.machine("first", code);
         self.allow(&machine).await;
         let verifier = Keypair::generate().unwrap();
@@ -142,7 +147,7 @@ impl World {
         let url = self.verifier(&verifier).await;
         let enclave = self.register(&machine, &[url]).await.unwrap();
         self.announce(&machine, enclave).await;
-        machine
+        (machine, enclave)
     }
 
     pub fn asking(&self, machine: &Machine, enclave: Option<chain::Address>) -> custody::Asking {

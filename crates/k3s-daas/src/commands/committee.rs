@@ -122,8 +122,13 @@ pub(super) async fn by_committee(
     urls: &[String],
     limit: Duration,
 ) -> Result<ClusterSecret> {
-    let givers =
-        Givers { masters: Vec::new(), holders: urls.to_vec(), limit, trust: tee::Trusted::default() };
+    let givers = Givers {
+        masters: Vec::new(),
+        holders: urls.to_vec(),
+        key_servers: None,
+        limit,
+        trust: tee::Trusted::default(),
+    };
     let fits = |secret: &ClusterSecret| {
         newcomer.fits(secret).unwrap_or_else(|error| {
             say(format_args!("‼ {error}"));
