@@ -144,6 +144,7 @@ mod tests {
             log_hash: vec![history.wrapping_add(1); 32],
             confirmed: 0,
             resumes_at: 0,
+            confirmed_version: 0,
         }
     }
 

@@ -111,6 +111,7 @@ async fn resume_open(store: &Store, cluster: Address, anchor: &Anchor) -> Result
         log_hash: anchor.log_hash.clone(),
         confirmed: anchored,
         resumes_at,
+        confirmed_version: 0,
     };
     store.note_anchor(note).await?;
     Ok(Resumed { restored, anchored, resumes_at, root_compared })

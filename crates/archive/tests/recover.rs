@@ -31,6 +31,7 @@ async fn anchored(store: &Store) -> Anchor {
         log_hash: root.point.chain.to_vec(),
         confirmed: 0,
         resumes_at: 0,
+        confirmed_version: 0,
     };
     store.note_anchor(note).await.unwrap();
     Anchor { key_epoch: 3, ..anchor(&root) }

@@ -63,8 +63,13 @@ impl OnChain {
 
     /// The anchor as it is now.
     pub(crate) async fn read(&self) -> Result<Anchor, chain::Error> {
+        Ok(self.read_with_version().await?.0)
+    }
+
+    /// The anchor as it is now, and its object's version.
+    pub(crate) async fn read_with_version(&self) -> Result<(Anchor, u64), chain::Error> {
         let cluster: Cluster = self.client.read(self.package, self.cluster).await?;
-        self.client.read(self.package, cluster.anchor).await
+        self.client.read_with_version(self.package, cluster.anchor).await
     }
 
     /// Whether the store is what the anchor says.

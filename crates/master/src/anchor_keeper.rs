@@ -177,7 +177,7 @@ impl AnchorKeeper {
 
     /// Posts the state as it is now; tells what that cost, in MIST.
     async fn post(&mut self, poster: &Poster, standing: &Standing) -> Result<u64, MasterError> {
-        let known = self.on_chain.read().await?;
+        let (known, version) = self.on_chain.read_with_version().await?;
         if known.revision > u64::try_from(self.anchored).unwrap_or_default() {
             // Somebody anchored meanwhile: this master, before it could note the outcome, or one that runs on a copy.
             self.on_chain.compare(&self.store, &known).await?;
@@ -196,6 +196,7 @@ impl AnchorKeeper {
             log_hash: point.log_hash.clone(),
             confirmed: self.anchored,
             resumes_at: 0,
+            confirmed_version: version,
         };
         let noted = self.store.note_anchor(note).await;
         noted.map_err(|error| MasterError::Ended(format!("the anchor cannot be noted: {error}")))?;

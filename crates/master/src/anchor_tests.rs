@@ -271,6 +271,7 @@ async fn truncated_swapped_and_foreign_copies_are_refused() {
         log_hash: vec![2; 32],
         confirmed: 0,
         resumes_at: 0,
+        confirmed_version: 0,
     };
     other.note_anchor(note).await.unwrap();
     other.close();
@@ -408,6 +409,7 @@ async fn a_crash_between_note_and_post_changes_nothing() {
             log_hash: vec![8; 32],
             confirmed: root.point.revision,
             resumes_at: 0,
+            confirmed_version: 0,
         };
         life.store.note_anchor(note).await.unwrap();
     }

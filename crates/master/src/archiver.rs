@@ -33,6 +33,8 @@ pub(crate) struct Archiver {
 
 /// How often what is stored is looked at, whether its time ends.
 const RENEWAL: Duration = Duration::from_secs(3_600);
+/// How often is looked whether memory holds much history that no snapshot has.
+const LOOK: Duration = Duration::from_secs(1);
 /// Pause after a failure.
 const RETRY: Duration = Duration::from_secs(60);
 
@@ -46,14 +48,25 @@ impl Archiver {
         let mut wanted = self.store.copies_wanted();
         self.tell(&catalog);
         let mut next = after(self.first_pause(&catalog));
+        let mut renewal = Instant::now() + RENEWAL;
+        // Too much history is no reason to try again at once what has just failed.
+        let mut early = Instant::now();
         loop {
             let asked = tokio::select! {
                 () = stop.cancelled() => return,
                 () = due(next) => false,
                 () = asked(&mut wanted) => true,
-                () = sleep(RENEWAL) => {
+                () = sleep_until(renewal) => {
                     self.renew(&mut catalog).await;
+                    renewal = Instant::now() + RENEWAL;
                     continue;
+                }
+                () = sleep(LOOK) => {
+                    if Instant::now() < early || !self.holds_much() {
+                        continue;
+                    }
+                    tracing::info!("a snapshot is taken early: much history waits for one");
+                    false
                 }
             };
             let outcome = self.once(&mut catalog, asked).await;
@@ -67,6 +80,7 @@ impl Archiver {
                         "no snapshot was stored, trying again: {error}"
                     );
                     next = after(Some(RETRY));
+                    early = Instant::now() + RETRY;
                 }
             }
             if asked {
@@ -170,7 +184,15 @@ impl Archiver {
         self.interval().map(|interval| interval.saturating_sub(since))
     }
 
+    /// Whether half of the memory is full that compacted history may take until a snapshot has it.
+    fn holds_much(&self) -> bool {
+        let most = self.config.history_bytes;
+        most > 0 && self.store.held_history() >= most / 2
+    }
+
+    /// Says what the newest snapshot is: to anchors its name, and to the store up to where history may go.
     fn tell(&self, catalog: &Catalog) {
+        self.store.hold_history(catalog.newest().map_or(0, |entry| entry.link.revision));
         let name =
             catalog.newest().map(|entry| entry.link.last.name.clone().into_bytes()).unwrap_or_default();
         self.board.update(|board| board.snapshot_blob = name);

@@ -421,6 +421,9 @@ async fn open_store(config: &Config, sealing: tee::SealingKey) -> Result<Store, 
     let mut settings = store::Config::new(config.state_dir.join("store"), sealing)
         .with_anchor_file(anchors.join("store.anchor"));
     settings.quota_bytes = config.store_quota_bytes;
+    if config.snapshots.place.is_some() {
+        settings.held_history_bytes = config.snapshots.history_bytes;
+    }
     blocking(config, move |_| Ok(Store::open(settings)?)).await
 }
 

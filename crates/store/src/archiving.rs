@@ -38,6 +38,21 @@ impl Store {
         });
     }
 
+    /// A copy elsewhere has every change up to `copied`: history up to there may go when it is compacted, later changes stay until
+    /// the next call, within [`Config::held_history_bytes`](crate::Config::held_history_bytes). Does nothing without that.
+    pub fn hold_history(&self, copied: i64) {
+        let shared = self.shared();
+        if shared.config.held_history_bytes > 0 {
+            shared.state.write().hold_after(copied);
+            shared.keeper.wake();
+        }
+    }
+
+    /// Bytes of compacted history that are in memory only because no copy has them.
+    pub fn held_history(&self) -> u64 {
+        self.shared().state.read().held_bytes()
+    }
+
     /// Asks whoever takes copies to take one, and waits for it; gives its name.
     ///
     /// # Errors

@@ -31,6 +31,9 @@ pub struct Config {
     pub limits: RequestLimits,
     /// Forget history by itself; kube-apiserver does that too.
     pub auto_compaction: Option<AutoCompaction>,
+    /// Changes that are compacted before a copy elsewhere has them ([`Store::hold_history`](crate::Store::hold_history)) stay in
+    /// memory, up to so many bytes; what is too much is removed all the same. 0: none stays.
+    pub held_history_bytes: u64,
     /// Size at which a new segment of the log begins; reserved on disk.
     pub segment_bytes: u64,
     /// Bytes of log after which a snapshot is written, if that is more than twice the state.
@@ -64,6 +67,7 @@ impl Config {
             quota_bytes: 0,
             limits: RequestLimits::default(),
             auto_compaction: None,
+            held_history_bytes: 0,
             segment_bytes: 64 << 20,
             snapshot_log_bytes: 128 << 20,
             progress_interval: Duration::from_secs(600),

@@ -40,8 +40,7 @@ impl Store {
                 if since > state.revision() {
                     return Err(EtcdError::FutureRevision);
                 }
-                // The change at the compact revision itself is kept.
-                if since.saturating_add(1) < state.compact_revision() {
+                if since.saturating_add(1) < state.kept_from() {
                     return Err(EtcdError::Compacted);
                 }
             }

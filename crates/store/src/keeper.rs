@@ -102,7 +102,30 @@ impl House<'_> {
         }
     }
 
+    /// History that no copy has yet must not fill the memory.
+    fn bound_held_history(&self) {
+        while self.shared.state.read().has_unweighed() {
+            self.shared.state.write().weigh_held(STRIDE);
+        }
+        let (held, compacted) = {
+            let state = self.shared.state.read();
+            (state.held_bytes(), state.compact_revision())
+        };
+        let most = self.shared.config.held_history_bytes;
+        if held > most {
+            tracing::warn!(
+                held,
+                most,
+                revision = compacted,
+                "compacted history before this revision is removed though no snapshot has all of it: it takes more memory than \
+                 is allowed"
+            );
+            self.shared.state.write().hold_after(compacted - 1);
+        }
+    }
+
     fn scrub(&self) {
+        self.bound_held_history();
         if self.shared.state.read().is_scrubbed() {
             return;
         }

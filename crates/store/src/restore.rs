@@ -143,6 +143,7 @@ impl Saved {
         self.image.revision =
             bumped.ok_or_else(|| StoreError::NotASnapshot { path: self.path.clone(), what })?;
         self.image.compact_revision = self.image.revision;
+        self.image.kept_from = 0;
         Ok(())
     }
 

@@ -85,6 +85,7 @@ impl Store {
             config.anchor.as_deref(),
             config.segment_bytes,
             config.min_key_epoch,
+            config.held_history_bytes > 0,
         )?;
         if cut > 0 {
             tracing::warn!(bytes = cut, "cut a half-written record that was never acknowledged");

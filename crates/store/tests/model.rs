@@ -173,10 +173,11 @@ impl Rig {
             log(&self.state),
             "a watch may start at the compact revision, before and after"
         );
-        let weight = restored.weight();
-        self.state = restored;
-        while !self.state.scrub(1) {}
-        assert_eq!(self.state.weight(), weight, "a restored state has nothing left to scrub");
+        let mut before = std::mem::replace(&mut self.state, restored);
+        for state in [&mut before, &mut self.state] {
+            while !state.scrub(1) {}
+        }
+        assert_eq!(self.state.weight(), before.weight(), "what is compacted goes, before and after");
     }
 
     fn poll(&mut self) -> bool {

@@ -127,6 +127,7 @@ async fn notes_of_anchors_are_in_log_and_snapshot_and_go_once_confirmed() {
         log_hash: vec![3; 32],
         confirmed,
         resumes_at: 0,
+        confirmed_version: 0,
     };
     let store = open(dir.path());
     let before = store.anchor_point();

@@ -22,6 +22,9 @@ pub struct ColdConfig {
     pub base: BasePolicy,
     /// Which are kept.
     pub keep: KeepPolicy,
+    /// Changes that are compacted before a snapshot has them stay in the master's memory, up to so many bytes; at half of that a
+    /// snapshot is taken early. 0: what was compacted between two snapshots is in none.
+    pub history_bytes: u64,
 }
 
 impl Default for ColdConfig {
@@ -32,6 +35,7 @@ impl Default for ColdConfig {
             piece_bytes: 32 << 20,
             base: BasePolicy::default(),
             keep: KeepPolicy::default(),
+            history_bytes: 128 << 20,
         }
     }
 }

@@ -153,6 +153,8 @@ impl Fetched {
         }
         let upto = self.snapshots.iter().take_while(|(_, index)| index.image.revision < wanted).count();
         let mut image = self.snapshots[upto].1.image.clone();
+        // What is compacted is in the snapshots already.
+        image.kept_from = 0;
         if image.revision != wanted {
             // Between two snapshots: history as far as the one before had it, and the leases of both.
             let before = &self.snapshots[upto - 1].1.image;

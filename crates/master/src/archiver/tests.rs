@@ -20,7 +20,17 @@ async fn put(store: &Store, key: &str, value: &str) {
 
 /// A store with an archiver that takes snapshots when asked, and every `interval_ms`.
 fn start(home: &Path, interval_ms: u64) -> (Store, Arc<Board>, CancellationToken) {
-    let settings = store::Config::new(home.join("store"), SealingKey::from_bytes([3; 32]));
+    start_holding(home, interval_ms, 0)
+}
+
+/// The same, whose store keeps compacted history until a snapshot has it.
+fn start_holding(
+    home: &Path,
+    interval_ms: u64,
+    history_bytes: u64,
+) -> (Store, Arc<Board>, CancellationToken) {
+    let mut settings = store::Config::new(home.join("store"), SealingKey::from_bytes([3; 32]));
+    settings.held_history_bytes = history_bytes;
     let store = Store::open(settings).unwrap();
     let board = Arc::new(Board::new(String::new()));
     // Bases are tiny here.
@@ -33,7 +43,7 @@ fn start(home: &Path, interval_ms: u64) -> (Store, Arc<Board>, CancellationToken
         keys: keys(),
         cluster: CLUSTER,
         clock: crate::shared::system_clock(),
-        config: ColdConfig { interval_ms, base, ..ColdConfig::default() },
+        config: ColdConfig { interval_ms, base, history_bytes, ..ColdConfig::default() },
         place: Arc::new(Directory::open(home.join("cold")).unwrap()),
         dir: home.join("archive"),
         attached: vec![sealed],
@@ -128,5 +138,48 @@ async fn time_passes_and_snapshots_are_taken_while_something_changes() {
     put(&store, "k", "w").await;
     sleep(Duration::from_millis(700)).await;
     assert_eq!(count(), first + 1);
+    store.close();
+}
+
+#[tokio::test]
+async fn compaction_takes_nothing_that_no_snapshot_has_and_much_of_it_brings_one_early() {
+    let home = tempfile::tempdir().unwrap();
+    let (store, _board, _stop) = start_holding(home.path(), 0, 60_000);
+    let entries = || Catalog::open(home.path().join("archive/catalog.json")).unwrap().entries().to_vec();
+    put(&store, "k", "0").await;
+    while store.request_copy().await.is_err() {
+        sleep(Duration::from_millis(10)).await;
+    }
+    let first = store.revision();
+    for number in 0..10 {
+        put(&store, "k", &format!("{number:0100}")).await;
+    }
+    store.compact(CompactionRequest { revision: store.revision(), physical: true }).await.unwrap();
+    store.request_copy().await.unwrap();
+    let delta = entries()[1].clone();
+    assert_eq!((delta.link.since, delta.chain.len()), (first, 1), "the chain goes on over the compaction");
+    let mut records = 0;
+    let place = Directory::open(home.path().join("cold")).unwrap();
+    let dir = home.path().join("fetched");
+    let fetched = Fetched::chain(&place, &delta.link.last.name, &CLUSTER, &keys(), &dir, |_| ()).await;
+    records += fetched.unwrap().verify().unwrap().records;
+    assert_eq!(records, 11, "every version is in one of the two");
+
+    // Nobody asks and no time passes: history has filled half of what it may.
+    for number in 0..45 {
+        put(&store, "k", &format!("{number:01000}")).await;
+    }
+    store.compact(CompactionRequest { revision: store.revision(), physical: true }).await.unwrap();
+    for _ in 0..3_000 {
+        if entries().len() > 2 {
+            break;
+        }
+        sleep(Duration::from_millis(20)).await;
+    }
+    let early = entries()[2].clone();
+    assert_eq!((early.link.since, early.link.revision), (delta.link.revision, store.revision()));
+    while store.status().used_bytes > 3_000 {
+        sleep(Duration::from_millis(20)).await;
+    }
     store.close();
 }

@@ -31,12 +31,17 @@ pub(crate) fn recover(
     anchor: Option<&dyn Anchor>,
     segment_bytes: u64,
     min_key_epoch: u32,
+    hold_history: bool,
 ) -> Result<Recovered, StoreError> {
     let listing = directory.list()?;
     let anchored = anchor.map(Anchor::load).transpose()?.flatten();
     let mut replay = Replay::new(directory, keyring, anchored);
     if let Some(&sequence) = listing.snapshots.last() {
         replay.load_snapshot(sequence)?;
+    }
+    if hold_history {
+        // What a copy has is not known yet.
+        replay.state.hold_after(0);
     }
     let needed = replay.needed(&listing.segments)?;
     for (index, (number, header)) in needed.iter().enumerate() {

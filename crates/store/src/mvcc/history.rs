@@ -42,6 +42,12 @@ impl History {
         self.older[..end].last()
     }
 
+    /// The version before the one at `order`, a place in the revision log.
+    pub(crate) fn before(&self, order: (i64, u32)) -> Option<&Shared> {
+        let end = self.older.partition_point(|record| record.order() < order);
+        self.older[..end].last()
+    }
+
     /// All versions, oldest first.
     pub(crate) fn versions(&self) -> impl Iterator<Item = &Shared> {
         self.older.iter().chain(std::iter::once(&self.latest))

@@ -7,6 +7,7 @@ mod check;
 mod command;
 mod hash;
 mod history;
+mod hold;
 mod note;
 mod range;
 mod record;

@@ -27,6 +27,9 @@ pub struct AnchorNote {
     /// younger than the snapshot is lost; its revisions are never given out again.
     #[prost(int64, tag = "6")]
     pub resumes_at: i64,
+    /// Version of the anchor on chain that has the `confirmed` revision; 0 when it is not known.
+    #[prost(uint64, tag = "7")]
+    pub confirmed_version: u64,
 }
 
 impl State {
@@ -40,6 +43,8 @@ impl State {
             // As etcdutl does with --bump-revision and --mark-compacted: no client's cache fits any more, and none is believed.
             self.revision = note.resumes_at;
             self.compact_revision = note.resumes_at;
+            // What a copy has of the lost revisions is another history: changes are told from here on only.
+            self.kept_from = note.resumes_at;
         }
         self.anchors.retain(|known| known.revision >= note.confirmed);
         self.anchors.push_back(note);

@@ -35,6 +35,21 @@ pub struct Image {
     /// Points that were anchored, or were about to be.
     #[prost(message, repeated, tag = "6")]
     pub anchors: Vec<AnchorNote>,
+    /// Every change from this revision on is among the records; 0 for the compact revision. Earlier than that when compacted
+    /// history was kept because no copy had it.
+    #[prost(int64, tag = "7")]
+    pub kept_from: i64,
+}
+
+impl Image {
+    /// The revision from which on every change is among the records.
+    #[must_use]
+    pub fn complete_from(&self) -> i64 {
+        match self.kept_from {
+            0 => self.compact_revision,
+            kept => kept.min(self.compact_revision),
+        }
+    }
 }
 
 /// A lease in an [`Image`]; its keys follow from the records.
@@ -80,6 +95,8 @@ impl State {
             leases: self.leases().map(|(id, ttl)| ImageLease { id, ttl }).collect(),
             alarms: self.alarms().collect(),
             anchors: self.anchors.iter().cloned().collect(),
+            // There is no change at a revision below 1, and 0 says that nothing is kept.
+            kept_from: self.kept_from.max(1),
         };
         (image, ImageCursor { revision: self.revision, after: None, done: false })
     }
@@ -136,6 +153,7 @@ impl State {
                 .collect(),
             ..Self::default()
         };
+        let kept_from = image.complete_from();
         let mut log = Vec::new();
         let mut open: Option<(Bytes, History)> = None;
         let mut keys = Vec::new();
@@ -160,20 +178,20 @@ impl State {
                     }
                     let record = Arc::new(record);
                     let finished = open.replace((record.key.clone(), History::new(record.clone())));
-                    keys.extend(finished.and_then(|finished| state.scrubbed(finished)));
+                    keys.extend(finished.and_then(|finished| state.scrubbed(finished, kept_from)));
                     record
                 }
             };
-            if record.mod_revision >= image.compact_revision {
+            if record.mod_revision >= kept_from {
                 log.push(record);
             }
         }
-        keys.extend(open.and_then(|last| state.scrubbed(last)));
+        keys.extend(open.and_then(|last| state.scrubbed(last, kept_from)));
         log.sort_unstable_by_key(|record: &Shared| record.order());
         state.attach_leases(&keys);
         state.keys = keys.into_iter().collect();
         state.log = log.into();
-        state.scrubbed_revision = state.compact_revision;
+        (state.scrubbed_revision, state.kept_from) = (kept_from, kept_from);
         Ok(state)
     }
 
@@ -186,9 +204,9 @@ impl State {
         }
     }
 
-    /// An image taken between a compaction and its scrubbing holds leftovers.
-    fn scrubbed(&mut self, (key, mut history): (Bytes, History)) -> Option<(Bytes, History)> {
-        let outcome = history.compact(self.compact_revision);
+    /// An image taken while history was being removed holds leftovers.
+    fn scrubbed(&mut self, (key, mut history): (Bytes, History), until: i64) -> Option<(Bytes, History)> {
+        let outcome = history.compact(until);
         self.weight = self.weight.saturating_sub(outcome.freed);
         (!outcome.gone).then_some((key, history))
     }

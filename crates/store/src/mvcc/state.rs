@@ -5,6 +5,7 @@ use bytes::Bytes;
 
 use super::command::{Command, Op, Reply};
 use super::history::History;
+use super::hold::Hold;
 use super::note::AnchorNote;
 use super::range::KeyRange;
 use super::record::{Record, Shared};
@@ -50,6 +51,10 @@ pub struct State {
     pub(super) compact_revision: i64,
     /// Up to where compaction has removed what it may; lags behind `compact_revision` so that no reader waits for it.
     pub(super) scrubbed_revision: i64,
+    /// From here on every change is in `log`; moves before the first one is removed.
+    pub(super) kept_from: i64,
+    /// What is not removed though it is compacted.
+    pub(super) hold: Option<Hold>,
     /// Commands applied since the store was made.
     pub(super) applied: u64,
     pub(super) weight: u64,
@@ -69,6 +74,8 @@ impl Default for State {
             revision: FIRST_REVISION,
             compact_revision: NOT_COMPACTED,
             scrubbed_revision: NOT_COMPACTED,
+            kept_from: NOT_COMPACTED,
+            hold: None,
             applied: 0,
             weight: 0,
             anchors: VecDeque::new(),
@@ -222,43 +229,44 @@ impl State {
         if self.pins > 0 {
             return true;
         }
+        let until = self.removable();
+        self.kept_from = self.kept_from.max(until);
         for _ in 0..max {
-            let Some(record) = self.log.front().filter(|record| record.mod_revision < self.compact_revision)
-            else {
-                return self.scrub_boundary();
+            let Some(record) = self.log.front().filter(|record| record.mod_revision < until) else {
+                return self.scrub_boundary(until);
             };
             let key = record.key.clone();
-            self.scrub_key(&key);
+            self.scrub_key(&key, until);
             self.log.pop_front();
         }
         false
     }
 
-    /// Whether everything below the compact revision is removed.
+    /// Whether everything below the compact revision is removed, but for what is kept for a copy.
     pub fn is_scrubbed(&self) -> bool {
-        self.scrubbed_revision == self.compact_revision
+        self.scrubbed_revision >= self.removable()
     }
 
-    /// Changes *at* the compact revision stay in the log, for a watch may start there; what they replaced can go.
-    fn scrub_boundary(&mut self) -> bool {
-        if self.scrubbed_revision < self.compact_revision {
+    /// Changes *at* the last revision stay in the log, for a watch may start there; what they replaced can go.
+    fn scrub_boundary(&mut self, until: i64) -> bool {
+        if self.scrubbed_revision < until {
             let boundary: Vec<Bytes> = self
                 .log
                 .iter()
-                .take_while(|record| record.mod_revision == self.compact_revision)
+                .take_while(|record| record.mod_revision == until)
                 .map(|record| record.key.clone())
                 .collect();
             for key in boundary {
-                self.scrub_key(&key);
+                self.scrub_key(&key, until);
             }
-            self.scrubbed_revision = self.compact_revision;
+            self.scrubbed_revision = until;
         }
         true
     }
 
-    fn scrub_key(&mut self, key: &Bytes) {
+    fn scrub_key(&mut self, key: &Bytes, until: i64) {
         let Some(history) = self.keys.get_mut(key) else { return };
-        let outcome = history.compact(self.compact_revision);
+        let outcome = history.compact(until);
         self.weight = self.weight.saturating_sub(outcome.freed);
         if outcome.gone {
             self.keys.remove(key);
