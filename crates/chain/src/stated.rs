@@ -9,6 +9,14 @@ use crate::{
 pub trait EnclavePayload: Serialize {
     /// The intent that its signature is for.
     const INTENT: u8;
+
+    /// What the enclave registered as `enclave` signs under the intent and a time.
+    ///
+    /// # Errors
+    /// [`Error::Build`] when the statement has no BCS form.
+    fn payload(&self, enclave: Address) -> Result<Vec<u8>, Error> {
+        bcs::to_bytes(&(enclave, self)).map_err(|error| Error::Build(error.to_string()))
+    }
 }
 
 impl EnclavePayload for Place {

@@ -4,8 +4,10 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use chain::{Address, EnclavePayload, EnclaveStatement, Sealing};
 use engine::pki::ClusterPki;
 use ring::rand::{SecureRandom, SystemRandom};
+use tee::custody::seal::{self, EncryptedObject, KeyServer};
 use tee::custody::{Dealing, Member};
 use tee::sealed_file::{self, SealedError};
 use tee::{ClusterSecret, EnclaveKey, Measurements, Platform, PlatformKind, SealingKey, TeeError};
@@ -106,6 +108,35 @@ pub fn deal(
     let now_ms = system_clock()();
     let enclave = Enclave::open(config, kept(config)?, now_ms)?;
     Ok(Dealing::deal(&enclave.secret, cluster, threshold, members, &enclave.key, now_ms)?)
+}
+
+/// Encrypts the cluster's secret to key servers of Seal, of whom any `threshold` can bring it back, as the enclave that is registered as
+/// `enclave`; the chain keeps what it gives. `package` is the first version of the contracts, whose `seal_policy` decides.
+///
+/// # Errors
+/// As [`deal`]; when this machine's enclave is another one than that.
+pub fn seal(
+    config: &Config,
+    package: Address,
+    enclave: &chain::Enclave,
+    servers: &[KeyServer],
+    threshold: u8,
+) -> Result<EnclaveStatement<Sealing>, MasterError> {
+    let now_ms = system_clock()();
+    let ours = Enclave::open(config, kept(config)?, now_ms)?;
+    if ours.key.public_key()[..] != enclave.public_key[..] {
+        return Err(MasterError::Config(
+            "the enclave at the cluster's place is another machine's: seal there, or let the master here run first".to_owned(),
+        ));
+    }
+    // Keys that servers gave once are of no use for what is sealed later.
+    let id = [&enclave.cluster.into_inner()[..], &tee::fresh_nonce()?].concat();
+    let identity = seal::Identity { package: package.into_inner(), id };
+    let keys: Vec<_> = servers.iter().map(|server| (server.object, server.key)).collect();
+    let object = EncryptedObject::encrypt(&ours.secret, &identity, &keys, threshold)?.encode();
+    let statement = Sealing { cluster: enclave.cluster, object };
+    let signature = ours.key.sign(Sealing::INTENT, now_ms, &statement.payload(enclave.id)?).to_vec();
+    Ok(EnclaveStatement { enclave: enclave.id, timestamp_ms: now_ms, statement, signature })
 }
 
 /// What the chain has to allow before [`hand_over`] to the program with the digests `next`, under the same configuration.
@@ -390,7 +421,8 @@ mod tests {
         assert!(!config.state_dir.join("sealed").join(SECRET_FILE).exists());
         // And what a master of such a platform seals needs its registration.
         let pki = ClusterPki::from_bytes(&sealing.pki.to_bytes().unwrap()).unwrap();
-        let given = Given { key: newcomer.key, secret: sealing.secret, pki, is_new: false };
+        let given =
+            Given { key: Arc::into_inner(newcomer.key).unwrap(), secret: sealing.secret, pki, is_new: false };
         let obtained = Obtained { platform: newcomer.platform, keys: Keys::Given(Box::new(given)) };
         let refused = obtained.check(&config).unwrap_err().to_string();
         assert!(refused.contains("registration.verifiers"), "{refused}");

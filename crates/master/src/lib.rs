@@ -73,7 +73,7 @@ mod undeclared_tests;
 
 pub use attestations::WorkersConfig;
 pub use config::{ChainConfig, ClusterNetwork, Config, ProofConfig, SealTo, TeeConfig};
-pub use enclave::{Identity, deal, hand_over, identity, measurement_of, store_key};
+pub use enclave::{Identity, deal, hand_over, identity, measurement_of, seal, store_key};
 pub use error::MasterError;
 pub use founding::{Committee, deal_before_serving, found};
 pub use gateway::GatewayLimits;

@@ -2,13 +2,15 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use chain::Address;
+use custody::OnChain;
 use tee::sealed_file::{self, SealedError};
 use tee::{ClusterSecret, EnclaveKey, Platform, SealingKey, TeeError};
 
 use crate::config::Config;
 use crate::enclave::{KEY_FILE, PKI_FILE, PKI_PURPOSE, SECRET_FILE, io, private_dir};
 use crate::error::MasterError;
-use crate::obtain::refuse_a_secret;
+use crate::obtain::{refuse_a_secret, register_newcomer};
 use crate::platform::{Keeping, keeping, open_platform};
 use crate::shared::system_clock;
 
@@ -31,7 +33,7 @@ pub struct Newcomer {
     /// What attests.
     pub platform: Arc<dyn Platform>,
     /// What it will sign with.
-    pub key: EnclaveKey,
+    pub key: Arc<EnclaveKey>,
     /// None where the platform seals nothing.
     local: Option<SealingKey>,
     sealed: PathBuf,
@@ -50,7 +52,7 @@ impl Newcomer {
             Keeping::Local(local) => local,
             Keeping::Nowhere => {
                 refuse_a_secret(&sealed, platform.kind())?;
-                return Ok(Self { platform, key: EnclaveKey::ephemeral()?, local: None, sealed });
+                return Ok(Self { platform, key: Arc::new(EnclaveKey::ephemeral()?), local: None, sealed });
             }
         };
         let path = sealed.join(KEY_FILE);
@@ -61,7 +63,16 @@ impl Newcomer {
             }
             other => other?,
         };
-        Ok(Self { platform, key, local: Some(local), sealed })
+        Ok(Self { platform, key: Arc::new(key), local: Some(local), sealed })
+    }
+
+    /// Has the enclave verified by the verifiers of `[master.registration]` and registered under the CA that the chain knows, paid for by
+    /// `[master.chain] gas_keystore`; gives its registration.
+    ///
+    /// # Errors
+    /// When too few verifiers sign, no wallet is configured, or the chain refuses.
+    pub async fn register(&self, config: &Config, chain: &OnChain) -> Result<Address, MasterError> {
+        register_newcomer(config, &self.platform, chain, &self.key).await
     }
 
     /// Whether this machine keeps a secret that it is given.

@@ -138,12 +138,12 @@ async fn ask(config: &Config, platform: &Arc<dyn Platform>) -> Result<Given, Mas
     let client = Client::new(&config.chain.url)?;
     let package = facts::address(config.chain.package.ok_or_else(|| missing("chain.package"))?);
     let cluster = facts::address(config.chain.cluster.ok_or_else(|| missing("chain.cluster"))?);
-    let on_chain = OnChain::new(client.clone(), package, cluster);
+    let on_chain = OnChain::new(client, package, cluster);
     let key = EnclaveKey::ephemeral()?;
     let enclave = if release.masters.is_empty() {
         Err("none are configured".to_owned())
     } else {
-        let registering = register_ephemeral(config, platform, &client, &on_chain, package, &key);
+        let registering = register_newcomer(config, platform, &on_chain, &key);
         // Masters are not everybody: the committee asks for no registration.
         registering.await.map_err(|error| format!("this enclave could not be registered: {error}"))
     };
@@ -200,13 +200,11 @@ fn read(path: &Path) -> Result<Option<Vec<u8>>, MasterError> {
     }
 }
 
-/// Has a key that was made for this start verified and registered, with the CA that the chain knows.
-async fn register_ephemeral(
+/// Has a key that is new verified and registered, with the CA that the chain knows.
+pub(crate) async fn register_newcomer(
     config: &Config,
     platform: &Arc<dyn Platform>,
-    client: &Client,
     on_chain: &OnChain,
-    package: Address,
     key: &EnclaveKey,
 ) -> Result<Address, MasterError> {
     let keystore = config.chain.gas_keystore.as_ref().ok_or_else(|| missing("chain.gas_keystore"))?;
@@ -216,8 +214,8 @@ async fn register_ephemeral(
         MasterError::Config("the chain does not know this cluster's CA yet: no master ran".to_owned())
     })?;
     register(
-        client,
-        &Calls::new(package),
+        on_chain.client(),
+        &Calls::new(on_chain.package()),
         on_chain,
         platform,
         &wallet,

@@ -1,5 +1,6 @@
 //! A key server of Seal for tests, SIMULATED: it checks what Seal's documents say that a server checks (certificate, request, program, and
 //! `seal_approve` as the chain executes it) before it gives a key, and misbehaves when it is told to. Its arithmetic is its own.
+#![allow(dead_code, unreachable_pub, reason = "tests of custody and of the binary use it, each some of it")]
 
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use super::tx::Tx;
 use super::verify::Sources;
 
 /// What custodian and verifier have in common.
@@ -67,17 +68,31 @@ pub(crate) enum CommitteeCommand {
         #[arg(long, value_name = "N")]
         threshold: u8,
     },
-    /// Get the cluster's secret for this machine's enclave, from the committee or a running master
+    /// Encrypt the cluster's secret to key servers of Seal, any THRESHOLD of whom can bring it back for a registered enclave, and have the
+    /// chain keep that; replaces what was there
+    Seal {
+        /// A key server's object on chain, once for each, as 0xID or, with another URL than the one there, 0xID=URL
+        #[arg(long = "server", required = true, value_name = "0xID[=URL]")]
+        servers: Vec<String>,
+        /// How many of them it takes
+        #[arg(long, value_name = "N")]
+        threshold: u8,
+        #[command(flatten)]
+        tx: Tx,
+    },
+    /// Get the cluster's secret for this machine's enclave, from the committee, a running master or key servers of Seal
     Recover {
         /// URL of any holder
-        #[arg(long = "holder", value_name = "URL", required_unless_present = "master")]
+        #[arg(long = "holder", value_name = "URL", required_unless_present_any = ["master", "seal"])]
         holders: Vec<String>,
         /// URL of a running master's gateway; this machine's enclave has to be registered on chain
         #[arg(long, value_name = "URL", conflicts_with = "holders", requires_all = ["enclave", "master_ca"])]
         master: Option<String>,
-        /// This machine's registration
+        /// This machine's registration [default for --seal: it registers itself by the verifiers in [master.registration]]
         #[arg(long, value_name = "0xID")]
         enclave: Option<String>,
+        #[command(flatten)]
+        seal: Seal,
         /// The cluster's CA, PEM
         #[arg(long, value_name = "FILE")]
         master_ca: Option<PathBuf>,
@@ -91,6 +106,17 @@ pub(crate) enum CommitteeCommand {
         #[arg(long, value_name = "0xID")]
         cluster: Option<String>,
     },
+}
+
+/// Key servers of Seal that may have the secret.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Seal {
+    /// Ask the key servers of Seal to which the secret is sealed on chain
+    #[arg(long)]
+    pub(crate) seal: bool,
+    /// Ask one of them at another URL than the one on chain; one in committee mode has an aggregator's. May be repeated
+    #[arg(long = "seal-server", value_name = "0xID=URL", requires = "seal")]
+    pub(crate) seal_servers: Vec<String>,
 }
 
 #[derive(Clone, Debug, Args)]

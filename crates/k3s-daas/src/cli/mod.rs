@@ -38,7 +38,7 @@ pub(crate) use anchor::Anchor;
 pub(crate) use attest::{Attest, AttestCommand, CollateralArgs};
 pub(crate) use cluster::{Cluster, ClusterCommand, ClusterConfig};
 pub(crate) use credential::Credential;
-pub(crate) use custody::{Committee, CommitteeCommand, Custodian, HandOver, Service, Verifier};
+pub(crate) use custody::{Committee, CommitteeCommand, Custodian, HandOver, Seal, Service, Verifier};
 pub(crate) use devnet::Devnet;
 pub(crate) use down::Down;
 pub(crate) use enclave::{Enclave, EnclaveCommand, Measurement, Tcb};

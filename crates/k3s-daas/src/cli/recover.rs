@@ -22,6 +22,11 @@ pub(crate) struct Recover {
     /// A holder of the cluster's recovery committee; needed where the cluster's secret is not on this machine. May be repeated
     #[arg(long = "holder", value_name = "URL")]
     pub(crate) holders: Vec<String>,
+    #[command(flatten)]
+    pub(crate) seal: super::Seal,
+    /// This machine's registration, on which key servers decide [default: it registers itself by the verifiers in [master.registration]]
+    #[arg(long, value_name = "0xID")]
+    pub(crate) enclave: Option<chain::Address>,
     /// How long enough holders are waited for
     #[arg(long, default_value_t = 120, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub(crate) timeout: u64,

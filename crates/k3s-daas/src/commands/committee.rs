@@ -7,7 +7,7 @@ use tee::ClusterSecret;
 use tee::custody::Member;
 
 use super::{Context, service};
-use crate::cli::{Committee, CommitteeCommand};
+use crate::cli::{Committee, CommitteeCommand, Seal};
 use crate::deployment::Deployment;
 use crate::failure::{Context as _, Failure, Result};
 use crate::input::{id, read};
@@ -19,13 +19,24 @@ use crate::tokens::bytes32;
 pub(crate) async fn run(context: &Context, args: Committee) -> Result<()> {
     match args.what {
         CommitteeCommand::Deal { holders, threshold } => deal(context, &holders, threshold).await,
-        CommitteeCommand::Recover { holders, master, enclave, master_ca, timeout, package, cluster } => {
+        CommitteeCommand::Seal { servers, threshold, tx } => {
+            super::seal::seal(context, &servers, threshold, &tx).await
+        }
+        CommitteeCommand::Recover {
+            holders,
+            master,
+            enclave,
+            seal,
+            master_ca,
+            timeout,
+            package,
+            cluster,
+        } => {
             let chain = service::on_chain(context, package.as_deref(), cluster.as_deref()).await?;
+            let enclave = enclave.as_deref().map(id).transpose()?;
             let from = match (master, enclave, master_ca) {
-                (Some(url), Some(enclave), Some(ca)) => {
-                    From::Master { url, enclave: id(&enclave)?, ca: read(&ca)? }
-                }
-                _ => From::Committee(holders),
+                (Some(url), Some(enclave), Some(ca)) => From::Master { url, enclave, ca: read(&ca)? },
+                _ => From::Others { holders, seal, enclave },
             };
             recover(context, &chain, from, Duration::from_secs(timeout)).await
         }
@@ -34,7 +45,7 @@ pub(crate) async fn run(context: &Context, args: Committee) -> Result<()> {
 
 /// Who shall give the secret.
 enum From {
-    Committee(Vec<String>),
+    Others { holders: Vec<String>, seal: Seal, enclave: Option<chain::Address> },
     Master { url: String, enclave: chain::Address, ca: Vec<u8> },
 }
 
@@ -81,7 +92,8 @@ pub(super) fn member(text: &str) -> Result<Member> {
 async fn recover(context: &Context, chain: &OnChain, from: From, limit: Duration) -> Result<()> {
     let deployment = Deployment::find(&context.state)?.unwrap_or_default();
     let config = crate::parts::master(context, &deployment)?;
-    let opened = tokio::task::spawn_blocking(move || master::Newcomer::open(&config));
+    let opening = config.clone();
+    let opened = tokio::task::spawn_blocking(move || master::Newcomer::open(&opening));
     let newcomer = opened.await.context("opening the enclave")?.context("opening the enclave")?;
     if !newcomer.keeps() {
         return Err(Failure::failed(format!(
@@ -98,7 +110,14 @@ async fn recover(context: &Context, chain: &OnChain, from: From, limit: Duration
         clock: service::clock(),
     };
     let secret = match from {
-        From::Committee(urls) => by_committee(&asking, chain, &newcomer, &urls, limit).await?,
+        From::Others { holders, seal, enclave } => {
+            let key_servers = super::seal::key_servers(&seal, &newcomer)?;
+            let enclave =
+                super::seal::registration(enclave, key_servers.is_some(), &config, &newcomer, chain).await;
+            let trust = tee::Trusted::default();
+            let givers = Givers { masters: Vec::new(), holders, key_servers, limit, trust };
+            by_givers(&asking, chain, &newcomer, &givers, enclave).await?
+        }
         From::Master { url, enclave, ca } => {
             asking.enclave = Some(enclave);
             let ca = reqwest::Certificate::from_pem(&ca).context("reading the cluster's CA")?;
@@ -114,29 +133,21 @@ async fn recover(context: &Context, chain: &OnChain, from: From, limit: Duration
     })
 }
 
-/// The secret from the committee that any of `urls` leads to. A secret that does not open what this machine has is another's.
-pub(super) async fn by_committee(
+/// The secret from whoever of `givers` gives it. One that does not open what this machine has is another's.
+pub(super) async fn by_givers(
     asking: &Asking,
     chain: &OnChain,
     newcomer: &master::Newcomer,
-    urls: &[String],
-    limit: Duration,
+    givers: &Givers,
+    enclave: Result<chain::Address, String>,
 ) -> Result<ClusterSecret> {
-    let givers = Givers {
-        masters: Vec::new(),
-        holders: urls.to_vec(),
-        key_servers: None,
-        limit,
-        trust: tee::Trusted::default(),
-    };
     let fits = |secret: &ClusterSecret| {
         newcomer.fits(secret).unwrap_or_else(|error| {
             say(format_args!("‼ {error}"));
             false
         })
     };
-    let no_masters = Err("none are named".to_owned());
-    asking.anybody(&givers, chain, no_masters, fits).await.context("asking the committee")
+    asking.anybody(givers, chain, enclave, fits).await.context("asking for the secret")
 }
 
 /// `k3s-daas attest hand-over`: lets the next build open this machine's state.

@@ -25,6 +25,7 @@ pub(crate) mod publish;
 mod reach;
 mod recover;
 mod rewards;
+mod seal;
 mod service;
 pub(crate) mod simulate;
 mod slash;

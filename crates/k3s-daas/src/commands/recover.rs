@@ -37,6 +37,7 @@ pub(crate) async fn run(context: &Context, args: Recover) -> Result<()> {
             "revision": args.revision,
             "stateDir": config.state_dir,
             "holders": args.holders,
+            "keyServers": args.seal.seal,
         });
         return print(context.global.output, &plan, |_| {
             format!(
@@ -54,7 +55,7 @@ pub(crate) async fn run(context: &Context, args: Recover) -> Result<()> {
 
     let step = Step::start("the cluster's secret");
     let newcomer = Newcomer::open(&config).context("opening this machine's platform")?;
-    let secret = secret(&args, &deployment, &newcomer).await?;
+    let secret = secret(&args, &config, &deployment, &newcomer).await?;
     step.done("is here");
 
     let step = Step::start("the snapshots");
@@ -158,13 +159,20 @@ fn restored_mark(work: &Path) -> PathBuf {
 }
 
 /// From this machine if it has it, otherwise from the committee.
-async fn secret(args: &Recover, deployment: &Deployment, newcomer: &Newcomer) -> Result<ClusterSecret> {
+async fn secret(
+    args: &Recover,
+    config: &master::Config,
+    deployment: &Deployment,
+    newcomer: &Newcomer,
+) -> Result<ClusterSecret> {
     if let Some(secret) = newcomer.secret().context("reading the cluster's secret")? {
         return Ok(secret);
     }
-    if args.holders.is_empty() {
+    let key_servers = super::seal::key_servers(&args.seal, newcomer)?;
+    if args.holders.is_empty() && key_servers.is_none() {
         return Err(Failure::usage(
-            "the cluster's secret is not on this machine: name holders of its recovery committee with --holder URL",
+            "the cluster's secret is not on this machine: name holders of its recovery committee with --holder URL, or ask Seal's \
+             key servers with --seal",
         ));
     }
     let asking = custody::Asking {
@@ -178,7 +186,11 @@ async fn secret(args: &Recover, deployment: &Deployment, newcomer: &Newcomer) ->
     let client = Client::new(&deployment.chain_url).context("using the chain's URL")?;
     let chain = custody::OnChain::new(client, package, args.cluster);
     let limit = Duration::from_secs(args.timeout);
-    super::committee::by_committee(&asking, &chain, newcomer, &args.holders, limit).await
+    let enclave =
+        super::seal::registration(args.enclave, key_servers.is_some(), config, newcomer, &chain).await;
+    let (holders, trust) = (args.holders.clone(), tee::Trusted::default());
+    let givers = custody::Givers { masters: Vec::new(), holders, key_servers, limit, trust };
+    super::committee::by_givers(&asking, &chain, newcomer, &givers, enclave).await
 }
 
 /// Puts the sealed CA keys back, unless they are there.

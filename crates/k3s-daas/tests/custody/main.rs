@@ -3,10 +3,13 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod chip;
+#[path = "../../../custody/tests/services/key_server.rs"]
+mod key_server;
 mod liars;
 mod machine;
 mod nowhere;
 mod recovery;
+mod seal;
 
 use std::fs;
 
@@ -81,7 +84,7 @@ async fn the_secret_goes_where_the_chain_allows_and_nowhere_else() {
     assert_eq!(third.ca_hash().await, identity["caHash"]);
     drop(holders.remove(0));
     let fourth = Machine::new(root.path(), "fourth", &url, "version 2");
-    let alone = [&["committee", "recover", "--timeout", "3", "--holder", &holder], &on_chain[..]].concat();
+    let alone = [&["committee", "recover", "--timeout", "8", "--holder", &holder], &on_chain[..]].concat();
     let refused = fourth.fails(&alone, 1).await;
     assert!(refused.contains("1 of 2 shares"), "{refused}");
     assert!(!fourth.dir.join("master/sealed/cluster.secret").exists());

@@ -33,7 +33,7 @@ struct Lost {
 const KEY: &str = "/registry/configmaps/default/witness";
 
 /// Puts values into the store of a master that does not run, and gives their revisions.
-async fn write(machine: &Machine, values: std::ops::Range<u32>) -> Vec<i64> {
+pub(crate) async fn write(machine: &Machine, values: std::ops::Range<u32>) -> Vec<i64> {
     let store = open(machine, true);
     let mut revisions = Vec::new();
     for value in values {
@@ -60,7 +60,7 @@ fn open(machine: &Machine, anchored: bool) -> store::Store {
 }
 
 /// The key's value in what was recovered on `machine`, and the revision from which that goes on.
-fn found(machine: &Machine) -> (String, i64) {
+pub(crate) fn found(machine: &Machine) -> (String, i64) {
     let store = open(machine, false);
     let range = store.range(&RangeRequest { key: KEY.into(), ..RangeRequest::default() }).unwrap();
     let (value, revision) = (String::from_utf8(range.kvs[0].value.to_vec()).unwrap(), store.revision());
@@ -219,7 +219,7 @@ impl Lost {
     }
 }
 
-fn nothing_is_there(machine: &Machine) {
+pub(crate) fn nothing_is_there(machine: &Machine) {
     for file in ["master/sealed/cluster.secret", "master/sealed/cluster.pki", "master/store"] {
         assert!(!machine.dir.join(file).exists(), "{file}");
     }
@@ -259,7 +259,7 @@ async fn what_is_lost_comes_back_whoever_lies_and_whatever_is_put_in_its_place()
     {
         lost.moods([Honest, mood, Down]);
         let machine = lost.machine(name);
-        let refused = machine.fails(&lost.recover(&["--timeout", "3"]), 1).await;
+        let refused = machine.fails(&lost.recover(&["--timeout", "8"]), 1).await;
         assert!(refused.contains(words) && refused.contains("gave something else"), "{refused}");
         nothing_is_there(&machine);
     }
