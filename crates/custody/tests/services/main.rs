@@ -3,6 +3,7 @@
 
 mod key_server;
 mod seal;
+mod seal_sdk;
 mod world;
 
 use std::sync::Arc;

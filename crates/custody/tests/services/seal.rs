@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chain::{Address, Draft, EnclaveStatement, Keypair, Sealing};
+use chain::{Address, Draft, EnclavePayload, EnclaveStatement, Keypair, Sealing};
 use custody::{Error, KeyServers, check_possession, read_key_servers};
 use tee::custody::CustodyError;
 use tee::custody::seal::{EncryptedObject, Identity};
@@ -56,14 +56,14 @@ impl Servers {
 }
 
 /// As a master does it: encrypts to the servers, and has the chain keep it.
-async fn seal(
+pub async fn seal(
     world: &World,
     servers: &Servers,
     by: &Machine,
     enclave: Address,
     threshold: u8,
-) -> ClusterSecret {
-    let secret = ClusterSecret::generate().unwrap();
+    secret: &ClusterSecret,
+) {
     let known = read_key_servers(&world.client, &servers.objects(), &BTreeMap::new()).await.unwrap();
     for server in &known {
         check_possession(server).await.unwrap();
@@ -72,22 +72,20 @@ async fn seal(
     let id = [&cluster.into_inner()[..], &tee::fresh_nonce().unwrap()].concat();
     let identity = Identity { package: world.calls.package().into_inner(), id };
     let keys: Vec<_> = known.iter().map(|server| (server.object, server.key)).collect();
-    let object = EncryptedObject::encrypt(&secret, &identity, &keys, threshold).unwrap().encode();
+    let object = EncryptedObject::encrypt(secret, &identity, &keys, threshold).unwrap().encode();
     keep(world, by, enclave, object).await;
-    secret
 }
 
-async fn keep(world: &World, by: &Machine, enclave: Address, object: Vec<u8>) {
+pub async fn keep(world: &World, by: &Machine, enclave: Address, object: Vec<u8>) {
     let statement = Sealing { cluster: world.cluster.cluster, object };
     let now = now_ms();
-    let message = chain::enclave_message(&statement, enclave, now).unwrap();
-    // Without what `EnclaveKey::sign` puts before it.
-    let signature = by.key.sign(8, now, &message[9..]).to_vec();
+    let payload = statement.payload(enclave).unwrap();
+    let signature = by.key.sign(Sealing::INTENT, now, &payload).to_vec();
     let stated = EnclaveStatement { enclave, timestamp_ms: now, statement, signature };
     world.run(&world.calls.seal(world.cluster.anchor, world.cluster.registry, &stated)).await;
 }
 
-fn with(machine: Machine) -> (Machine, KeyServers) {
+pub fn with(machine: Machine) -> (Machine, KeyServers) {
     let Machine { platform, key } = machine;
     let key: Arc<EnclaveKey> = key;
     (Machine { platform, key: key.clone() }, KeyServers { key, urls: BTreeMap::new() })
@@ -107,7 +105,8 @@ async fn key_servers_bring_the_secret_back_with_one_down_or_lying_and_not_with_o
     let registered = world.register(&machine, &verifiers).await.unwrap();
     let nothing = asking.key_servers(&with, &chain, registered, LIMIT).await.unwrap_err();
     assert!(matches!(nothing, Error::NotSealed), "{nothing}");
-    let secret = seal(&world, &servers, &first, enclave, 2).await;
+    let secret = ClusterSecret::generate().unwrap();
+    seal(&world, &servers, &first, enclave, 2, &secret).await;
     let ask = async |with: &KeyServers, enclave| asking.key_servers(with, &chain, enclave, LIMIT).await;
 
     // All there; one that fails; one that never answers.
@@ -142,7 +141,8 @@ async fn key_servers_bring_the_secret_back_with_one_down_or_lying_and_not_with_o
     assert!(ask(&with, world.cluster.registry).await.is_err());
 
     // Sealed anew: what is there now counts.
-    let next = seal(&world, &servers, &first, enclave, 3).await;
+    let next = ClusterSecret::generate().unwrap();
+    seal(&world, &servers, &first, enclave, 3, &next).await;
     assert_eq!(ask(&with, registered).await.unwrap().secret.commitment(), next.commitment());
     servers.moods([Mood::Honest, Mood::Honest, Mood::WrongKey]);
     let error = ask(&with, registered).await.unwrap_err();
