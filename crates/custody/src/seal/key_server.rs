@@ -67,14 +67,6 @@ struct Partial {
     _party: u16,
 }
 
-/// `0x2::dynamic_field::Field<u64, T>`.
-#[derive(Deserialize)]
-struct Field<T> {
-    _id: Address,
-    _version: u64,
-    value: T,
-}
-
 /// The key servers of these objects of Seal on chain, in their order. A URL in `urls` is used in place of the one on chain; a server in committee
 /// mode has none there, but an aggregator that somebody runs.
 ///
@@ -103,34 +95,44 @@ async fn read_key_server(client: &Client, object: Address, url: Option<&String>)
         version.ok_or_else(|| wrong("has neither version 1 nor 2, which this program reads"))?;
     let field = object.derive_dynamic_child_id(&TypeTag::U64, &version.to_le_bytes());
     let content = self::content(client, field).await?;
-    let server = if version == 1 {
-        bcs::from_bytes::<Field<First>>(&content).map(|field| {
-            let First { name, url, key_type, pk } = field.value;
-            (name, Some(url), key_type, pk)
-        })
-    } else {
-        bcs::from_bytes::<Field<Second>>(&content).map(|field| {
-            let Second { name, key_type, pk, server } = field.value;
-            let url = match server {
-                Kind::Independent { url } => Some(url),
-                Kind::Committee { .. } => None,
-            };
-            (name, url, key_type, pk)
-        })
-    };
-    let (name, its_url, key_type, pk) = server.map_err(|_| wrong("its description is malformed"))?;
-    if key_type != BONEH_FRANKLIN {
-        return Err(wrong("has a key of another type than Boneh-Franklin's over BLS12-381"));
-    }
-    let url = url.cloned().or(its_url);
+    // A field is its id, its name and its value.
+    let value = content.get(40..).ok_or_else(|| wrong("its description is malformed"))?;
+    let Described { name, url: own, key } = describe(version, value).map_err(|why| wrong(&why))?;
+    let url = url.cloned().or(own);
     let url = url.ok_or_else(|| wrong("is a committee: give the URL of an aggregator, as ID=URL"))?;
     if url.len() > MAX_URL || !(url.starts_with("https://") || url.starts_with("http://")) {
         return Err(wrong("has no URL that is http:// or https://"));
     }
     let name: String = name.chars().filter(|c| !c.is_control()).take(MAX_NAME).collect();
     let name = if name.is_empty() { object.to_string() } else { name };
-    let key = ServerKey::from_bytes(&pk).map_err(|error| wrong(&error.to_string()))?;
     Ok(KeyServer { object: object.into_inner(), name, url, key })
+}
+
+struct Described {
+    name: String,
+    /// None of a committee.
+    url: Option<String>,
+    key: ServerKey,
+}
+
+fn describe(version: u64, value: &[u8]) -> Result<Described, String> {
+    let malformed = |_| "its description is malformed".to_owned();
+    let (name, url, key_type, pk) = if version == 1 {
+        let First { name, url, key_type, pk } = bcs::from_bytes(value).map_err(malformed)?;
+        (name, Some(url), key_type, pk)
+    } else {
+        let Second { name, key_type, pk, server } = bcs::from_bytes(value).map_err(malformed)?;
+        let url = match server {
+            Kind::Independent { url } => Some(url),
+            Kind::Committee { .. } => None,
+        };
+        (name, url, key_type, pk)
+    };
+    if key_type != BONEH_FRANKLIN {
+        return Err("has a key of another type than Boneh-Franklin's over BLS12-381".to_owned());
+    }
+    let key = ServerKey::from_bytes(&pk).map_err(|error| error.to_string())?;
+    Ok(Described { name, url, key })
 }
 
 async fn content(client: &Client, id: Address) -> Result<Vec<u8>, chain::Error> {
@@ -159,5 +161,33 @@ pub async fn check_possession(server: &KeyServer) -> Result<(), Error> {
     } else {
         Err(CustodyError::Committee(format!("{} does not have the key that the chain says", server.name))
             .into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// By Seal's SDK: `oracle.mjs` beside it.
+    const SERVERS: &str = include_str!("../../../tee/tests/seal/servers.txt");
+
+    #[test]
+    fn every_kind_of_key_server_is_read_and_nothing_else() {
+        let mut urls = Vec::new();
+        for line in SERVERS.lines() {
+            let (kind, bytes) = line.split_once(' ').unwrap();
+            let (version, value) = (if kind == "one" { 1 } else { 2 }, hex::decode(bytes).unwrap());
+            let described = describe(version, &value).unwrap();
+            assert_eq!(described.name, "server");
+            urls.push(described.url);
+            // Cut off anywhere, or of another version, it is nothing; nor with something after it.
+            for end in 0..value.len() {
+                assert!(describe(version, &value[..end]).is_err(), "{kind}, {end} bytes");
+            }
+            assert!(describe(3 - version, &value).is_err());
+            assert!(describe(version, &[&value[..], &[0]].concat()).is_err());
+        }
+        let url = || Some("https://server.example".to_owned());
+        assert_eq!(urls, [url(), url(), None]);
     }
 }

@@ -1,10 +1,11 @@
 // Objects of Seal as its own SDK makes and opens them.
 // `node oracle.mjs` prints what it encrypts, one vector a line: name, master keys, threshold, which keys open it, object, data.
 // `node oracle.mjs --check` opens each line of vectors.txt, and those of ours.txt, which this repository's code made.
+// `node oracle.mjs --servers` prints servers.txt, key servers as they are on chain.
 import { readFileSync } from "node:fs";
 import { randomBytes } from "node:crypto";
 // Not among what the SDK exports: what its client and the key servers work out.
-import { EncryptedObject } from "./node_modules/@mysten/seal/dist/bcs.mjs";
+import { EncryptedObject, KeyServerMoveV1, KeyServerMoveV2 } from "./node_modules/@mysten/seal/dist/bcs.mjs";
 import { G1Element, G2Element, Scalar } from "./node_modules/@mysten/seal/dist/bls12381.mjs";
 import { decrypt } from "./node_modules/@mysten/seal/dist/decrypt.mjs";
 import { AesGcm256, Hmac256Ctr } from "./node_modules/@mysten/seal/dist/dem.mjs";
@@ -41,6 +42,19 @@ async function made({ name, servers, threshold, aes }) {
   return [name, servers.join(","), hex(encryptedObject), hex(data)].join(" ");
 }
 
+// Key servers as they are described on chain, of one public key: kind, BCS.
+function described() {
+  const common = { name: "server", keyType: 0, pk: pk(scalar(1)).toBytes() };
+  const partial = { name: "member", url: "https://member.example", partialPk: pk(scalar(2)).toBytes(), partyId: 7 };
+  const committee = { version: 1, threshold: 2, partialKeyServers: [partial, partial, partial] };
+  const url = "https://server.example";
+  return [
+    ["one", KeyServerMoveV1.serialize({ ...common, url })],
+    ["independent", KeyServerMoveV2.serialize({ ...common, serverType: { Independent: { url } } })],
+    ["committee", KeyServerMoveV2.serialize({ ...common, serverType: { Committee: committee } })],
+  ].map(([kind, bytes]) => `${kind} ${hex(bytes.toBytes())}\n`).join("");
+}
+
 async function opened(line) {
   const [name, servers, object, data] = line.split(" ");
   const encryptedObject = EncryptedObject.parse(bytes(object));
@@ -62,7 +76,12 @@ if (process.argv[2] === "--check") {
   const lines = ["vectors.txt", "ours.txt"].flatMap((name) =>
     readFileSync(new URL(name, import.meta.url), "utf8").trim().split("\n"));
   for (const line of lines) await opened(line);
+  if (readFileSync(new URL("servers.txt", import.meta.url), "utf8") !== described()) {
+    throw new Error("servers.txt is not what Seal's SDK makes: node oracle.mjs --servers > servers.txt");
+  }
   console.error(`${lines.length} objects that Seal's SDK opens`);
+} else if (process.argv[2] === "--servers") {
+  process.stdout.write(described());
 } else {
   for (const wanted of CASES) console.log(await made(wanted));
 }
