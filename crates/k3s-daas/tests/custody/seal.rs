@@ -77,6 +77,8 @@ async fn a_lost_cluster_comes_back_by_key_servers_that_the_chain_approves() {
     assert!(sealed.to_string().contains("SecretSealed"), "{sealed}");
 
     // It lives, and is lost; what the operator has besides is a wallet.
+    let listed = first.ok(&["enclave", "list"]).await;
+    let theirs = listed["enclaves"][0]["enclaveId"].as_str().unwrap().to_owned();
     let wallets = first.ok(&["wallet", "list"]).await;
     let operator = wallets.as_array().unwrap().iter().find(|wallet| wallet["name"] == "operator").unwrap();
     let (snapshots, keystore) = (root.path().join("snapshots"), root.path().join("sui.keystore"));
@@ -113,6 +115,18 @@ async fn a_lost_cluster_comes_back_by_key_servers_that_the_chain_approves() {
     assert!(words.contains("server 2: gave something else than its key"), "{words}");
     assert!(words.contains("server 3") && words.contains("NoAccess"), "{words}");
     nothing_is_there(&fourth);
+
+    // The secret alone, for a machine that has a state already.
+    servers[2].be(Mood::Honest);
+    let package = package.to_string();
+    let alone = ["committee", "recover", "--seal", "--package", &package, "--cluster", &cluster];
+    let fifth = machine("fifth");
+    assert_eq!(fifth.ok(&alone).await["recovered"], true);
+    assert!(fifth.dir.join("master/sealed/cluster.secret").exists());
+    // A registration that is another machine's is of no use.
+    let borrowed = [&recover[..], &["--enclave", &theirs]].concat();
+    let words = machine("sixth").fails(&borrowed, 1).await;
+    assert!(words.contains("NoAccess") && words.contains("0 of 2 shares"), "{words}");
 
     // Code that the chain does not allow is not even registered.
     servers.iter().for_each(|server| server.be(Mood::Honest));
