@@ -28,11 +28,17 @@ pub(super) async fn seal(context: &Context, servers: &[String], threshold: u8, t
         .context("reading the key servers")?;
     for server in &known {
         // An aggregator shows nothing for the committee behind it.
-        if urls.contains_key(&Address::new(server.object)) {
-            continue;
+        if !urls.contains_key(&Address::new(server.object)) {
+            let asking = format_args!("asking {} who it is", server.name);
+            custody::check_possession(server).await.context(asking)?;
         }
-        custody::check_possession(server).await.context(format_args!("asking {} who it is", server.name))?;
-        say(format_args!("√ {} has its key", server.name));
+        // The full node is believed about it; whoever does not believe it compares.
+        say(format_args!(
+            "√ {} at {}, public key {}",
+            server.name,
+            server.url,
+            hex::encode(server.key.to_bytes())
+        ));
     }
     let cluster = session.on_chain().await?;
     let place =
