@@ -1,5 +1,6 @@
 //! A TPM 2.0 in software, with its state in a directory: a chip that can be taken to another machine.
 
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -28,8 +29,9 @@ impl SoftwareTpm {
             .spawn()
             .expect("swtpm is installed by deploy/setup/apt.sh");
         let started = Instant::now();
-        while !socket.exists() {
-            assert!(started.elapsed() < Duration::from_secs(20), "swtpm made no socket");
+        // It is there before anybody listens at it; a connection that ends at once changes nothing.
+        while UnixStream::connect(&socket).is_err() {
+            assert!(started.elapsed() < Duration::from_secs(20), "swtpm does not listen");
             std::thread::sleep(Duration::from_millis(20));
         }
         Self { process, address: TpmAddress::Unix(socket) }
