@@ -149,6 +149,14 @@ async fn key_servers_bring_the_secret_back_with_one_down_or_lying_and_not_with_o
     assert!(matches!(error, Error::Custody(CustodyError::TooFew { threshold: 3, .. })), "{error}");
     servers.moods([Mood::Honest; 3]);
 
+    // A session of another time, past or to come, is none.
+    for offset in [-600_000, 600_000] {
+        let clock: tee::Clock = Arc::new(move || now_ms().saturating_add_signed(offset));
+        let late = custody::Asking { clock, ..asking.clone() };
+        let error = late.key_servers(&with, &chain, registered, LIMIT).await.unwrap_err().to_string();
+        assert!(error.contains("InvalidCertificate"), "{error}");
+    }
+
     // Retired on chain: refused from the next request on.
     let measurement = chain::Measurement::new("simulated", &machine.platform.measurement());
     world.run(&world.calls.retire_measurement(world.cluster.registry, world.admin, &measurement)).await;
