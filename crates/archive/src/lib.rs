@@ -10,10 +10,14 @@ pub mod cold;
 mod document;
 #[doc(hidden)]
 pub mod fuzz;
+mod history;
+mod history_document;
 mod recover;
 mod schedule;
 
 pub use admit::{Admitted, Local, Refused, admit};
 pub use document::{DocumentError, ProofDocument, ProvenAbsence, ProvenLeaf, Verified};
+pub use history::{Disagree, Found, Missing, Past};
+pub use history_document::{Gap, HistoryDocument, Kind, Shown, Version};
 pub use recover::{ResumeError, Resumed, resume};
 pub use schedule::{AnchorConfig, Due, Pending, Schedule};

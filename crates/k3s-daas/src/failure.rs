@@ -56,6 +56,22 @@ impl fmt::Display for Failure {
     }
 }
 
+/// An error with every cause behind it, each said once.
+pub(crate) fn text(error: &dyn std::error::Error) -> String {
+    let mut message = error.to_string();
+    let mut cause = error.source();
+    // A gRPC status repeats, less readably, what the error above it says already.
+    while let Some(error) = cause.filter(|error| !error.is::<tonic::Status>()) {
+        let text = error.to_string();
+        if !message.contains(&text) {
+            message.push_str(": ");
+            message.push_str(&text);
+        }
+        cause = error.source();
+    }
+    message
+}
+
 /// Says what was being done when something went wrong, with every cause behind it.
 pub(crate) trait Context<T> {
     fn context(self, doing: impl fmt::Display) -> Result<T>;
@@ -63,20 +79,7 @@ pub(crate) trait Context<T> {
 
 impl<T, E: std::error::Error> Context<T> for std::result::Result<T, E> {
     fn context(self, doing: impl fmt::Display) -> Result<T> {
-        self.map_err(|error| {
-            let mut message = format!("{doing}: {error}");
-            let mut cause = error.source();
-            // A gRPC status repeats, less readably, what the error above it says already.
-            while let Some(error) = cause.filter(|error| !error.is::<tonic::Status>()) {
-                let text = error.to_string();
-                if !message.contains(&text) {
-                    message.push_str(": ");
-                    message.push_str(&text);
-                }
-                cause = error.source();
-            }
-            Failure::failed(message)
-        })
+        self.map_err(|error| Failure::failed(format!("{doing}: {}", text(&error))))
     }
 }
 

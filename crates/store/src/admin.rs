@@ -11,11 +11,15 @@ use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity
 use tonic::{Code, Request, Status};
 use tonic_prost::ProstCodec;
 
+use crate::key_history::KeyHistory;
 use crate::proto::{
-    AnchorNowRequest, AnchorNowResponse, CopyNowRequest, CopyNowResponse, ProveRequest, ProveResponse,
-    RotateKeyRequest, RotateKeyResponse,
+    AnchorNowRequest, AnchorNowResponse, CopyNowRequest, CopyNowResponse, HistoryRequest, HistoryResponse,
+    ProveRequest, ProveResponse, RotateKeyRequest, RotateKeyResponse,
 };
 use crate::root::Proof;
+
+/// The largest answer, bytes: one version of the largest value, on top of a page.
+const MAX_ANSWER: usize = 64 << 20;
 
 /// Why a running store did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -86,6 +90,28 @@ pub async fn prove(
     Ok((proof, value))
 }
 
+/// Asks the store that serves at `url` for the versions of a key that it has in memory, between two revisions (0: no bound) and
+/// of at most `limit` revisions, the newest first.
+///
+/// # Errors
+/// The store is not reached, or refuses.
+pub async fn history(
+    url: &str,
+    files: Option<&ClientFiles>,
+    key: Bytes,
+    (from, until): (i64, i64),
+    limit: Option<usize>,
+) -> Result<KeyHistory, AdminError> {
+    let most = limit.map_or(0, |limit| i64::try_from(limit).unwrap_or(i64::MAX));
+    let mut request = HistoryRequest { key, from, until, limit: most };
+    let mut found = KeyHistory::default();
+    loop {
+        let answer: HistoryResponse = call(url, files, "History", request.clone()).await?;
+        let Some(until) = found.page(answer, limit) else { return Ok(found) };
+        request.until = until;
+    }
+}
+
 /// Has the store that serves at `url` anchored now; tells up to which revision it is.
 ///
 /// # Errors
@@ -114,7 +140,7 @@ where
     Q: prost::Message + 'static,
     A: prost::Message + Default + 'static,
 {
-    let mut grpc = Grpc::new(connect(url, files).await?);
+    let mut grpc = Grpc::new(connect(url, files).await?).max_decoding_message_size(MAX_ANSWER);
     let refused = |status: Status| AdminError::Refused(status.message().to_owned());
     grpc.ready().await.map_err(|error| refused(Status::new(Code::Unavailable, error.to_string())))?;
     let path = PathAndQuery::try_from(format!("/k3s_daas.store.v1.Admin/{method}"))

@@ -127,7 +127,7 @@ impl House<'_> {
     fn scrub(&self) {
         self.bound_held_history();
         if self.shared.state.read().is_scrubbed() {
-            return;
+            return self.tell_scrubbed();
         }
         // Held until history is gone: nobody begins a tree on what is being removed.
         let Some(mut root) = self.shared.root.try_lock() else { return };
@@ -140,9 +140,15 @@ impl House<'_> {
             }
         }
         drop(root);
+        self.tell_scrubbed();
+    }
+
+    /// Whoever waits for history to go waits no longer; nor for what stays because no copy has it.
+    fn tell_scrubbed(&self) {
         let state = self.shared.state.read();
-        if state.is_scrubbed() {
-            self.shared.scrubbed.send_replace(state.compact_revision());
+        let compacted = state.compact_revision();
+        if state.is_scrubbed() && *self.shared.scrubbed.borrow() != compacted {
+            self.shared.scrubbed.send_replace(compacted);
         }
     }
 

@@ -43,6 +43,7 @@ mod fault;
 #[doc(hidden)]
 pub mod fuzz;
 mod keeper;
+mod key_history;
 mod lease_clock;
 mod listen;
 mod log;
@@ -62,13 +63,14 @@ mod store;
 pub mod watch;
 mod watch_stream;
 
-pub use admin::{AdminError, ClientFiles, anchor, copy, prove, rotate_key};
+pub use admin::{AdminError, ClientFiles, anchor, copy, history, prove, rotate_key};
 pub use anchor::{Anchor, AnchorError, AnchorPoint, FileAnchor};
 pub use background::{Pace, in_background};
 pub use config::{AutoCompaction, Config};
 pub use error::StoreError;
 pub use etcd_error::EtcdError;
 pub use extract::Extract;
+pub use key_history::{KeyHistory, history_of_files};
 pub use lease_clock::LeaseClock;
 pub use listen::{ListenError, Listener, TlsFiles};
 pub use log::logged_requests;

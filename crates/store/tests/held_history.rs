@@ -215,3 +215,32 @@ proptest! {
         }
     }
 }
+
+#[tokio::test]
+async fn a_long_history_comes_in_pages_over_the_socket() {
+    let home = tempfile::tempdir().unwrap();
+    let store = Store::open(config(&home.path().join("store"), 1 << 30)).unwrap();
+    store.hold_history(0);
+    for number in 0..5_u8 {
+        let value = vec![number; 1_400_000].into();
+        store.put(PutRequest { key: "k".into(), value, ..PutRequest::default() }).await.unwrap();
+    }
+    let now = store.revision();
+    compact(&store, now).await;
+    let socket = home.path().join("store.sock");
+    let server =
+        store::Server::bind(store.clone(), vec![store::Listener::Unix(socket.clone())]).await.unwrap();
+    let serving = tokio::spawn(server.run(std::future::pending()));
+    let url = format!("unix://{}", socket.display());
+    let found = store::history(&url, None, "k".into(), (0, 0), None).await.unwrap();
+    let revisions: Vec<i64> = found.versions.iter().map(|record| record.mod_revision).collect();
+    assert_eq!(revisions, [6, 5, 4, 3, 2]);
+    assert_eq!((found.revision, found.compact_revision, found.complete_from), (now, now, 1));
+    let some = store::history(&url, None, "k".into(), (3, 5), Some(2)).await.unwrap();
+    let revisions: Vec<i64> = some.versions.iter().map(|record| record.mod_revision).collect();
+    assert_eq!((revisions, some.truncated), (vec![5, 4], true));
+    let refused = store::history(&url, None, Bytes::new(), (0, 0), None).await.unwrap_err();
+    assert!(refused.to_string().contains("key is not provided"), "{refused}");
+    serving.abort();
+    store.close();
+}

@@ -1,3 +1,4 @@
+use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -5,6 +6,7 @@ use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 use store::Config;
 use store::mvcc::{Image, Record};
+use store::root::{Entry, Hash, Leaf, Proof};
 
 use super::directory::{on_a_thread, write};
 use super::merge::{Changes, Merge};
@@ -38,7 +40,7 @@ pub struct Summary {
 }
 
 /// The largest piece that is read: 32 MiB are usual.
-const MAX_PIECE: usize = 256 << 20;
+pub(super) const MAX_PIECE: usize = 256 << 20;
 /// The longest chain that is read, and the most pieces of a snapshot.
 const MAX_CHAIN: usize = 10_000;
 
@@ -137,6 +139,39 @@ impl Fetched {
         Ok(image.revision)
     }
 
+    /// That `key` had what it had at `revision`, or did not exist then, and the version that is proven: from all records up to there.
+    /// Blocks, and takes some 100 bytes of memory for each key.
+    ///
+    /// # Errors
+    /// [`ColdError::Revision`] for one at which the chain does not have every key, and as [`Self::chain`].
+    pub fn prove(&self, key: &[u8], revision: i64) -> Result<(Proof, Option<Record>), ColdError> {
+        let (from, to) = (self.snapshots[0].1.image.complete_from(), self.newest().1.image.revision);
+        if revision < from.max(1) || revision > to {
+            return Err(ColdError::Revision { wanted: revision, from, to });
+        }
+        let upto = self.snapshots.iter().take_while(|(_, index)| index.image.revision < revision).count();
+        let (mut latest, mut proven) = (HashMap::new(), None);
+        for number in 0..=upto {
+            for record in self.records(number) {
+                let record = record?;
+                if record.mod_revision > revision {
+                    continue;
+                }
+                let leaf = (!record.is_tombstone()).then(|| Leaf::of(&record));
+                let name: Hash = Sha256::digest(&record.key).into();
+                // Each key's versions come in order, in a snapshot and from one to the next.
+                latest.insert(name, leaf.map(|leaf| leaf.entry(&record.key)));
+                if record.key == key {
+                    proven = leaf.is_some().then_some(record);
+                }
+            }
+        }
+        let mut entries: Vec<Entry> = latest.into_values().flatten().collect();
+        entries.sort_unstable_by_key(|entry| entry.key);
+        let leaf = proven.as_ref().map(Leaf::of);
+        Ok((Proof::make(&entries, revision, key, leaf), proven))
+    }
+
     /// The small files that came with the last snapshot.
     #[must_use]
     pub fn attachments(&self) -> &[Attachment] {
@@ -218,11 +253,16 @@ fn check_chain(snapshots: &[(Piece, Index)]) -> Result<(), ColdError> {
     Ok(())
 }
 
-fn inconsistent(piece: &Piece, what: &'static str) -> ColdError {
+pub(super) fn inconsistent(piece: &Piece, what: &'static str) -> ColdError {
     ColdError::Inconsistent { name: piece.name.clone(), what }
 }
 
-fn index_of(dir: &Path, piece: &Piece, keys: &ColdKeys, cluster: &[u8; 32]) -> Result<Index, ColdError> {
+pub(super) fn index_of(
+    dir: &Path,
+    piece: &Piece,
+    keys: &ColdKeys,
+    cluster: &[u8; 32],
+) -> Result<Index, ColdError> {
     let (index, _) = read(dir, piece, keys)?;
     let index = index.ok_or_else(|| inconsistent(piece, "it is a part of a snapshot, not its last piece"))?;
     if index.cluster != cluster[..] {
@@ -232,13 +272,17 @@ fn index_of(dir: &Path, piece: &Piece, keys: &ColdKeys, cluster: &[u8; 32]) -> R
     Ok(index)
 }
 
-fn read(dir: &Path, piece: &Piece, keys: &ColdKeys) -> Result<(Option<Index>, PieceReader), ColdError> {
+pub(super) fn read(
+    dir: &Path,
+    piece: &Piece,
+    keys: &ColdKeys,
+) -> Result<(Option<Index>, PieceReader), ColdError> {
     let path = file(dir, piece);
     let bytes = fs::read(&path).map_err(ColdError::io("read", &path))?;
     PieceReader::open(&piece.name, bytes.into(), keys)
 }
 
-async fn fetch(
+pub(super) async fn fetch(
     store: &dyn ColdStore,
     dir: &Path,
     piece: &Piece,
@@ -267,7 +311,7 @@ async fn there(dir: &Path, piece: &Piece) -> Result<bool, ColdError> {
         .await
 }
 
-async fn keep(dir: &Path, piece: &Piece, bytes: Bytes) -> Result<(), ColdError> {
+pub(super) async fn keep(dir: &Path, piece: &Piece, bytes: Bytes) -> Result<(), ColdError> {
     let path = file(dir, piece);
     on_a_thread(move || write(&path, &bytes)).await
 }

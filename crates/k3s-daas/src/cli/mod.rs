@@ -11,6 +11,7 @@ mod enclave;
 mod escrow;
 mod govern;
 mod grant;
+mod history;
 mod kubeconfig;
 mod master;
 mod prove;
@@ -47,6 +48,7 @@ pub(crate) use govern::{
     CapCommand, EconomicsCommand, Govern, GovernCommand, InsuranceCommand, UpgradeCommand,
 };
 pub(crate) use grant::{Grant, GrantAdd, GrantCommand};
+pub(crate) use history::{History, When};
 pub(crate) use kubeconfig::Kubeconfig;
 pub(crate) use master::Master;
 pub(crate) use prove::{Prove, VerifyProof};
@@ -150,6 +152,8 @@ pub(crate) enum Command {
     RotateStoreKey(StoreEndpoint),
     /// Anchor the state on chain now, instead of when it is due
     Anchor(Anchor),
+    /// Show what a key of the cluster's state was: from memory and from the snapshots that hold what left it
+    History(History),
     /// Print a proof of what a key of the cluster's state has, against the anchor on chain, as JSON
     Prove(Prove),
     /// Check a proof against the chain, on any machine: exit 0 with what it shows, 3 if it shows nothing

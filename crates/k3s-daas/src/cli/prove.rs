@@ -7,7 +7,7 @@ use super::snapshot::StoreEndpoint;
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Prove {
     /// The key as the store knows it, e.g. /registry/pods/default/web
-    #[arg(value_name = "KEY")]
+    #[arg(id = "state-key", value_name = "KEY")]
     pub(crate) key: String,
     /// At which anchored revision [default: the latest]
     #[arg(long, value_name = "REVISION", value_parser = clap::value_parser!(i64).range(1..))]

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use archive::cold::{Catalog, ColdKeys, ColdStore, Entry, Fetched, Place, Progress, walrus_price};
+use archive::cold::{Catalog, ColdKeys, ColdStore, Entry, Fetched, Link, Place, Progress, walrus_price};
 use serde_json::{Value, json};
 use tee::SealingKey;
 use walrus::Encoding;
@@ -14,9 +14,9 @@ use crate::failure::{Context as _, Failure, Result};
 use crate::output::{print, say};
 
 /// What the commands work with.
-struct Cold {
+pub(super) struct Cold {
     master: master::Config,
-    place: Arc<dyn ColdStore>,
+    pub(super) place: Arc<dyn ColdStore>,
     catalog: Catalog,
     cluster: [u8; 32],
 }
@@ -209,21 +209,32 @@ const NEWEST: &str = "newest";
 
 impl Cold {
     fn open(context: &Context) -> Result<Self> {
+        Self::find(context, None)?.ok_or_else(|| {
+            Failure::usage(
+                "no cold store is configured: set [master.snapshots.place] to directory = \"/PATH\", to s3 or to walrus",
+            )
+        })
+    }
+
+    /// The same with a directory in place of what is configured, or `None` where neither is there.
+    pub(super) fn find(context: &Context, from: Option<&Path>) -> Result<Option<Self>> {
         let deployment = Deployment::find(&context.state)?.unwrap_or_default();
         let config = crate::parts::master(context, &deployment)?;
-        let Some(place) = &config.snapshots.place else {
-            return Err(Failure::usage(
-                "no cold store is configured: set [master.snapshots.place] to directory = \"/PATH\", to s3 or to walrus",
-            ));
-        };
+        let named = from.map(|dir| Place::Directory(dir.to_owned()));
+        let Some(place) = named.or_else(|| config.snapshots.place.clone()) else { return Ok(None) };
         let cluster = config.chain.cluster.ok_or_else(|| Failure::not_ready("there is no cluster yet"))?;
         let path = config.state_dir.join("archive/catalog.json");
-        Ok(Self {
+        Ok(Some(Self {
             place: place.open().context("opening the cold store")?,
             catalog: Catalog::open(path).context("reading the catalogue")?,
             cluster: cluster.0,
             master: config,
-        })
+        }))
+    }
+
+    /// All snapshots of the catalogue, oldest first.
+    pub(super) fn links(&self) -> Vec<Link> {
+        self.catalog.entries().iter().map(|entry| entry.link.clone()).collect()
     }
 
     /// Fetches a snapshot by its name, or the newest of the catalogue.
@@ -254,7 +265,7 @@ impl Cold {
     }
 
     /// What the master seals with.
-    async fn key(&self) -> Result<SealingKey> {
+    pub(super) async fn key(&self) -> Result<SealingKey> {
         super::snapshot::master_key(&self.master).await
     }
 
@@ -291,7 +302,7 @@ fn shown(entry: &Entry) -> Value {
     })
 }
 
-fn time(ms: u64) -> String {
+pub(super) fn time(ms: u64) -> String {
     let seconds = i64::try_from(ms / 1_000).unwrap_or(i64::MAX);
     let format = time::format_description::well_known::Rfc3339;
     time::OffsetDateTime::from_unix_timestamp(seconds)

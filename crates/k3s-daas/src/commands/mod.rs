@@ -17,6 +17,7 @@ mod enclave;
 mod escrow;
 mod govern;
 mod grant;
+mod history;
 mod kubeconfig;
 mod master;
 mod prove;
@@ -90,6 +91,7 @@ pub(crate) async fn run(cli: Cli) -> Result<()> {
         Command::Snapshot(command) => snapshot::run(&context, command).await,
         Command::RotateStoreKey(args) => snapshot::rotate(&context, args).await,
         Command::Anchor(args) => anchor::run(&context, args).await,
+        Command::History(args) => Box::pin(history::run(&context, args)).await,
         Command::Prove(args) => prove::prove(&context, args).await,
         Command::VerifyProof(args) => prove::verify(&context, args).await,
         Command::Recover(args) => recover::run(&context, args).await,

@@ -1,7 +1,7 @@
 use std::io::Read;
 use std::path::Path;
 
-use archive::ProofDocument;
+use archive::{HistoryDocument, ProofDocument};
 use chain::{Address, Anchor, Client, Cluster};
 use serde_json::{Value, json};
 
@@ -13,14 +13,14 @@ use crate::failure::{Context as _, Failure, Result};
 use crate::output::{print, say};
 
 /// No proof is longer, bytes.
-const MAX_PROOF_BYTES: u64 = 8 << 20;
+const MAX_PROOF_BYTES: u64 = 64 << 20;
 
 /// `k3s-daas prove`: a proof against the anchor on chain.
 pub(crate) async fn prove(context: &Context, args: Prove) -> Result<()> {
     let deployment = Deployment::load(&context.state)?;
     let cluster = deployment.cluster.ok_or_else(|| Failure::not_ready("there is no cluster yet"))?;
     let client = client(context, &deployment)?;
-    let known = anchor(&client, cluster, None).await;
+    let known = anchor_of(&client, cluster, None).await;
     let (url, files) = endpoint(context, args.store);
     let key = args.key.into_bytes();
     let asked = args.revision.unwrap_or_default();
@@ -46,19 +46,22 @@ pub(crate) async fn prove(context: &Context, args: Prove) -> Result<()> {
 
 /// `k3s-daas verify-proof`: needs the chain and nothing else of the cluster.
 pub(crate) async fn verify(context: &Context, args: VerifyProof) -> Result<()> {
-    let document = ProofDocument::parse(&read(&args.file)?).context("reading the proof");
-    let document = document.map_err(Failure::refused)?;
-    if let Some(expected) = args.cluster.filter(|expected| *expected != document.cluster) {
-        return Err(Failure::refused(format!(
-            "the proof is about cluster {} and not about {expected}",
-            document.cluster
-        )));
-    }
+    let bytes = read(&args.file)?;
     let client = client(context, &Deployment::find(&context.state)?.unwrap_or_default())?;
-    let (now, _) = anchor(&client, document.cluster, None).await.context("reading the anchor")?;
+    if HistoryDocument::is_named_in(&bytes) {
+        let document = HistoryDocument::parse(&bytes).context("reading the history");
+        let document = document.map_err(Failure::refused)?;
+        must_be_about(document.cluster, args.cluster)?;
+        let shown = super::history::verify(&client, &document).await?;
+        return print(context.global.output, &shown, history_summary);
+    }
+    let document = ProofDocument::parse(&bytes).context("reading the proof");
+    let document = document.map_err(Failure::refused)?;
+    must_be_about(document.cluster, args.cluster)?;
+    let (now, _) = anchor_of(&client, document.cluster, None).await.context("reading the anchor")?;
     let against = match document.anchor_version {
         Some(version) if u64::try_from(document.revision) != Ok(now.revision) => {
-            let then = anchor(&client, document.cluster, Some(version)).await;
+            let then = anchor_of(&client, document.cluster, Some(version)).await;
             then.context("reading the older anchor that the proof is about")?.0
         }
         _ => now,
@@ -88,6 +91,31 @@ pub(crate) async fn verify(context: &Context, args: VerifyProof) -> Result<()> {
     print(context.global.output, &answer, summary)
 }
 
+fn must_be_about(cluster: Address, expected: Option<Address>) -> Result<()> {
+    match expected {
+        Some(expected) if expected != cluster => {
+            Err(Failure::refused(format!("the proof is about cluster {cluster} and not about {expected}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn history_summary(answer: &Value) -> String {
+    let proven = answer["proven"].as_array().map_or(&[][..], Vec::as_slice);
+    let line = |version: &Value| {
+        format!(
+            "revision {} ({}) was the latest in the state that was anchored at revision {}\n",
+            version["revision"],
+            version["kind"].as_str().unwrap_or_default(),
+            version["anchoredRevision"]
+        )
+    };
+    let mut text: String = proven.iter().map(line).collect();
+    let without = answer["unproven"].as_array().map_or(0, Vec::len);
+    text.push_str(&format!("{without} versions have no proof: believe who gave you the file, or do not"));
+    text
+}
+
 fn summary(answer: &Value) -> String {
     let text = |name: &str| answer[name].as_str().unwrap_or_default().to_owned();
     let what = if answer["exists"] == true {
@@ -109,7 +137,7 @@ fn summary(answer: &Value) -> String {
 }
 
 /// The cluster's anchor as it is now, or as it was at a version; with its version.
-async fn anchor(
+pub(super) async fn anchor_of(
     client: &Client,
     cluster: Address,
     version: Option<u64>,
@@ -122,7 +150,7 @@ async fn anchor(
     }
 }
 
-fn client(context: &Context, deployment: &Deployment) -> Result<Client> {
+pub(super) fn client(context: &Context, deployment: &Deployment) -> Result<Client> {
     Client::new(&context.settings.chain_url(deployment)).context("using the chain's URL")
 }
 

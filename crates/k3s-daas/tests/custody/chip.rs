@@ -164,7 +164,7 @@ async fn a_machine_with_a_tpm_opens_its_state_and_no_other_does_until_the_commit
     // One fewer than it takes.
     drop(holders.remove(0));
     copy_all(&first.state(), &third.state());
-    let alone = [&["committee", "recover", "--timeout", "3", "--holder", &holder], &on_chain[..]].concat();
+    let alone = [&["committee", "recover", "--timeout", "8", "--holder", &holder], &on_chain[..]].concat();
     let refused = third.machine.fails(&alone, 1).await;
     assert!(refused.contains("1 of 2 shares"), "{refused}");
     third.machine.fails(&["master", "--print-identity"], 1).await;

@@ -156,7 +156,7 @@ async fn a_master_that_keeps_nothing_is_given_its_secret_at_each_start_or_does_n
     let (a_url, b_url) = (format!("http://{}", holders[0].1), format!("http://{}", holders[1].1));
     let named = [format!("a={}@{a_url}", holders[0].2), format!("b={}@{b_url}", holders[1].2)];
     let found = ["--new-cluster", "--threshold", "2", "--holder", &named[0], "--holder", &named[1]];
-    ask(&first, &settings, &[&a_url, &b_url], &[], 2);
+    ask(&first, &settings, &[&a_url, &b_url], &[], 8);
 
     // Nothing to start from; and nothing is begun that could not be opened again.
     let refused = first.fails(&["master"], 1).await;
@@ -199,7 +199,7 @@ async fn a_master_that_keeps_nothing_is_given_its_secret_at_each_start_or_does_n
     // Not from who only says that it is a master, whatever the CA signed for it: it does not even hear the request. And not with
     // code that nobody allowed.
     let (rogue, heard) = without_evidence(&first, &secret).await;
-    ask(&second, &settings, &[], &[&rogue, "https://127.0.0.1:1"], 2);
+    ask(&second, &settings, &[], &[&rogue, "https://127.0.0.1:1"], 8);
     let refused = second.fails(&["master", "--print-identity"], 1).await;
     assert!(refused.contains("master https://127.0.0.1:1: "), "{refused}");
     assert!(refused.contains(&format!("master {rogue}: ")), "{refused}");
@@ -208,7 +208,7 @@ async fn a_master_that_keeps_nothing_is_given_its_secret_at_each_start_or_does_n
     assert!(!heard.is_empty() && heard.iter().all(|line| line == "GET /cacerts HTTP/1.1"), "{heard:?}");
     let other = Machine::new(root.path(), "other", &url, "version 2");
     copy(&first, &other, "cluster.pki");
-    ask(&other, &settings, &[&a_url], &[&gateway], 2);
+    ask(&other, &settings, &[&a_url], &[&gateway], 8);
     let refused = other.fails(&["master"], 1).await;
     assert!(refused.contains(&format!("master {gateway}: not asked")), "{refused}");
     assert!(refused.contains("measurement_not_allowed"), "{refused}");
@@ -254,7 +254,7 @@ async fn a_master_that_keeps_nothing_is_given_its_secret_at_each_start_or_does_n
     let before = custody::fetch_dealing(&a_url).await.unwrap();
     let cold = root.path().join("cold");
     let with_snapshots = format!("{settings}snapshots.place.directory = {cold:?}\n");
-    ask(&first, &with_snapshots, &[&a_url, &b_url], &[], 2);
+    ask(&first, &with_snapshots, &[&a_url, &b_url], &[], 8);
     let dealing = first.start_master(&found[1..]).await;
     let saved = first.ok(&["snapshot", "save"]).await["name"].as_str().unwrap().to_owned();
     first.ok(&["anchor"]).await;

@@ -13,6 +13,6 @@ mod segments;
 pub(crate) use directory::Directory;
 pub(crate) use frame_text::{read_commands, write_command};
 pub(crate) use identity::Identity;
-pub(crate) use recover::{Recovered, recover, unreadable};
+pub(crate) use recover::{Recovered, look, recover, unreadable};
 pub use requests::logged_requests;
 pub(crate) use segments::{Inventory, Segments};

@@ -2,6 +2,7 @@ use std::io::BufReader;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::directory::Listing;
 use super::{Directory, Identity, Inventory, Segments, read_commands};
 use crate::StoreError;
 use crate::anchor::{Anchor, AnchorPoint};
@@ -35,18 +36,7 @@ pub(crate) fn recover(
 ) -> Result<Recovered, StoreError> {
     let listing = directory.list()?;
     let anchored = anchor.map(Anchor::load).transpose()?.flatten();
-    let mut replay = Replay::new(directory, keyring, anchored);
-    if let Some(&sequence) = listing.snapshots.last() {
-        replay.load_snapshot(sequence)?;
-    }
-    if hold_history {
-        // What a copy has is not known yet.
-        replay.state.hold_after(0);
-    }
-    let needed = replay.needed(&listing.segments)?;
-    for (index, (number, header)) in needed.iter().enumerate() {
-        replay.segment(*number, header, index + 1 == needed.len())?;
-    }
+    let (replay, needed) = replay(directory, keyring, anchored, &listing, hold_history)?;
     replay.check_anchor(anchor.is_some())?;
 
     let store_id = replay.store_id.or(anchored.map(|point| point.store_id)).unwrap_or_else(rand::random);
@@ -87,6 +77,41 @@ pub(crate) fn recover(
         cut: replay.cut,
         older_root: replay.older_root,
     })
+}
+
+/// The state as the files have it, with all the history that is in them; changes nothing.
+pub(crate) fn look(
+    directory: &Directory,
+    keyring: &Keyring,
+    anchor: Option<&dyn Anchor>,
+) -> Result<State, StoreError> {
+    let anchored = anchor.map(Anchor::load).transpose()?.flatten();
+    let (replay, _) = replay(directory, keyring, anchored, &directory.list()?, true)?;
+    replay.check_anchor(anchor.is_some())?;
+    Ok(replay.state)
+}
+
+/// Reads everything; gives also the segments that are still needed.
+fn replay<'a>(
+    directory: &'a Directory,
+    keyring: &'a Keyring,
+    anchored: Option<AnchorPoint>,
+    listing: &Listing,
+    hold_history: bool,
+) -> Result<(Replay<'a>, Vec<(u64, Header)>), StoreError> {
+    let mut replay = Replay::new(directory, keyring, anchored);
+    if let Some(&sequence) = listing.snapshots.last() {
+        replay.load_snapshot(sequence)?;
+    }
+    if hold_history {
+        // What a copy has is not known yet.
+        replay.state.hold_after(0);
+    }
+    let needed = replay.needed(&listing.segments)?;
+    for (index, (number, header)) in needed.iter().enumerate() {
+        replay.segment(*number, header, index + 1 == needed.len())?;
+    }
+    Ok((replay, needed))
 }
 
 /// Why the snapshot in `path` cannot be read.

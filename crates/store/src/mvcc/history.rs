@@ -49,7 +49,7 @@ impl History {
     }
 
     /// All versions, oldest first.
-    pub(crate) fn versions(&self) -> impl Iterator<Item = &Shared> {
+    pub(crate) fn versions(&self) -> impl DoubleEndedIterator<Item = &Shared> {
         self.older.iter().chain(std::iter::once(&self.latest))
     }
 

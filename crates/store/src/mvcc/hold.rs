@@ -17,7 +17,9 @@ impl State {
     /// From now on changes after `copied`, which a copy elsewhere does not have, are not removed though they are compacted. What
     /// readers see does not change.
     pub fn hold_after(&mut self, copied: i64) {
-        self.hold = Some(Hold { after: copied, weighed: (copied, u32::MAX), bytes: 0 });
+        // What is gone, or on its way, is not kept any more.
+        let after = copied.max(self.kept_from.saturating_sub(1));
+        self.hold = Some(Hold { after, weighed: (after, u32::MAX), bytes: 0 });
     }
 
     /// The revision from which on every change is here, compacted or not.

@@ -15,6 +15,7 @@ mod record_wire;
 mod restore;
 mod state;
 mod txn;
+mod versions;
 
 pub use check::{
     MAX_LEASE_TTL, MAX_TXN_DEPTH, check_delete, check_lease_grant, check_put, check_range,

@@ -86,6 +86,45 @@ pub struct ProvenEntry {
     pub body: Vec<u8>,
 }
 
+/// Asks for the versions of one key that are in memory.
+#[derive(Clone, PartialEq, Eq, Hash, prost::Message)]
+pub struct HistoryRequest {
+    /// Of which key.
+    #[prost(bytes = "bytes", tag = "1")]
+    pub key: bytes::Bytes,
+    /// The first and the last revision; 0 for no bound.
+    #[prost(int64, tag = "2")]
+    pub from: i64,
+    /// See `from`.
+    #[prost(int64, tag = "3")]
+    pub until: i64,
+    /// How many versions at most, the newest first; 0 for all that fit an answer.
+    #[prost(int64, tag = "4")]
+    pub limit: i64,
+}
+
+#[derive(Clone, PartialEq, Eq, prost::Message)]
+pub struct HistoryResponse {
+    /// Revision of the store.
+    #[prost(int64, tag = "1")]
+    pub revision: i64,
+    /// Its compact revision.
+    #[prost(int64, tag = "2")]
+    pub compact_revision: i64,
+    /// From here on every change of every key is in memory.
+    #[prost(int64, tag = "3")]
+    pub kept_from: i64,
+    /// The newest first.
+    #[prost(message, repeated, tag = "4")]
+    pub versions: Vec<crate::mvcc::RecordWire>,
+    /// Whether there are older ones within the bounds.
+    #[prost(bool, tag = "5")]
+    pub more: bool,
+    /// Points that were anchored, or were about to be.
+    #[prost(message, repeated, tag = "6")]
+    pub anchors: Vec<crate::mvcc::AnchorNote>,
+}
+
 /// Asks for a copy elsewhere, now.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, prost::Message)]
 pub struct CopyNowRequest {}

@@ -5,7 +5,8 @@ use super::dispatch::{Context, HttpRequest, HttpResponse, server_streaming, stre
 use super::reflection;
 use crate::proto::{
     AnchorNowRequest, AnchorNowResponse, CopyNowRequest, CopyNowResponse, HealthCheckRequest,
-    HealthCheckResponse, ProveRequest, ProveResponse, RotateKeyRequest, RotateKeyResponse, ServingStatus,
+    HealthCheckResponse, HistoryRequest, ProveRequest, ProveResponse, RotateKeyRequest, RotateKeyResponse,
+    ServingStatus,
 };
 use crate::{EtcdError, Store};
 
@@ -47,6 +48,9 @@ pub(super) async fn call(
                 Ok(AnchorNowResponse { revision: store.request_anchor().await? })
             })
             .await
+        }
+        ("k3s_daas.store.v1.Admin", "History") => {
+            unary(request, |q: HistoryRequest| async move { store.key_history(&q) }).await
         }
         ("k3s_daas.store.v1.Admin", "Copy") => {
             unary(request, |_: CopyNowRequest| async move {
