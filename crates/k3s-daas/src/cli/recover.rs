@@ -22,9 +22,13 @@ pub(crate) struct Recover {
     /// A holder of the cluster's recovery committee; needed where the cluster's secret is not on this machine. May be repeated
     #[arg(long = "holder", value_name = "URL")]
     pub(crate) holders: Vec<String>,
+    /// Gateway of a master of the cluster that runs, which gives the secret over attested TLS; it is asked before the committee. May be
+    /// repeated
+    #[arg(long = "master", value_name = "URL")]
+    pub(crate) masters: Vec<String>,
     #[command(flatten)]
     pub(crate) seal: super::Seal,
-    /// This machine's registration, on which key servers decide [default: it registers itself by the verifiers in [master.registration]]
+    /// This machine's registration, on which masters and key servers decide [default: it registers itself by the verifiers in [master.registration]]
     #[arg(long, value_name = "0xID")]
     pub(crate) enclave: Option<chain::Address>,
     /// How long enough holders are waited for

@@ -15,6 +15,8 @@ use crate::deployment::Deployment;
 use crate::failure::{Context as _, Failure, Result};
 use crate::output::{Step, print, say};
 
+/// As many as [master.tee.release] takes.
+const MAX_MASTERS: usize = 32;
 /// What of the snapshot's small files is put back.
 const PKI: &str = "cluster.pki";
 
@@ -36,6 +38,7 @@ pub(crate) async fn run(context: &Context, args: Recover) -> Result<()> {
             "snapshot": name,
             "revision": args.revision,
             "stateDir": config.state_dir,
+            "masters": args.masters,
             "holders": args.holders,
             "keyServers": args.seal.seal,
         });
@@ -158,7 +161,7 @@ fn restored_mark(work: &Path) -> PathBuf {
     work.join("restored")
 }
 
-/// From this machine if it has it, otherwise from the committee.
+/// From this machine if it has it, otherwise from whoever is named.
 async fn secret(
     args: &Recover,
     config: &master::Config,
@@ -169,11 +172,14 @@ async fn secret(
         return Ok(secret);
     }
     let key_servers = super::seal::key_servers(&args.seal, newcomer)?;
-    if args.holders.is_empty() && key_servers.is_none() {
+    if args.masters.is_empty() && args.holders.is_empty() && key_servers.is_none() {
         return Err(Failure::usage(
-            "the cluster's secret is not on this machine: name holders of its recovery committee with --holder URL, or ask Seal's \
-             key servers with --seal",
+            "the cluster's secret is not on this machine: name holders of its recovery committee with --holder URL or a master that \
+             runs with --master URL, or ask Seal's key servers with --seal",
         ));
+    }
+    if args.masters.len() > MAX_MASTERS {
+        return Err(Failure::usage(format!("more than {MAX_MASTERS} masters are named with --master")));
     }
     let asking = custody::Asking {
         platform: newcomer.platform.clone(),
@@ -186,10 +192,11 @@ async fn secret(
     let client = Client::new(&deployment.chain_url).context("using the chain's URL")?;
     let chain = custody::OnChain::new(client, package, args.cluster);
     let limit = Duration::from_secs(args.timeout);
-    let enclave =
-        super::seal::registration(args.enclave, key_servers.is_some(), config, newcomer, &chain).await;
-    let (holders, trust) = (args.holders.clone(), tee::Trusted::default());
-    let givers = custody::Givers { masters: Vec::new(), holders, key_servers, limit, trust };
+    let asks = key_servers.is_some() || !args.masters.is_empty();
+    let enclave = super::seal::registration(args.enclave, asks, config, newcomer, &chain).await;
+    let (masters, holders) = (args.masters.clone(), args.holders.clone());
+    let trust = config.tee.release.trust.read().context("reading [master.tee.release.trust]")?;
+    let givers = custody::Givers { masters, holders, key_servers, limit, trust };
     super::committee::by_givers(&asking, &chain, newcomer, &givers, enclave).await
 }
 

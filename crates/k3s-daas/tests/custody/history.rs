@@ -11,23 +11,26 @@ use crate::machine::{Machine, Service, devnet, establish, free_port, verifier};
 
 const KEY: &str = "/registry/configmaps/default/witness";
 
-struct Town {
-    root: tempfile::TempDir,
-    machine: Machine,
+/// A cluster whose one master runs when it is started, with snapshots in a directory.
+pub(crate) struct Town {
+    pub(crate) root: tempfile::TempDir,
+    pub(crate) machine: Machine,
+    /// Where its gateway is while it runs.
+    pub(crate) gateway: String,
     cold: PathBuf,
-    _running: Service,
-    _devnet: Devnet,
+    verifier: Service,
+    pub(crate) devnet: Devnet,
 }
 
 /// What happens to the key while no master runs.
-enum Step {
+pub(crate) enum Step {
     Put(&'static str),
     Delete,
     Compact,
 }
 
 impl Town {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let devnet = devnet().await;
         let (root, url) = (tempfile::tempdir().unwrap(), devnet.url());
         let machine = Machine::new(root.path(), "first", &url, "version 1");
@@ -37,23 +40,34 @@ impl Town {
         let verifier = verifier(&machine, &[]).await;
         establish(&devnet, &machine, &verifier).await;
         let cold = root.path().join("cold");
-        let wallets = machine.ok(&["wallet", "list"]).await;
+        let mut town = Self { root, machine, gateway: String::new(), cold, verifier, devnet };
+        let (settings, gateway) = town.settings().await;
+        town.machine.configure(&settings, "");
+        town.gateway = gateway;
+        town
+    }
+
+    /// Of a master at free ports, paid by the first machine's wallet; and where its gateway is then.
+    pub(crate) async fn settings(&self) -> (String, String) {
+        let wallets = self.machine.ok(&["wallet", "list"]).await;
         let operator =
             wallets.as_array().unwrap().iter().find(|wallet| wallet["name"] == "operator").unwrap();
+        let gateway = format!("127.0.0.1:{}", free_port());
         let settings = format!(
-            "listen = \"127.0.0.1:{}\"\napiserver_listen = \"127.0.0.1:{}\"\nchain.gas_keystore = {:?}\n\
-             chain.gas_address = {}\nsnapshots.interval_ms = 0\nsnapshots.place.directory = {cold:?}\n",
+            "listen = {gateway:?}\napiserver_listen = \"127.0.0.1:{}\"\nchain.gas_keystore = {:?}\n\
+             chain.gas_address = {}\nregistration.verifiers = [{:?}]\nsnapshots.interval_ms = 0\n\
+             snapshots.place.directory = {:?}\n",
             free_port(),
-            free_port(),
-            machine.dir.join("wallets/sui.keystore"),
-            operator["address"]
+            self.machine.dir.join("wallets/sui.keystore"),
+            operator["address"],
+            self.verifier.url,
+            self.cold
         );
-        machine.configure(&settings, "");
-        Self { root, machine, cold, _running: verifier, _devnet: devnet }
+        (settings, format!("https://{gateway}"))
     }
 
     /// Opens the store as the master does, and gives the revisions of what was done.
-    async fn write(&self, steps: &[Step]) -> Vec<i64> {
+    pub(crate) async fn write(&self, steps: &[Step]) -> Vec<i64> {
         let config = self.machine.config();
         let key = master::store_key(&config, master::kept(&config).unwrap()).unwrap();
         fs::create_dir_all(config.state_dir.join("anchor")).unwrap();
@@ -146,7 +160,7 @@ async fn a_keys_past_is_read_from_store_log_and_snapshots_with_proofs() {
     assert_eq!(proven, [all[1], all[4], all[5]], "{served}");
     assert!(versions.iter().all(|version| version["proof"].is_object() || version["unproven"].is_string()));
 
-    let stranger = Machine::new(town.root.path(), "stranger", &town._devnet.url(), "");
+    let stranger = Machine::new(town.root.path(), "stranger", &town.devnet.url(), "");
     let shown = town.verify(&stranger, &served, 0).await;
     assert_eq!(shown["proven"].as_array().unwrap().len(), 3, "{shown}");
     assert_eq!(shown["unproven"].as_array().unwrap().len(), 3, "{shown}");

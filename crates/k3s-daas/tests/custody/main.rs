@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod chip;
+mod from_master;
 mod history;
 #[path = "../../../custody/tests/services/key_server.rs"]
 mod key_server;
