@@ -66,6 +66,8 @@ async fn run(keys: usize) {
         );
     }
 
+    own_snapshots(&store, &quiet).await;
+
     write(&store, 0..keys / 100).await;
     let (took, delta) = snapshot(&store, home.path(), &place, Some(&base)).await;
     row("changes of 1 %: taken and stored", &format!("{took:.2} s"));
@@ -88,6 +90,32 @@ async fn run(keys: usize) {
     row("restore: until it serves", &format!("{:.1} s", began.elapsed().as_secs_f64()));
     assert_eq!(restored.hash_kv(0).unwrap(), hash);
     restored.close();
+}
+
+/// What puts wait for while the store writes its own snapshots: the one that cuts its log, and the one that `etcdctl` saves.
+async fn own_snapshots(store: &Store, quiet: &[f64]) {
+    for what in ["cuts the log", "is saved by etcdctl"] {
+        let busy = Arc::new(AtomicBool::new(true));
+        let writer = tokio::spawn({
+            let (store, busy) = (store.clone(), busy.clone());
+            async move { puts(&store, &busy, Duration::from_secs(600)).await }
+        });
+        let began = Instant::now();
+        if what == "cuts the log" {
+            store.defragment().await.unwrap();
+        } else {
+            drop(store.snapshot().await.unwrap());
+        }
+        let took = began.elapsed().as_secs_f64();
+        busy.store(false, Ordering::Relaxed);
+        let during = writer.await.unwrap();
+        let [p50, p99, p999] = [0.5, 0.99, 0.999].map(|share| percentile(&during, share));
+        let ratio = p99 / percentile(quiet, 0.99);
+        row(
+            &format!("put, p99, while a snapshot {what} ({took:.1} s)"),
+            &format!("{p99:.2} ms, {ratio:.2}× (p50 {p50:.2}, p99.9 {p999:.2})"),
+        );
+    }
 }
 
 const MIB: f64 = 1_048_576.0;

@@ -1,5 +1,8 @@
+use std::io::{self, Write};
+use std::thread;
 use std::time::{Duration, Instant};
-use std::{io, thread};
+
+use crate::disk::DiskStream;
 
 /// Niceness: a tenth of the processor when it is wanted by others all the time, so that the work comes to an end then too.
 /// `SCHED_IDLE` would give way more readily, and starve.
@@ -54,6 +57,38 @@ impl Pace {
             thread::sleep((worked * REST).min(LONGEST_REST));
             self.since = Instant::now();
         }
+    }
+}
+
+/// Written and synced at a stretch, bytes: a sync of the log waits for what is before it in the device's queue.
+const STEP_BYTES: usize = 256 << 10;
+
+/// A file that is written beside a store that serves: a little at a time, each synced, with rests.
+pub(crate) struct Gently {
+    out: DiskStream,
+    pace: Pace,
+}
+
+impl Gently {
+    pub(crate) fn new(out: DiskStream) -> Self {
+        Self { out, pace: Pace::default() }
+    }
+
+    pub(crate) fn into_inner(self) -> DiskStream {
+        self.out
+    }
+}
+
+impl Write for Gently {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.out.write(&bytes[..bytes.len().min(STEP_BYTES)])?;
+        self.out.file().sync()?;
+        self.pace.step();
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
     }
 }
 

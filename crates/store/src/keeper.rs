@@ -4,11 +4,12 @@ use std::collections::VecDeque;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::StoreError;
 use crate::anchor::AnchorPoint;
+use crate::background::{Gently, Pace, in_background};
 use crate::committer::describe;
 use crate::config::AutoCompaction;
 use crate::disk::{DiskFile, DiskStream};
@@ -28,8 +29,10 @@ const SPACE_INTERVAL: u64 = 1_000;
 const RETRY_INTERVAL: u64 = 30_000;
 /// Segments that are too many, however small: every start begins one.
 const MAX_SEGMENTS: usize = 64;
-/// Changes removed, or keys copied, before others get the lock.
+/// Changes removed before others get the lock.
 const STRIDE: usize = 1_000;
+/// Keys sealed before others get the lock.
+const PORTION: usize = 250;
 
 /// Runs until the store closes.
 pub(crate) fn run(shared: &Arc<Shared>) {
@@ -179,12 +182,15 @@ impl House<'_> {
         }
     }
 
-    /// Raises `NOSPACE` while the disk still has room for what gives room back: the next segment and a snapshot.
     fn watch_space(&mut self, now: u64) {
-        if now.saturating_sub(self.looked_at) < SPACE_INTERVAL {
-            return;
+        if now.saturating_sub(self.looked_at) >= SPACE_INTERVAL {
+            self.looked_at = now;
+            self.look_at_space();
         }
-        self.looked_at = now;
+    }
+
+    /// Raises `NOSPACE` while the disk still has room for what gives room back: the next segment and a snapshot.
+    fn look_at_space(&self) {
         let (full, weight) = {
             let state = self.shared.state.read();
             (state.is_full(), state.weight())
@@ -241,7 +247,23 @@ impl House<'_> {
             return;
         }
         let began = Instant::now();
-        let outcome = snapshot(self.shared).map_err(|error| describe(&error));
+        // It takes its time; what others rely on goes on meanwhile.
+        let looked = AtomicU64::new(now);
+        let meanwhile = || {
+            let now = self.shared.now();
+            self.expire_leases(now);
+            if now.saturating_sub(looked.load(Ordering::Relaxed)) >= SPACE_INTERVAL {
+                looked.store(now, Ordering::Relaxed);
+                self.look_at_space();
+                let (position, revision) = *self.shared.durable.lock();
+                if let Err(error) = store_anchor(self.shared, position, revision) {
+                    tracing::warn!(error = describe(&error), "the anchor does not move");
+                }
+            }
+        };
+        let outcome = in_background("store-snapshot", || snapshot(self.shared, &meanwhile));
+        let outcome = outcome.map_err(|error| error.to_string());
+        let outcome = outcome.and_then(|written| written.map_err(|error| describe(&error)));
         self.shared.metrics.snapshot.observe(began.elapsed());
         if let Err(error) = &outcome {
             tracing::warn!(error, "no snapshot was written; the log grows until one is");
@@ -268,14 +290,14 @@ fn store_anchor(shared: &Shared, position: Position, revision: i64) -> Result<()
 }
 
 /// Writes a snapshot of the state as it is now and removes the log that it covers.
-fn snapshot(shared: &Shared) -> Result<(), StoreError> {
+fn snapshot(shared: &Shared, meanwhile: &dyn Fn()) -> Result<(), StoreError> {
     let stopped = |error: &dyn std::error::Error| StoreError::Failed(error.to_string());
     let waiting = shared.queue.cut().map_err(|error| stopped(&error))?;
     let cut = waiting.blocking_recv().map_err(|error| stopped(&error))?;
     let (sequence, log_bytes) = (cut.position.sequence, cut.log_bytes);
     let target = shared.directory.snapshot(sequence);
     let written = shared.directory.create_temporary(&target).and_then(|(file, temporary)| {
-        let published = publish(shared, cut, file, &temporary, &target);
+        let published = publish(shared, cut, file, &temporary, &target, meanwhile);
         // What failed must not fill the disk.
         published.inspect_err(|_| drop(shared.directory.remove(&temporary)))
     });
@@ -293,8 +315,9 @@ fn publish(
     file: Box<dyn DiskFile>,
     temporary: &Path,
     target: &Path,
+    meanwhile: &dyn Fn(),
 ) -> Result<u64, StoreError> {
-    let written = write_image(shared, file, &cut.image, &mut cut.cursor, cut.position);
+    let written = write_image(shared, file, &cut.image, &mut cut.cursor, cut.position, meanwhile);
     let file = written.map_err(StoreError::io("write", temporary))?;
     let bytes = file.file().len().map_err(StoreError::io("read", temporary))?;
     // The anchor must not be behind the oldest point that recovery can check it against.
@@ -304,27 +327,32 @@ fn publish(
     Ok(bytes)
 }
 
-/// Seals an image into `out`; the state's lock is taken for a thousand keys at a time.
+/// Seals an image into `out`; the state's lock is taken for some keys at a time, between which `meanwhile` is called. For a thread
+/// of low priority: puts wait for none of it.
 pub(crate) fn write_image(
     shared: &Shared,
     out: Box<dyn DiskFile>,
     image: &Image,
     cursor: &mut ImageCursor,
     position: Position,
+    meanwhile: &dyn Fn(),
 ) -> io::Result<DiskStream> {
     let header = shared.identity.header(Kind::Snapshot, position.sequence, position);
-    let out = BufWriter::with_capacity(1 << 20, DiskStream::new(out));
+    let out = BufWriter::with_capacity(1 << 20, Gently::new(DiskStream::new(out)));
+    let mut pace = Pace::default();
     let mut sealer = SnapshotSealer::new(&header, &shared.identity.keyring, out, image)?;
     loop {
-        let records = shared.state.read().image_records(cursor, STRIDE);
+        let records = shared.state.read().image_records(cursor, PORTION);
         let Some(records) = records else { break };
         for record in records {
             sealer.record(&record)?;
+            pace.step();
         }
+        meanwhile();
     }
     let mut out = sealer.finish()?;
     out.flush()?;
-    let file = out.into_inner().map_err(io::IntoInnerError::into_error)?;
+    let file = out.into_inner().map_err(io::IntoInnerError::into_error)?.into_inner();
     file.file().sync()?;
     Ok(file)
 }
