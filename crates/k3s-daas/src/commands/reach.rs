@@ -27,7 +27,8 @@ fn every_call_of_the_contracts_has_a_command() {
     let mut count = 0;
     for (at, found) in calls.match_indices("    pub fn ") {
         let name = calls[at + found.len()..].split('(').next().unwrap();
-        if ["new", "package"].contains(&name) {
+        // Key servers of Seal run `seal_approve` for whoever recovers: `custody` makes it for them.
+        if ["new", "package", "seal_approve"].contains(&name) {
             continue;
         }
         count += 1;
