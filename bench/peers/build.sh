@@ -18,6 +18,7 @@ build() {
 
 build etcd etcd go.etcd.io/etcd/server/v3
 build etcd etcdctl go.etcd.io/etcd/etcdctl/v3
+build etcd etcdutl go.etcd.io/etcd/etcdutl/v3
 build etcd benchmark go.etcd.io/etcd/v3/tools/benchmark
 build kine kine github.com/k3s-io/kine "-X github.com/k3s-io/kine/pkg/version.Version=v0.17.5"
 build kwok kwok sigs.k8s.io/kwok/cmd/kwok

@@ -1,21 +1,53 @@
-//! What the state root costs beside puts: processor time of this process for the same puts, without a root and with one
-//! every second. Run with `cargo run --release -p store --example root_cost`.
+//! What the state root costs beside puts of 100 clients through etcd's API: processor time of a serving store's thread that makes
+//! roots, every second or once when as much is put as in a minute, beside what its other threads take. Run with
+//! `cargo run --release -p store --example root_cost`; it starts itself as the server.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program that prints what it measured")]
 
-use std::process::ExitCode;
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Child, ChildStdin, ChildStdout, Command, ExitCode, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use store::proto::PutRequest;
-use store::{Config, Store};
+use http::uri::PathAndQuery;
+use store::proto::{PutRequest, PutResponse};
+use store::{Config, Listener, Server, Store};
+use tonic::Request;
+use tonic::client::Grpc;
+use tonic::transport::{Channel, Endpoint};
+use tonic_prost::ProstCodec;
 
-const PUTS: usize = 400_000;
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
+
+/// When a root is made, how many puts are measured, how often. The last is about what a minute brings, which is how often a master
+/// posts one at most.
+const SCHEDULES: [(&str, Duration, usize, usize); 2] = [
+    ("a root a second", Duration::from_secs(1), 400_000, 3),
+    ("one root after 2,400,000 puts", Duration::MAX, 2_400_000, 1),
+];
 const CLIENTS: usize = 100;
-/// Clock ticks of `/proc/self/stat`.
+const CONNECTIONS: usize = 10;
+/// Clock ticks of `/proc/PID/stat`.
 const TICKS_PER_SECOND: f64 = 100.0;
+
+/// Of the server, microseconds of processor time a put.
+struct Cost {
+    /// Of the thread that makes roots.
+    roots: f64,
+    /// Of all others.
+    rest: f64,
+    /// How long all puts took.
+    seconds: f64,
+}
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match run().await {
+    let done = match std::env::args().nth(1) {
+        Some(dir) => serve(Path::new(&dir)).await,
+        None => run().await,
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");
@@ -24,94 +56,162 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run() -> Result<(), Box<dyn std::error::Error>> {
+async fn run() -> Result<()> {
     for keys in [10_000, 400_000] {
-        let mut ways = [Vec::new(), Vec::new()];
-        for round in 0..6 {
-            let rooted = round % 2 == 1;
-            ways[usize::from(rooted)].push(puts(keys, rooted).await?);
+        for (when, every, puts, rounds) in SCHEDULES {
+            for _ in 0..rounds {
+                let cost = cost(keys, every, puts).await?;
+                println!(
+                    "{keys} keys, {when}: {:.2} µs for roots beside {:.2} for all else of a put, {:.1} %; {:.1} s",
+                    cost.roots,
+                    cost.rest,
+                    100.0 * cost.roots / cost.rest,
+                    cost.seconds
+                );
+            }
         }
-        let [without, with] = ways.map(|mut all| {
-            all.sort_by(f64::total_cmp);
-            all[1]
-        });
-        let more = 100.0 * (with / without - 1.0);
-        println!(
-            "{keys} keys, {CLIENTS} clients: {without:.1} µs a put, {with:.1} with a root a second ({more:+.1} %)"
-        );
     }
-    let (store, _dir) = open()?;
+    let dir = tempfile::tempdir()?;
+    let store = open(dir.path())?;
     for keys in [10_000, 100_000, 1_000_000] {
-        write(&store, keys, keys, CLIENTS).await?;
+        for first in (0..keys).step_by(CLIENTS) {
+            let group = (first..first + CLIENTS).map(|at| store.put(request(at, keys)));
+            futures::future::try_join_all(group).await?;
+        }
         let began = Instant::now();
         store.state_root_at(store.revision())?;
         println!("{keys} keys: {:.0} ms for a root made from history", began.elapsed().as_secs_f64() * 1e3);
+        let began = Instant::now();
         store.state_root();
-        let mut took = Vec::new();
-        for _ in 0..20 {
-            write(&store, 1_000, keys, CLIENTS).await?;
-            let began = Instant::now();
-            store.state_root();
-            took.push(began.elapsed().as_secs_f64() * 1e3);
-        }
-        took.sort_by(f64::total_cmp);
-        println!("{keys} keys: {:.2} ms for the root after 1,000 puts", took[10]);
+        println!("{keys} keys: {:.0} ms to follow up to there", began.elapsed().as_secs_f64() * 1e3);
     }
     Ok(())
 }
 
-fn open() -> Result<(Store, tempfile::TempDir), Box<dyn std::error::Error>> {
-    let dir = tempfile::tempdir()?;
-    let mut config = Config::new(dir.path(), tee::SealingKey::from_bytes([7; 32]));
+/// The server: serves on loopback, and makes a root for every line it reads.
+async fn serve(dir: &Path) -> Result<()> {
+    let store = open(dir)?;
+    let server = Server::bind(store.clone(), Listener::parse_urls("http://127.0.0.1:0", None)?).await?;
+    println!("{}", server.urls().join(","));
+    let asked = store.clone();
+    let (ended, end) = tokio::sync::oneshot::channel::<()>();
+    std::thread::spawn(move || {
+        for _line in std::io::stdin().lock().lines().map_while(std::result::Result::ok) {
+            let before = thread_cpu();
+            asked.state_root();
+            println!("{}", thread_cpu() - before);
+        }
+        drop(ended);
+    });
+    server
+        .run(async {
+            let _ended = end.await;
+        })
+        .await?;
+    store.close();
+    Ok(())
+}
+
+/// Nanoseconds that this thread ran.
+fn thread_cpu() -> u64 {
+    let stat = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    stat.split_whitespace().next().and_then(|text| text.parse().ok()).unwrap_or_default()
+}
+
+fn open(dir: &Path) -> Result<Store> {
+    let mut config = Config::new(dir, tee::SealingKey::from_bytes([7; 32]));
     config.quota_bytes = 16 << 30;
-    Ok((Store::open(config)?, dir))
+    Ok(Store::open(config)?)
 }
 
-/// Microseconds of processor time a put.
-async fn puts(keys: usize, rooted: bool) -> Result<f64, Box<dyn std::error::Error>> {
-    let (store, _dir) = open()?;
-    write(&store, keys, keys, CLIENTS).await?;
-    if rooted {
-        store.state_root();
-    }
-    let before = cpu()?;
-    let asking = rooted.then(|| tokio::spawn(ask(store.clone())));
-    write(&store, PUTS, keys, CLIENTS).await?;
-    // What was put off counts.
-    if let Some(asking) = asking {
-        asking.abort();
-        store.state_root();
-    }
-    Ok((cpu()? - before) * 1e6 / PUTS as f64)
+/// This program as a server.
+struct Serving {
+    process: Child,
+    talk: Mutex<(ChildStdin, BufReader<ChildStdout>)>,
+    url: String,
+    _dir: tempfile::TempDir,
 }
 
-/// A root every second.
-async fn ask(store: Store) {
-    loop {
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        let store = store.clone();
-        let _root = tokio::task::spawn_blocking(move || store.state_root()).await;
+impl Serving {
+    fn start() -> Result<Self> {
+        let dir = tempfile::tempdir()?;
+        let mut process = Command::new(std::env::current_exe()?)
+            .arg(dir.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let stdin = process.stdin.take().ok_or("no stdin")?;
+        let mut lines = BufReader::new(process.stdout.take().ok_or("no stdout")?);
+        let mut url = String::new();
+        lines.read_line(&mut url)?;
+        Ok(Self { process, talk: Mutex::new((stdin, lines)), url: url.trim().to_owned(), _dir: dir })
+    }
+
+    /// Has a root made; nanoseconds of processor time that it took.
+    fn root(&self) -> Result<u64> {
+        let mut talk = self.talk.lock().map_err(|_| "a root failed")?;
+        talk.0.write_all(b"root\n")?;
+        let mut took = String::new();
+        talk.1.read_line(&mut took)?;
+        Ok(took.trim().parse()?)
+    }
+
+    /// Processor time so far, seconds.
+    fn cpu(&self) -> Result<f64> {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.process.id()))?;
+        let after = stat.rsplit_once(')').ok_or("no name in stat")?.1;
+        let ticks = |at: usize| after.split_whitespace().nth(at).and_then(|text| text.parse::<f64>().ok());
+        Ok((ticks(11).ok_or("no utime")? + ticks(12).ok_or("no stime")?) / TICKS_PER_SECOND)
     }
 }
 
-async fn write(
-    store: &Store,
-    puts: usize,
-    keys: usize,
-    clients: usize,
-) -> Result<(), Box<dyn std::error::Error>> {
-    let writers = (0..clients).map(|client| {
-        let store = store.clone();
-        tokio::spawn(async move {
-            for at in (client..puts).step_by(clients) {
-                // Spread over all keys, and 1 KiB as in the benchmark.
-                let key = format!("/registry/benchmark/{:042}", at.wrapping_mul(2_654_435_761) % keys);
-                let value = vec![at as u8; 1024];
-                store
-                    .put(PutRequest { key: key.into(), value: value.into(), ..PutRequest::default() })
-                    .await?;
+impl Drop for Serving {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+async fn cost(keys: usize, every: Duration, puts: usize) -> Result<Cost> {
+    let serving = Arc::new(Serving::start()?);
+    write(&serving.url, keys, keys).await?;
+    serving.root()?;
+    let (before, began) = (serving.cpu()?, Instant::now());
+    let made = Arc::new(AtomicU64::new(0));
+    let asking = tokio::spawn({
+        let (serving, made) = (serving.clone(), made.clone());
+        async move {
+            loop {
+                tokio::time::sleep(every).await;
+                let serving = serving.clone();
+                if let Ok(Ok(took)) = tokio::task::spawn_blocking(move || serving.root()).await {
+                    made.fetch_add(took, Ordering::Relaxed);
+                }
             }
-            Ok::<_, store::EtcdError>(())
+        }
+    });
+    write(&serving.url, puts, keys).await?;
+    asking.abort();
+    let seconds = began.elapsed().as_secs_f64();
+    // What was put off counts.
+    let roots = (made.load(Ordering::Relaxed) + serving.root()?) as f64 / 1e3 / puts as f64;
+    let all = (serving.cpu()? - before) * 1e6 / puts as f64;
+    Ok(Cost { roots, rest: all - roots, seconds })
+}
+
+async fn write(url: &str, puts: usize, keys: usize) -> Result<()> {
+    let mut connections = Vec::new();
+    for _ in 0..CONNECTIONS {
+        connections.push(Endpoint::from_shared(url.to_owned())?.connect().await?);
+    }
+    let writers = (0..CLIENTS).map(|client| {
+        let channel = connections[client % CONNECTIONS].clone();
+        tokio::spawn(async move {
+            let mut grpc = Grpc::new(channel);
+            for at in (client..puts).step_by(CLIENTS) {
+                put(&mut grpc, request(at, keys)).await?;
+            }
+            Ok::<_, Box<dyn std::error::Error + Send + Sync>>(())
         })
     });
     for writer in futures::future::join_all(writers).await {
@@ -120,10 +220,16 @@ async fn write(
     Ok(())
 }
 
-/// Processor time of this process so far, seconds.
-fn cpu() -> Result<f64, Box<dyn std::error::Error>> {
-    let stat = std::fs::read_to_string("/proc/self/stat")?;
-    let after = stat.rsplit_once(')').ok_or("no name in stat")?.1;
-    let ticks = |at: usize| after.split_whitespace().nth(at).and_then(|text| text.parse::<f64>().ok());
-    Ok((ticks(11).ok_or("no utime")? + ticks(12).ok_or("no stime")?) / TICKS_PER_SECOND)
+/// Spread over all keys, and 1 KiB as in the benchmark.
+fn request(at: usize, keys: usize) -> PutRequest {
+    let key = format!("/registry/benchmark/{:042}", at.wrapping_mul(2_654_435_761) % keys);
+    PutRequest { key: key.into(), value: vec![at as u8; 1024].into(), ..PutRequest::default() }
+}
+
+async fn put(grpc: &mut Grpc<Channel>, request: PutRequest) -> Result<()> {
+    grpc.ready().await?;
+    let path = PathAndQuery::from_static("/etcdserverpb.KV/Put");
+    let codec: ProstCodec<PutRequest, PutResponse> = ProstCodec::default();
+    grpc.unary(Request::new(request), path, codec).await?;
+    Ok(())
 }

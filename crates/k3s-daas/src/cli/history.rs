@@ -25,7 +25,7 @@ pub(crate) struct History {
     #[arg(long)]
     pub(crate) with_value: bool,
     /// The snapshot to begin at where this machine has no list of them [default: the one that the anchor on chain names]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", allow_hyphen_values = true)]
     pub(crate) snapshot: Option<String>,
     /// Directory with the snapshots; without it `[master.snapshots] place`
     #[arg(long, value_name = "DIR")]

@@ -17,7 +17,7 @@ pub(crate) struct Recover {
     #[arg(long, value_name = "DIR")]
     pub(crate) from: Option<PathBuf>,
     /// Snapshot to recover, by its name [default: the one that the anchor on chain names]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", allow_hyphen_values = true)]
     pub(crate) snapshot: Option<String>,
     /// A holder of the cluster's recovery committee; needed where the cluster's secret is not on this machine. May be repeated
     #[arg(long = "holder", value_name = "URL")]

@@ -24,8 +24,9 @@ pub(crate) enum Snapshot {
 
 #[derive(Clone, Debug, Args)]
 pub(crate) struct SnapshotName {
+    // Names of blobs on Walrus may begin with a hyphen.
     /// Which; the newest of the list without it
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "NAME", allow_hyphen_values = true)]
     pub(crate) name: Option<String>,
 }
 
@@ -52,7 +53,7 @@ pub(crate) struct SnapshotRestore {
     #[arg(value_name = "FILE", required_unless_present = "name")]
     pub(crate) file: Option<PathBuf>,
     /// A snapshot of the cold store instead: its name, or `newest`
-    #[arg(long, value_name = "NAME", conflicts_with_all = ["file", "data_dir"])]
+    #[arg(long, value_name = "NAME", allow_hyphen_values = true, conflicts_with_all = ["file", "data_dir"])]
     pub(crate) name: Option<String>,
     /// As it was at this revision; anything between the chain's base and the snapshot
     #[arg(long, value_name = "N", requires = "name", value_parser = clap::value_parser!(i64).range(1..))]
@@ -83,4 +84,27 @@ pub(crate) struct StoreEndpoint {
     /// With https: its key, PEM
     #[arg(long, value_name = "FILE", requires = "cacert")]
     pub(crate) key: Option<PathBuf>,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use crate::cli::Cli;
+
+    #[test]
+    fn names_of_snapshots_may_begin_with_a_hyphen() {
+        let name = "-U2xwqP6DSztCKxpDWMQPtijBZwPerZ1Ob8ICuKJAl4";
+        let cluster = format!("0x{}", "1".repeat(64));
+        for args in [
+            &["recover", "--cluster", &cluster, "--snapshot", name, "--dry-run"][..],
+            &["history", "/registry/pods", "--snapshot", name],
+            &["snapshot", "restore", "--name", name],
+            &["snapshot", "verify", name],
+        ] {
+            let parsed = Cli::try_parse_from([&["k3s-daas"], args].concat());
+            let parsed = parsed.unwrap_or_else(|error| panic!("{args:?}: {error}"));
+            assert!(format!("{parsed:?}").contains(&format!("Some({name:?})")), "{parsed:?}");
+        }
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
@@ -18,6 +19,8 @@ use crate::machine::now_ms;
 pub(crate) enum Mood {
     /// What the service says.
     Honest,
+    /// The same, but last.
+    Slow,
     /// An error for every request, as from a proxy whose service is down.
     Down,
     /// Other bytes instead of a key or a blob.
@@ -69,6 +72,7 @@ async fn pass(State(door): State<Door>, method: Method, uri: Uri, body: Bytes) -
     let mood = *door.mood.lock().unwrap();
     let asked = uri.path().ends_with("/key-release") || uri.path().starts_with("/v1/blobs/");
     match (mood, asked) {
+        (Mood::Slow, true) => tokio::time::sleep(Duration::from_secs(1)).await,
         (Mood::Down, _) => return (StatusCode::BAD_GATEWAY, b"nobody there".to_vec()),
         (Mood::Garbage, true) => return (StatusCode::OK, (0..200).map(|byte| byte ^ 0x5a).collect()),
         (Mood::WrongShare, true) => {

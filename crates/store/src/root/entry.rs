@@ -48,13 +48,18 @@ impl Leaf {
 
     /// Its entry under `key`.
     pub fn entry(&self, key: &[u8]) -> Entry {
+        Entry { key: hash(key), body: self.body() }
+    }
+
+    /// The hash of it all.
+    pub(super) fn body(&self) -> Hash {
         let mut context = Context::new(&SHA256);
         context.update(&[BODY]);
         for number in [self.create_revision, self.mod_revision, self.version, self.lease] {
             context.update(&number.to_be_bytes());
         }
         context.update(&self.value);
-        Entry { key: hash(key), body: finish(context) }
+        finish(context)
     }
 }
 

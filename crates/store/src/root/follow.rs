@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::entry::{Entry, Hash, Leaf, hash};
 use super::proof::Proof;
-use super::tree::{Subtree, Tree};
+use super::tree::{Kept, Subtree, Tree};
 use crate::EtcdError;
 use crate::anchor::AnchorPoint;
 use crate::mvcc::{ImageCursor, Record};
@@ -61,7 +61,7 @@ impl Following {
 fn make(shared: &Shared) -> (Tree, i64) {
     let mut tree = Tree::default();
     let revision = each_key(shared, None, |record| {
-        tree.insert(Leaf::of(record).entry(&record.key));
+        tree.insert(Kept::of(hash(&record.key), record.clone()));
     });
     // Without a revision asked for there is nothing that could be refused.
     (tree, revision.unwrap_or_default())
@@ -75,18 +75,19 @@ fn catch_up(shared: &Shared, tree: &mut Tree, reached: &mut i64) -> (crate::seal
             // Set under the same lock: the point belongs to the state that is read here.
             (changes, more, *shared.durable.lock())
         };
-        for record in &changes {
+        *reached = changes.last().map_or(*reached, |record| record.mod_revision);
+        for record in changes {
+            let key = hash(&record.key);
             if record.is_tombstone() {
-                tree.remove(&hash(&record.key));
+                tree.remove(&key);
             } else {
-                tree.insert(Leaf::of(record).entry(&record.key));
+                tree.insert(Kept::of(key, record));
             }
         }
         if !more {
             *reached = durable.1;
             return durable;
         }
-        *reached = changes.last().map_or(*reached, |record| record.mod_revision);
     }
 }
 

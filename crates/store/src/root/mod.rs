@@ -25,4 +25,4 @@ pub use entry::{Entry, Hash, Leaf};
 pub use follow::StateRoot;
 pub(crate) use follow::{Following, prove, root_at};
 pub use proof::{End, Proof, ProofError};
-pub use tree::Tree;
+pub use tree::{Kept, Tree};

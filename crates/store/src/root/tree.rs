@@ -1,4 +1,7 @@
-use super::entry::{EMPTY, Entry, Hash, bit, inner, root};
+use std::sync::Arc;
+
+use super::entry::{EMPTY, Entry, Hash, Leaf, bit, inner, root};
+use crate::mvcc::Record;
 
 /// Keys are kept in this many groups, by the first bits of their hash; what is hashed anew is a group and the path above it.
 const GROUP_BITS: usize = 16;
@@ -6,16 +9,79 @@ const GROUPS: usize = 1 << GROUP_BITS;
 
 /// The tree, changed key by key; hashes are made only when the root is asked for, and only above what has changed.
 ///
-/// 64 bytes a key, and 6 MiB.
+/// 72 bytes a key, and 6 MiB.
 #[derive(Debug)]
 pub struct Tree {
-    groups: Vec<Vec<Entry>>,
+    groups: Vec<Vec<Kept>>,
     /// As in a binary heap: the top is at 1, the children of `n` at `2n` and `2n + 1`, the groups from [`GROUPS`] on.
     nodes: Vec<Subtree>,
     /// Groups that have changed since the root was made, each once.
     changed: Vec<usize>,
     is_changed: Vec<bool>,
     keys: u64,
+}
+
+/// A key as the tree keeps it.
+#[derive(Clone, Debug)]
+pub struct Kept {
+    key: Hash,
+    leaf: Late,
+}
+
+/// A leaf's hash. A version that another one replaces before a root is asked for is never hashed.
+#[derive(Clone, Debug)]
+enum Late {
+    Made(Hash),
+    Owed(Arc<Record>),
+}
+
+impl From<Entry> for Kept {
+    fn from(entry: Entry) -> Self {
+        Self { key: entry.key, leaf: Late::Made(entry.leaf()) }
+    }
+}
+
+impl Kept {
+    /// A key, by its hash, and its latest version.
+    pub(super) fn of(key: Hash, record: Arc<Record>) -> Self {
+        Self { key, leaf: Late::Owed(record) }
+    }
+
+    fn make(&mut self) {
+        if let Late::Owed(record) = &self.leaf {
+            let body = Leaf::of(record).body();
+            self.leaf = Late::Made(Entry { key: self.key, body }.leaf());
+        }
+    }
+}
+
+/// What a subtree is made of.
+pub(super) trait Keyed {
+    fn key(&self) -> &Hash;
+    fn leaf(&self) -> Hash;
+}
+
+impl Keyed for Entry {
+    fn key(&self) -> &Hash {
+        &self.key
+    }
+
+    fn leaf(&self) -> Hash {
+        Self::leaf(self)
+    }
+}
+
+impl Keyed for Kept {
+    fn key(&self) -> &Hash {
+        &self.key
+    }
+
+    fn leaf(&self) -> Hash {
+        match &self.leaf {
+            Late::Made(hash) => *hash,
+            Late::Owed(record) => Entry { key: self.key, body: Leaf::of(record).body() }.leaf(),
+        }
+    }
 }
 
 /// What a subtree hashes to. A single key hashes to its leaf at every depth.
@@ -28,7 +94,7 @@ pub(super) enum Subtree {
 
 impl Subtree {
     /// The subtree of entries in the order of their keys, which agree in their first `depth` bits.
-    pub(super) fn of(entries: &[Entry], depth: usize) -> Self {
+    pub(super) fn of<T: Keyed>(entries: &[T], depth: usize) -> Self {
         match entries {
             [] => Self::Empty,
             [only] => Self::One(only.leaf()),
@@ -58,8 +124,8 @@ impl Subtree {
 }
 
 /// Entries whose key has a 0 at `depth`, and those that have a 1.
-pub(super) fn split(entries: &[Entry], depth: usize) -> (&[Entry], &[Entry]) {
-    entries.split_at(entries.partition_point(|entry| !bit(&entry.key, depth)))
+pub(super) fn split<T: Keyed>(entries: &[T], depth: usize) -> (&[T], &[T]) {
+    entries.split_at(entries.partition_point(|entry| !bit(entry.key(), depth)))
 }
 
 impl Default for Tree {
@@ -80,15 +146,16 @@ impl Tree {
         self.keys
     }
 
-    /// Puts an entry, or replaces the one of the same key.
-    pub fn insert(&mut self, entry: Entry) {
-        let group = self.change(&entry.key);
-        match group.binary_search_by_key(&entry.key, |known| known.key) {
-            Ok(at) => group[at] = entry,
+    /// Puts a key, or replaces what was known of it.
+    pub fn insert(&mut self, kept: impl Into<Kept>) {
+        let kept = kept.into();
+        let group = self.change(&kept.key);
+        match group.binary_search_by_key(&kept.key, |known| known.key) {
+            Ok(at) => group[at] = kept,
             Err(at) => {
                 // Groups are small and there are many: none grows by doubling.
                 group.reserve_exact(1);
-                group.insert(at, entry);
+                group.insert(at, kept);
                 self.keys += 1;
             }
         }
@@ -109,7 +176,7 @@ impl Tree {
         root(revision, self.keys, &top)
     }
 
-    fn change(&mut self, key: &Hash) -> &mut Vec<Entry> {
+    fn change(&mut self, key: &Hash) -> &mut Vec<Kept> {
         let index = usize::from(key[0]) << 8 | usize::from(key[1]);
         if !std::mem::replace(&mut self.is_changed[index], true) {
             self.changed.push(index);
@@ -125,6 +192,7 @@ impl Tree {
             if group.is_empty() {
                 *group = Vec::new();
             }
+            group.iter_mut().for_each(Kept::make);
             self.nodes[GROUPS + index] = Subtree::of(group, GROUP_BITS);
             above.push((GROUPS + index) / 2);
         }
