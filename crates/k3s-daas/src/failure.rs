@@ -45,6 +45,11 @@ impl Failure {
         Self { kind, message: message.to_string() }
     }
 
+    /// The same, with what was being done in front.
+    pub(crate) fn during(self, doing: impl fmt::Display) -> Self {
+        Self { kind: self.kind, message: format!("{doing}: {}", self.message) }
+    }
+
     pub(crate) fn exit_code(&self) -> u8 {
         self.kind as u8
     }

@@ -5,7 +5,7 @@ use chain::{Address, ClaimProof, Epoch, RewardTree, Shard, ShardProof, Share, St
 use serde::Deserialize;
 
 use super::Context;
-use super::status::fetch;
+use super::status::fetch_kept;
 use crate::cli::SharesOf;
 use crate::failure::{Context as _, Failure, Result};
 use crate::input::read_json;
@@ -69,17 +69,15 @@ async fn from_master(
     let mut epochs: Vec<&Epoch> = known.money.epochs.values().collect();
     epochs.sort_by_key(|epoch| epoch.number);
     epochs.retain(|epoch| number.is_none_or(|number| number == epoch.number));
-    let mut refused = None;
     for epoch in epochs {
         let path = format!("/api/v1/rewards/{}/{stake}", epoch.number);
-        let proof = match fetch(context, &path, None).await {
-            Ok(answer) => serde_json::from_value(answer).context("reading the master's proof")?,
-            // No share in this one, or posted by an earlier master.
-            Err(failure) => {
-                refused = Some(failure);
-                continue;
-            }
+        // None: no share in this one, or posted by an earlier master. Anything else may hide a share.
+        let asking = format!("asking for the share of epoch {}", epoch.number);
+        let Some(answer) = fetch_kept(context, &path).await.map_err(|failure| failure.during(&asking))?
+        else {
+            continue;
         };
+        let proof = serde_json::from_value(answer).context("reading the master's proof")?;
         let (shard, claim) = proofs(&proof)?;
         let opened = opened(known, epoch, &shard);
         let claimed = opened.as_ref().is_some_and(|shard| {
@@ -92,11 +90,10 @@ async fn from_master(
             return Ok(Claiming { epoch: epoch.clone(), shard, claim, opened });
         }
     }
-    Err(refused.unwrap_or_else(|| {
-        let which =
-            number.map_or("no epoch with a share to claim".to_owned(), |number| format!("no epoch {number}"));
-        Failure::not_ready(format!("there is {which}: `k3s-daas rewards show` lists them"))
-    }))
+    let which = number.map_or("no epoch with a share to claim".to_owned(), |number| {
+        format!("no share of this stake in an epoch {number} that this master posted")
+    });
+    Err(Failure::not_ready(format!("there is {which}: `k3s-daas rewards show` lists the epochs")))
 }
 
 fn opened(known: &State, epoch: &Epoch, shard: &ShardProof) -> Option<Shard> {

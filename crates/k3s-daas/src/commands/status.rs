@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 use super::Context;
@@ -152,7 +153,35 @@ async fn ask(context: &Context, path: &str) -> Result<Value> {
 }
 
 /// Asks the master, without a proof for what is public.
-pub(crate) async fn fetch(context: &Context, path: &str, proof: Option<String>) -> Result<Value> {
+async fn fetch(context: &Context, path: &str, proof: Option<String>) -> Result<Value> {
+    let (status, body) = answer(context, path, proof).await?;
+    if status.is_success() { Ok(body) } else { Err(refusal(status, &body)) }
+}
+
+/// What the master keeps under a public path, or none where it says that it keeps nothing there; that it answers nothing, or something
+/// else, says nothing about what it keeps.
+pub(crate) async fn fetch_kept(context: &Context, path: &str) -> Result<Option<Value>> {
+    let (status, body) = answer(context, path, None).await?;
+    kept(status, body)
+}
+
+fn kept(status: StatusCode, body: Value) -> Result<Option<Value>> {
+    match status {
+        StatusCode::OK => Ok(Some(body)),
+        StatusCode::NOT_FOUND if body["code"] == "not_kept" => Ok(None),
+        StatusCode::TOO_MANY_REQUESTS => Err(Failure::not_ready(format!(
+            "{}; nothing was done: try again in a few seconds",
+            refusal(status, &body)
+        ))),
+        _ => Err(refusal(status, &body)),
+    }
+}
+
+fn refusal(status: StatusCode, body: &Value) -> Failure {
+    Failure::refused(format!("{status}: {}", body["message"]))
+}
+
+async fn answer(context: &Context, path: &str, proof: Option<String>) -> Result<(StatusCode, Value)> {
     let deployment = Deployment::load(&context.state)?;
     let gateway = deployment.gateway.clone().ok_or_else(|| Failure::not_ready("there is no gateway yet"))?;
     let ca = String::from_utf8(super::kubeconfig::cluster_ca(context).await?).context("reading the CA")?;
@@ -169,12 +198,8 @@ pub(crate) async fn fetch(context: &Context, path: &str, proof: Option<String>) 
     }
     let reply = request.send().await.context(format_args!("asking {gateway}"))?;
     let status = reply.status();
-    let body: Value = reply.json().await.context(format_args!("reading the answer of {gateway}"))?;
-    if status.is_success() {
-        Ok(body)
-    } else {
-        Err(Failure::refused(format!("{status}: {}", body["message"])))
-    }
+    let body = reply.json().await.context(format_args!("reading the answer of {gateway}"))?;
+    Ok((status, body))
 }
 
 /// Live stakes for nodes, as the chain counts them.
@@ -185,4 +210,27 @@ async fn node_stakes(context: &Context) -> Result<usize> {
         Ok(nodes.filter(|stake| stake.unbonding_ms.is_none()).count())
     };
     tokio::time::timeout(LIMIT, count).await.map_err(|_| Failure::not_ready("the chain does not answer"))?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_master_that_keeps_nothing_there_says_that_there_is_nothing() {
+        let problem = |code: &str| json!({ "code": code, "message": format!("of {code}") });
+        assert_eq!(kept(StatusCode::OK, json!({ "a": 1 })).unwrap(), Some(json!({ "a": 1 })));
+        assert_eq!(kept(StatusCode::NOT_FOUND, problem("not_kept")).unwrap(), None);
+        for (status, code, exit) in [
+            (StatusCode::NOT_FOUND, "unknown_path", 3),
+            (StatusCode::NOT_FOUND, "", 3),
+            (StatusCode::TOO_MANY_REQUESTS, "too_many_requests", 4),
+            (StatusCode::SERVICE_UNAVAILABLE, "chain_not_synced", 3),
+            (StatusCode::BAD_GATEWAY, "", 3),
+        ] {
+            let failure = kept(status, problem(code)).unwrap_err();
+            assert_eq!(failure.exit_code(), exit, "{status}");
+            assert!(failure.to_string().contains(&format!("of {code}")), "{failure}");
+        }
+    }
 }
