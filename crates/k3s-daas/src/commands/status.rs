@@ -168,7 +168,7 @@ pub(crate) async fn fetch_kept(context: &Context, path: &str) -> Result<Option<V
 fn kept(status: StatusCode, body: Value) -> Result<Option<Value>> {
     match status {
         StatusCode::OK => Ok(Some(body)),
-        StatusCode::NOT_FOUND if body["code"] == "not_kept" => Ok(None),
+        StatusCode::NOT_FOUND if body["reason"] == "not_kept" => Ok(None),
         StatusCode::TOO_MANY_REQUESTS => Err(Failure::not_ready(format!(
             "{}; nothing was done: try again in a few seconds",
             refusal(status, &body)
@@ -218,19 +218,22 @@ mod tests {
 
     #[test]
     fn only_a_master_that_keeps_nothing_there_says_that_there_is_nothing() {
-        let problem = |code: &str| json!({ "code": code, "message": format!("of {code}") });
+        let problem = |reason: &str| {
+            let body = api::ErrorBody { reason: reason.to_owned(), message: format!("of {reason}") };
+            serde_json::to_value(body).unwrap()
+        };
         assert_eq!(kept(StatusCode::OK, json!({ "a": 1 })).unwrap(), Some(json!({ "a": 1 })));
         assert_eq!(kept(StatusCode::NOT_FOUND, problem("not_kept")).unwrap(), None);
-        for (status, code, exit) in [
+        for (status, reason, exit) in [
             (StatusCode::NOT_FOUND, "unknown_path", 3),
             (StatusCode::NOT_FOUND, "", 3),
             (StatusCode::TOO_MANY_REQUESTS, "too_many_requests", 4),
             (StatusCode::SERVICE_UNAVAILABLE, "chain_not_synced", 3),
             (StatusCode::BAD_GATEWAY, "", 3),
         ] {
-            let failure = kept(status, problem(code)).unwrap_err();
+            let failure = kept(status, problem(reason)).unwrap_err();
             assert_eq!(failure.exit_code(), exit, "{status}");
-            assert!(failure.to_string().contains(&format!("of {code}")), "{failure}");
+            assert!(failure.to_string().contains(&format!("of {reason}")), "{failure}");
         }
     }
 }
