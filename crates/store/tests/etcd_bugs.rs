@@ -117,6 +117,44 @@ async fn progress_is_never_ahead_of_events_15220() {
     assert!(told > 20, "only {told} times of progress: the test tests nothing");
 }
 
+/// etcd #20221: a watch from a revision that is not there yet was told of progress. etcd's client goes on from what it was told when the
+/// connection breaks, and so was given events from before the revision it had asked for.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_watch_from_the_future_is_told_of_no_progress_until_then_20221() {
+    let home = tempfile::tempdir().unwrap();
+    let mut config = Config::new(home.path(), SealingKey::from_bytes([7; 32]));
+    config.progress_interval = Duration::from_millis(10);
+    let store = Store::open(config).unwrap();
+    let watch = store.watch();
+    let mut future = create("k", "l", 5);
+    if let Some(WatchRequestUnion::Create(create)) = &mut future.request_union {
+        create.progress_notify = true;
+    }
+    watch.request(&future);
+    assert!(next(&watch).await.created);
+    let ask = WatchRequest { request_union: Some(WatchRequestUnion::Progress(WatchProgressRequest {})) };
+    for number in 2..5 {
+        watch.request(&ask);
+        let told = tokio::time::timeout(Duration::from_millis(100), watch.next()).await;
+        assert!(told.is_err(), "before its revision it is told of nothing: {told:?}");
+        if number < 4 {
+            store.put(put("k".to_owned())).await.unwrap();
+        }
+    }
+    // Now the next revision is the one that is waited for.
+    store.put(put("k".to_owned())).await.unwrap();
+    let progress = next(&watch).await;
+    assert_eq!((progress.header.unwrap().revision, progress.events.len()), (4, 0));
+    store.put(put("k".to_owned())).await.unwrap();
+    let event = loop {
+        let response = next(&watch).await;
+        if let Some(event) = response.events.into_iter().next() {
+            break event;
+        }
+    };
+    assert_eq!(event.kv.unwrap().mod_revision, 5);
+}
+
 /// etcd #19179: a watch that starts at the compact revision missed the deletion at that revision.
 #[tokio::test]
 async fn a_deletion_at_the_compact_revision_is_delivered_19179() {

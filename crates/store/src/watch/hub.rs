@@ -184,7 +184,8 @@ impl<W: Clone> Hub<W> {
                 continue;
             }
             for (id, watcher) in &stream.watchers {
-                if watcher.progress_notify && !watcher.lagging && watcher.pending.is_empty() {
+                let told_all = !watcher.lagging && watcher.pending.is_empty();
+                if watcher.progress_notify && told_all && !watcher.is_ahead(published) {
                     stream.control.push_back(WatchResponse {
                         header: header(published),
                         watch_id: *id,
@@ -250,7 +251,8 @@ impl<W: Clone> Hub<W> {
             }
             return stream.next_ready(published, &limits).map_or(Polled::Again, Polled::Response);
         }
-        if std::mem::take(&mut stream.progress_requested) && !stream.watchers.is_empty() {
+        let none_ahead = !stream.watchers.values().any(|watcher| watcher.is_ahead(published));
+        if std::mem::take(&mut stream.progress_requested) && !stream.watchers.is_empty() && none_ahead {
             return Polled::Response(WatchResponse {
                 header: header(published),
                 watch_id: NO_WATCH,

@@ -68,6 +68,12 @@ impl Watcher {
             && !(if record.is_tombstone() { self.no_delete } else { self.no_put })
     }
 
+    /// Whether it waits for a revision that is not there yet. It is told of no progress until then: etcd's client would go on from
+    /// there after a broken connection, and be given what it did not ask for.
+    pub(super) fn is_ahead(&self, published: i64) -> bool {
+        self.next_revision > published.saturating_add(1)
+    }
+
     /// Revision of the youngest pending change.
     pub(super) fn pending_revision(&self) -> Option<i64> {
         self.pending.last().map(|pending| pending.record.mod_revision)
