@@ -28,13 +28,13 @@ timed() { # WHAT COMMAND...
     local what=$1 from
     shift
     from=$(date +%s.%N)
-    "$@" >/dev/null
+    "$@" >/dev/null 2>&1
     echo "$what: $(awk "BEGIN { printf \"%.1f\", $(date +%s.%N) - $from }") s"
 }
 
 start "$work/data"
 "$bin/benchmark" --endpoints=$url --clients=100 --conns=10 put --total="$keys" --key-space-size="$keys" --sequential-keys \
-    --key-size=64 --val-size=1024 >/dev/null
+    --key-size=64 --val-size=1024 >/dev/null 2>&1
 echo "etcd with $keys keys of 1 KiB: $(resident $pid)"
 timed "snapshot save" "$bin/etcdctl" --endpoints=$url --command-timeout=600s snapshot save "$work/snapshot"
 echo "snapshot: $(($(stat -c %s "$work/snapshot") / 1048576)) MiB; etcd's peak: $(peak $pid)"
