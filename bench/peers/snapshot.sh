@@ -20,24 +20,27 @@ start() { # DATA_DIR
         sleep 0.02
     done
     echo "etcd does not answer" >&2
-    exit 1
+    return 1
 }
-resident() { awk '/VmRSS/ { print int($2 / 1024) " MiB" }' "/proc/$1/status"; }
-peak() { awk '/VmHWM/ { print int($2 / 1024) " MiB" }' "/proc/$1/status"; }
+memory() { awk "/$1/ { print int(\$2 / 1024) \" MiB\" }" "/proc/$pid/status"; } # VmRSS|VmHWM
+# The tools log on stderr; shown when they fail.
+quietly() {
+    "$@" >"$work/log" 2>&1 || { cat "$work/log" >&2; exit 1; }
+}
 timed() { # WHAT COMMAND...
     local what=$1 from
     shift
     from=$(date +%s.%N)
-    "$@" >/dev/null 2>&1
+    quietly "$@"
     echo "$what: $(awk "BEGIN { printf \"%.1f\", $(date +%s.%N) - $from }") s"
 }
 
 start "$work/data"
-"$bin/benchmark" --endpoints=$url --clients=100 --conns=10 put --total="$keys" --key-space-size="$keys" --sequential-keys \
-    --key-size=64 --val-size=1024 >/dev/null 2>&1
-echo "etcd with $keys keys of 1 KiB: $(resident $pid)"
+quietly "$bin/benchmark" --endpoints=$url --clients=100 --conns=10 put --total="$keys" --key-space-size="$keys" --sequential-keys \
+    --key-size=64 --val-size=1024
+echo "etcd with $keys keys of 1 KiB: $(memory VmRSS)"
 timed "snapshot save" "$bin/etcdctl" --endpoints=$url --command-timeout=600s snapshot save "$work/snapshot"
-echo "snapshot: $(($(stat -c %s "$work/snapshot") / 1048576)) MiB; etcd's peak: $(peak $pid)"
+echo "snapshot: $(($(stat -c %s "$work/snapshot") / 1048576)) MiB; etcd's peak: $(memory VmHWM)"
 kill "$pid" && wait "$pid" || true
 pid=
 timed "snapshot restore" "$bin/etcdutl" snapshot restore "$work/snapshot" --data-dir="$work/restored" \

@@ -7,7 +7,7 @@ use devnet::Devnet;
 use serde_json::Value;
 use store::proto::{CompactionRequest, DeleteRangeRequest, PutRequest};
 
-use crate::machine::{Machine, Service, devnet, establish, free_port, verifier};
+use crate::machine::{Machine, Service, devnet, founded, free_port};
 
 const KEY: &str = "/registry/configmaps/default/witness";
 
@@ -32,13 +32,8 @@ pub(crate) enum Step {
 impl Town {
     pub(crate) async fn new() -> Self {
         let devnet = devnet().await;
-        let (root, url) = (tempfile::tempdir().unwrap(), devnet.url());
-        let machine = Machine::new(root.path(), "first", &url, "version 1");
-        machine.ok(&["publish", "--allow-simulated"]).await;
-        let identity = machine.ok(&["master", "--print-identity"]).await;
-        machine.allow(&identity).await;
-        let verifier = verifier(&machine, &[]).await;
-        establish(&devnet, &machine, &verifier).await;
+        let root = tempfile::tempdir().unwrap();
+        let (machine, verifier, _) = founded(&devnet, root.path()).await;
         let cold = root.path().join("cold");
         let mut town = Self { root, machine, gateway: String::new(), cold, verifier, devnet };
         let (settings, gateway) = town.settings().await;
@@ -49,9 +44,7 @@ impl Town {
 
     /// Of a master at free ports, paid by the first machine's wallet; and where its gateway is then.
     pub(crate) async fn settings(&self) -> (String, String) {
-        let wallets = self.machine.ok(&["wallet", "list"]).await;
-        let operator =
-            wallets.as_array().unwrap().iter().find(|wallet| wallet["name"] == "operator").unwrap();
+        let operator = self.machine.operator().await;
         let gateway = format!("127.0.0.1:{}", free_port());
         let settings = format!(
             "listen = {gateway:?}\napiserver_listen = \"127.0.0.1:{}\"\nchain.gas_keystore = {:?}\n\
@@ -59,7 +52,7 @@ impl Town {
              snapshots.place.directory = {:?}\n",
             free_port(),
             self.machine.dir.join("wallets/sui.keystore"),
-            operator["address"],
+            operator,
             self.verifier.url,
             self.cold
         );
@@ -68,13 +61,7 @@ impl Town {
 
     /// Opens the store as the master does, and gives the revisions of what was done.
     pub(crate) async fn write(&self, steps: &[Step]) -> Vec<i64> {
-        let config = self.machine.config();
-        let key = master::store_key(&config, master::kept(&config).unwrap()).unwrap();
-        fs::create_dir_all(config.state_dir.join("anchor")).unwrap();
-        let mut settings = store::Config::new(config.state_dir.join("store"), key)
-            .with_anchor_file(config.state_dir.join("anchor/store.anchor"));
-        settings.held_history_bytes = config.snapshots.history_bytes;
-        let store = store::Store::open(settings).unwrap();
+        let store = self.machine.open_store(true);
         let mut revisions = Vec::new();
         for step in steps {
             match step {

@@ -76,6 +76,26 @@ impl Machine {
         command
     }
 
+    /// The address of the operator's wallet.
+    pub(crate) async fn operator(&self) -> Value {
+        let wallets = self.ok(&["wallet", "list"]).await;
+        let operator = wallets.as_array().unwrap().iter().find(|wallet| wallet["name"] == "operator");
+        operator.unwrap()["address"].clone()
+    }
+
+    /// The store of a master that does not run.
+    pub(crate) fn open_store(&self, anchored: bool) -> store::Store {
+        let config = self.config();
+        let key = master::store_key(&config, master::kept(&config).unwrap()).unwrap();
+        let mut settings = store::Config::new(config.state_dir.join("store"), key);
+        settings.held_history_bytes = config.snapshots.history_bytes;
+        if anchored {
+            fs::create_dir_all(config.state_dir.join("anchor")).unwrap();
+            settings = settings.with_anchor_file(config.state_dir.join("anchor/store.anchor"));
+        }
+        store::Store::open(settings).unwrap()
+    }
+
     pub(crate) async fn run(&self, args: &[&str]) -> Output {
         let mut command = self.command(args);
         tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap()
@@ -197,6 +217,17 @@ pub(crate) async fn verifier(machine: &Machine, certs: &[&str]) -> Service {
     let service = machine.serve(&[&verifier, certs].concat()).await;
     machine.ok(&["enclave", "verifiers", "--verifier", &hex::encode(key.public_key())]).await;
     service
+}
+
+/// The first machine of a new cluster, registered and at its place, with the verifier that saw it and what its master says of itself.
+pub(crate) async fn founded(devnet: &Devnet, root: &Path) -> (Machine, Service, Value) {
+    let first = Machine::new(root, "first", &devnet.url(), "version 1");
+    first.ok(&["publish", "--allow-simulated"]).await;
+    let identity = first.ok(&["master", "--print-identity"]).await;
+    first.allow(&identity).await;
+    let verifier = verifier(&first, &[]).await;
+    establish(devnet, &first, &verifier).await;
+    (first, verifier, identity)
 }
 
 /// Has the first machine's enclave verified and registered, and puts it at the cluster's place.

@@ -15,19 +15,13 @@ mod seal;
 
 use std::fs;
 
-use machine::{Machine, copy, devnet, establish, verifier};
+use machine::{Machine, copy, devnet, founded};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_secret_goes_where_the_chain_allows_and_nowhere_else() {
     let devnet = devnet().await;
     let (root, url) = (tempfile::tempdir().unwrap(), devnet.url());
-    let first = Machine::new(root.path(), "first", &url, "version 1");
-    first.ok(&["publish", "--allow-simulated"]).await;
-    let identity = first.ok(&["master", "--print-identity"]).await;
-    first.allow(&identity).await;
-
-    let verifier = verifier(&first, &[]).await;
-    establish(&devnet, &first, &verifier).await;
+    let (first, _verifier, identity) = founded(&devnet, root.path()).await;
 
     // A committee of three, two of whom it takes.
     let (package, cluster) = (first.id("package").to_string(), first.id("cluster").to_string());

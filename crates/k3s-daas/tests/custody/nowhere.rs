@@ -130,14 +130,12 @@ async fn a_master_that_keeps_nothing_is_given_its_secret_at_each_start_or_does_n
     let on_chain = ["--package", &package_text, "--cluster", &cluster_text];
     let (gateway, apiserver) = (free_port(), free_port());
     let keystore = first.dir.join("wallets/sui.keystore");
-    let operator = first.ok(&["wallet", "list"]).await;
-    let operator = operator.as_array().unwrap().iter().find(|wallet| wallet["name"] == "operator");
+    let operator = first.operator().await;
     let settings = format!(
         "listen = \"127.0.0.1:{gateway}\"\napiserver_listen = \"127.0.0.1:{apiserver}\"\n\
          chain.package = \"{package}\"\nchain.cluster = \"{cluster}\"\nchain.gas_keystore = {keystore:?}\n\
          chain.gas_address = {}\nregistration.verifiers = [{:?}]\n",
-        operator.unwrap()["address"],
-        verifier.url
+        operator, verifier.url
     );
     let client = Client::connect(&url).await.unwrap();
     let face = async || client.read::<Cluster>(package, cluster).await.unwrap();

@@ -11,7 +11,7 @@ use store::proto::{PutRequest, RangeRequest};
 
 use crate::liars::Mood::{self, Down, Garbage, Honest, Slow, WrongShare};
 use crate::liars::{Door, Forger};
-use crate::machine::{Machine, Service, devnet, establish, free_port, verifier};
+use crate::machine::{Machine, Service, devnet, founded, free_port};
 
 /// A cluster whose only machine is lost, and what is left of it.
 struct Lost {
@@ -34,7 +34,7 @@ const KEY: &str = "/registry/configmaps/default/witness";
 
 /// Puts values into the store of a master that does not run, and gives their revisions.
 pub(crate) async fn write(machine: &Machine, values: std::ops::Range<u32>) -> Vec<i64> {
-    let store = open(machine, true);
+    let store = machine.open_store(true);
     let mut revisions = Vec::new();
     for value in values {
         let value = value.to_string();
@@ -48,20 +48,9 @@ pub(crate) async fn write(machine: &Machine, values: std::ops::Range<u32>) -> Ve
     revisions
 }
 
-fn open(machine: &Machine, anchored: bool) -> store::Store {
-    let config = machine.config();
-    let key = master::store_key(&config, master::kept(&config).unwrap()).unwrap();
-    let mut settings = store::Config::new(config.state_dir.join("store"), key);
-    if anchored {
-        fs::create_dir_all(config.state_dir.join("anchor")).unwrap();
-        settings = settings.with_anchor_file(config.state_dir.join("anchor/store.anchor"));
-    }
-    store::Store::open(settings).unwrap()
-}
-
 /// The key's value in what was recovered on `machine`, and the revision from which that goes on.
 pub(crate) fn found(machine: &Machine) -> (String, i64) {
-    let store = open(machine, false);
+    let store = machine.open_store(false);
     let range = store.range(&RangeRequest { key: KEY.into(), ..RangeRequest::default() }).unwrap();
     let (value, revision) = (String::from_utf8(range.kvs[0].value.to_vec()).unwrap(), store.revision());
     store.close();
@@ -72,12 +61,7 @@ impl Lost {
     async fn new() -> Self {
         let devnet = devnet().await;
         let (root, url) = (tempfile::tempdir().unwrap(), devnet.url());
-        let first = Machine::new(root.path(), "first", &url, "version 1");
-        first.ok(&["publish", "--allow-simulated"]).await;
-        let identity = first.ok(&["master", "--print-identity"]).await;
-        first.allow(&identity).await;
-        let verifier = verifier(&first, &[]).await;
-        establish(&devnet, &first, &verifier).await;
+        let (first, verifier, _) = founded(&devnet, root.path()).await;
         let (package, cluster) = (first.id("package").to_string(), first.id("cluster"));
         let cluster_text = cluster.to_string();
         let on_chain = ["--package", &package, "--cluster", &cluster_text];
@@ -135,13 +119,11 @@ impl Lost {
 
     /// Writes, takes snapshots, anchors; what comes last is in no snapshot.
     async fn live(&mut self, first: &Machine) {
-        let wallets = first.ok(&["wallet", "list"]).await;
-        let operator =
-            wallets.as_array().unwrap().iter().find(|wallet| wallet["name"] == "operator").unwrap();
+        let operator = first.operator().await;
         let gas = format!(
             "chain.gas_keystore = {:?}\nchain.gas_address = {}\n",
             first.dir.join("wallets/sui.keystore"),
-            operator["address"]
+            operator
         );
         first.configure(&(gas + &self.settings(&[&self.walrus])), "");
         for values in [1..4, 4..7] {

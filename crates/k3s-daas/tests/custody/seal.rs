@@ -11,7 +11,7 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use crate::key_server::{Mood, SimulatedKeyServer};
-use crate::machine::{Machine, Service, devnet, establish, free_port, verifier};
+use crate::machine::{Machine, Service, devnet, founded, free_port};
 use crate::recovery::{found, nothing_is_there, write};
 
 const STAND_IN: &[u8] = include_bytes!("../../../custody/tests/key_server/build/key_server.mv");
@@ -57,18 +57,12 @@ fn settings(snapshots: &Path, keystore: &Path, wallet: &Value, verifier: &Servic
 async fn a_lost_cluster_comes_back_by_key_servers_that_the_chain_approves() {
     let devnet = devnet().await;
     let (root, url) = (tempfile::tempdir().unwrap(), devnet.url());
-    let first = Machine::new(root.path(), "first", &url, "version 1");
-    first.ok(&["publish", "--allow-simulated"]).await;
-    let identity = first.ok(&["master", "--print-identity"]).await;
-    first.allow(&identity).await;
-    let verifier = verifier(&first, &[]).await;
-    let seal = ["committee", "seal", "--threshold", "2"];
-    establish(&devnet, &first, &verifier).await;
+    let (first, verifier, _) = founded(&devnet, root.path()).await;
     let client = Client::connect(&url).await.unwrap();
     let (package, cluster) = (first.id("package"), first.id("cluster").to_string());
     let (servers, named) = key_servers(&devnet, &client, package).await;
-    let seal: Vec<&str> =
-        seal.into_iter().chain(named.iter().flat_map(|id| ["--server", id.as_str()])).collect();
+    let mut seal = vec!["committee", "seal", "--threshold", "2"];
+    named.iter().for_each(|id| seal.extend(["--server", id]));
     // No key server, and one whose URL leads elsewhere.
     let registry = first.id("registry").to_string();
     let refused = first.fails(&["committee", "seal", "--threshold", "1", "--server", &registry], 1).await;
@@ -79,12 +73,11 @@ async fn a_lost_cluster_comes_back_by_key_servers_that_the_chain_approves() {
     // It lives, and is lost; what the operator has besides is a wallet.
     let listed = first.ok(&["enclave", "list"]).await;
     let theirs = listed["enclaves"][0]["enclaveId"].as_str().unwrap().to_owned();
-    let wallets = first.ok(&["wallet", "list"]).await;
-    let operator = wallets.as_array().unwrap().iter().find(|wallet| wallet["name"] == "operator").unwrap();
+    let operator = first.operator().await;
     let (snapshots, keystore) = (root.path().join("snapshots"), root.path().join("sui.keystore"));
     fs::create_dir_all(&snapshots).unwrap();
     fs::copy(first.dir.join("wallets/sui.keystore"), &keystore).unwrap();
-    let settings = || settings(&snapshots, &keystore, &operator["address"], &verifier);
+    let settings = || settings(&snapshots, &keystore, &operator, &verifier);
     first.configure(&settings(), "");
     write(&first, 1..4).await;
     let running = first.start_master(&[]).await;

@@ -48,9 +48,8 @@ impl Kept {
     }
 
     fn make(&mut self) {
-        if let Late::Owed(record) = &self.leaf {
-            let body = Leaf::of(record).body();
-            self.leaf = Late::Made(Entry { key: self.key, body }.leaf());
+        if let Late::Owed(_) = self.leaf {
+            self.leaf = Late::Made(self.leaf());
         }
     }
 }
