@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 
-use crate::cli::Global;
+use crate::cli::{ControlPlaneFlags, Global};
 use crate::deployment::Deployment;
 use crate::failure::{Failure, Result};
 
@@ -63,14 +63,19 @@ impl Settings {
         self.chain.clone().or_else(configured)
     }
 
-    /// `--disable`, in place of what the configuration says.
-    pub(crate) fn disable(&mut self, names: &[String]) -> Result<()> {
-        if names.is_empty() {
-            return Ok(());
+    /// Flags of the control plane, in place of what the configuration says.
+    pub(crate) fn control_plane(&mut self, flags: &ControlPlaneFlags) -> Result<()> {
+        if !flags.disable.is_empty() {
+            subtable(&mut self.table, "cluster")?
+                .insert("disable".to_owned(), Value::from(flags.disable.clone()));
         }
-        let cluster = self.table.entry("cluster").or_insert_with(|| Value::Table(Table::new()));
-        let cluster = cluster.as_table_mut().ok_or_else(|| Failure::usage("[cluster] is no section"))?;
-        cluster.insert("disable".to_owned(), Value::from(names.to_vec()));
+        if let Some(engine) = flags.engine {
+            subtable(&mut self.table, "master")?.insert("engine".to_owned(), engine.as_str().into());
+        }
+        if let Some(binary) = &flags.k3s_binary {
+            let k3s = subtable(subtable(&mut self.table, "master")?, "k3s")?;
+            k3s.insert("binary".to_owned(), binary.to_string_lossy().into_owned().into());
+        }
         Ok(())
     }
 
@@ -138,6 +143,11 @@ fn parse(text: &str) -> Value {
     let line = format!("value = {text}");
     let parsed: Option<Table> = line.parse().ok();
     parsed.and_then(|mut table| table.remove("value")).unwrap_or_else(|| Value::String(text.to_owned()))
+}
+
+fn subtable<'a>(table: &'a mut Table, name: &str) -> Result<&'a mut Table> {
+    let section = table.entry(name).or_insert_with(|| Value::Table(Table::new()));
+    section.as_table_mut().ok_or_else(|| Failure::usage(format!("[{name}] is no section")))
 }
 
 fn merge(base: &mut Table, over: &Table) {

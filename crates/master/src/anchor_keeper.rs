@@ -20,6 +20,8 @@ use crate::undeclared::Undeclared;
 
 /// How often is looked whether an anchor is due.
 const LOOK: Duration = Duration::from_secs(1);
+/// Revision of a store that nothing was ever written to: there is nothing that an older copy could take back.
+const EMPTY: i64 = 1;
 
 /// Puts the state's revision and root on chain, so that no older copy of the disk can take its place.
 ///
@@ -40,6 +42,8 @@ pub(crate) struct AnchorKeeper {
     undeclared: Undeclared,
     /// Up to where changes were looked at, and whether there was one that is not quiet.
     looked: (i64, bool),
+    /// The snapshot that the chain names.
+    named: Vec<u8>,
 }
 
 impl AnchorKeeper {
@@ -81,6 +85,7 @@ impl AnchorKeeper {
             undeclared,
             anchored: 0,
             looked: (0, false),
+            named: Vec::new(),
             board,
             on_chain,
             store,
@@ -209,6 +214,7 @@ impl AnchorKeeper {
             revision: stated.statement.revision,
             state_root: stated.statement.state_root,
             log_hash: stated.statement.log_hash,
+            blob: stated.statement.blob,
             anchored_ms: receipt.timestamp_ms.unwrap_or(stated.timestamp_ms),
             ..known
         };
@@ -232,11 +238,16 @@ impl AnchorKeeper {
         })
     }
 
-    /// What has changed since the last anchor; each change is looked at once.
+    /// What has changed since the last anchor; each change is looked at once. A snapshot that the chain does not name is a change that
+    /// somebody waits for, but one revision is anchored once, so there has to be another change too.
     fn pending(&mut self) -> Pending {
         let revision = self.store.revision();
-        if revision <= self.anchored {
+        if revision <= self.anchored.max(EMPTY) {
             return Pending::Nothing;
+        }
+        let snapshot = self.board.read().snapshot_blob;
+        if !snapshot.is_empty() && snapshot != self.named {
+            return Pending::Loud;
         }
         let (looked, loud) = self.looked;
         let from = looked.max(self.anchored);
@@ -251,6 +262,7 @@ impl AnchorKeeper {
     fn know(&mut self, anchor: &Anchor) {
         self.anchored = i64::try_from(anchor.revision).unwrap_or(i64::MAX);
         self.looked = (self.anchored, false);
+        self.named.clone_from(&anchor.blob);
         self.store.anchored(self.anchored);
         let (revision, anchored_ms) = (anchor.revision, anchor.anchored_ms);
         let state_root = hex::encode(&anchor.state_root);

@@ -354,6 +354,8 @@ async fn without_the_chain_nothing_is_served_unless_somebody_says_so() {
 async fn anchors_come_by_themselves_cost_what_is_said_and_prove_keys_to_strangers() {
     let town = Town::new().await;
     let life = town.start("a").await.unwrap();
+    tokio::time::sleep(Duration::from_millis(2_500)).await;
+    assert_eq!(town.anchor().await.revision, 0, "an empty store is not worth an anchor");
     life.put("registry/pods/x", "pod").await;
     until("a first anchor", async || town.anchor().await.revision > 0).await;
     let first = town.anchor().await;
@@ -378,6 +380,17 @@ async fn anchors_come_by_themselves_cost_what_is_said_and_prove_keys_to_stranger
     assert_eq!((status.revision, status.window_ms), (4, 60_000));
     until("the cost is told", async || life.board.read().anchor.spent_mist > 0).await;
     assert!(document.verify(&town.anchor().await).is_err(), "the proof is about an earlier anchor");
+
+    // Heartbeats alone wait longer each time, and not if a snapshot waits with them for its name.
+    life.put("/registry/leases/a", "2").await;
+    life.now_ms.fetch_add(60_000, Ordering::SeqCst);
+    until("an anchor of a heartbeat", async || town.anchor().await.revision == 5).await;
+    life.put("/registry/leases/a", "3").await;
+    life.now_ms.fetch_add(60_000, Ordering::SeqCst);
+    tokio::time::sleep(Duration::from_millis(2_500)).await;
+    assert_eq!(town.anchor().await.revision, 5, "the pause has doubled");
+    life.board.update(|board| board.snapshot_blob = b"a-snapshot".to_vec());
+    until("the snapshot's name", async || town.anchor().await.blob == b"a-snapshot").await;
 
     // Two masters on copies of one state: who anchors second learns that it is another history and ends.
     life.end().await;

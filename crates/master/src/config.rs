@@ -35,6 +35,10 @@ pub struct Config {
     pub tls_san: Vec<String>,
     /// The multi-call Kubernetes binary.
     pub kubernetes_binary: PathBuf,
+    /// Whose control plane runs.
+    pub engine: Engine,
+    /// What `k3s server` needs, with that engine.
+    pub k3s: K3sConfig,
     /// Directory on every node for volumes of the storage class `local-path`.
     pub storage_root: PathBuf,
     /// Sui.
@@ -75,6 +79,8 @@ impl Default for Config {
             apiserver_url: "https://127.0.0.1:6443".to_owned(),
             tls_san: Vec::new(),
             kubernetes_binary: PathBuf::from("bin/kubernetes"),
+            engine: Engine::default(),
+            k3s: K3sConfig::default(),
             storage_root: PathBuf::from("/var/lib/k3s-daas/storage"),
             chain: ChainConfig::default(),
             anchor: AnchorConfig::default(),
@@ -90,6 +96,35 @@ impl Default for Config {
             store_quota_bytes: 2 << 30,
             reconcile_interval_ms: 10_000,
         }
+    }
+}
+
+/// Whose control plane runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Engine {
+    /// That of the multi-call Kubernetes binary.
+    #[default]
+    Kubernetes,
+    /// `k3s server`, of a binary that the operator provides.
+    K3s,
+}
+
+/// What `k3s server` needs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct K3sConfig {
+    /// The binary; without it `k3s` in the usual directories.
+    pub binary: Option<PathBuf>,
+    /// A directory in memory, for the keys that K3s wants as files; without it `/dev/shm` or `/run`.
+    pub memory_dir: Option<PathBuf>,
+    /// Port of K3s' supervisor on loopback; its apiserver takes the next one.
+    pub port: u16,
+}
+
+impl Default for K3sConfig {
+    fn default() -> Self {
+        Self { binary: None, memory_dir: None, port: 16_443 }
     }
 }
 
@@ -279,6 +314,9 @@ impl Config {
         self.registration.check().map_err(MasterError::Config)?;
         self.tee.release.check().map_err(MasterError::Config)?;
         self.health.check().map_err(MasterError::Config)?;
+        if self.engine == Engine::K3s && (self.k3s.port == 0 || self.k3s.port == u16::MAX) {
+            return bad("k3s.port is 1 to 65534: the next one is kube-apiserver's".to_owned());
+        }
         if self.reconcile_interval_ms == 0 || self.gateway.max_connections == 0 {
             return bad("reconcile_interval_ms and gateway.max_connections have to be more than 0".to_owned());
         }

@@ -19,6 +19,9 @@ pub enum MasterError {
         /// Why it failed.
         source: io::Error,
     },
+    /// `k3s server` cannot be run.
+    #[error(transparent)]
+    K3s(#[from] engine::k3s::K3sError),
     /// The gateway's address cannot be used.
     #[error("cannot listen on {address}: {source}; is another master running?")]
     Listen {

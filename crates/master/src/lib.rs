@@ -47,6 +47,7 @@ mod founding;
 mod gateway;
 pub mod health;
 mod id;
+mod k3s;
 mod kubernetes;
 mod master;
 mod measured_settings;
@@ -72,7 +73,7 @@ mod undeclared;
 mod undeclared_tests;
 
 pub use attestations::WorkersConfig;
-pub use config::{ChainConfig, ClusterNetwork, Config, ProofConfig, SealTo, TeeConfig};
+pub use config::{ChainConfig, ClusterNetwork, Config, Engine, K3sConfig, ProofConfig, SealTo, TeeConfig};
 pub use enclave::{Identity, deal, hand_over, identity, measurement_of, seal, store_key};
 pub use error::MasterError;
 pub use founding::{Committee, deal_before_serving, found};

@@ -6,7 +6,7 @@ use std::time::Duration;
 use api::MasterStatus;
 use archive::cold::ColdKeys;
 use chain::{Calls, Client, Keystore, Place};
-use engine::control_plane::{ControlPlane, ControlPlaneConfig, WEBHOOK_CLIENT, Webhooks};
+use engine::control_plane::{ControlEngine, ControlPlane, ControlPlaneConfig, WEBHOOK_CLIENT, Webhooks};
 use engine::pki::Profile;
 use parking_lot::RwLock;
 use store::{Listener, Server, Store};
@@ -28,6 +28,7 @@ use crate::error::MasterError;
 use crate::facts;
 use crate::follow::Follow;
 use crate::gateway::Gateway;
+use crate::k3s::K3s;
 use crate::kubernetes::{Kubernetes, Reconciler};
 use crate::newcomer::refuse_unfinished_recovery;
 use crate::obtain::{Obtained, obtain};
@@ -95,6 +96,7 @@ impl Master {
         demanded.map_err(MasterError::Config)?;
         let workers = Workers::new(trusted, config.workers.require_attested);
         let release = config.tee.release.trust.read()?;
+        let k3s = K3s::prepare(&config, now_ms).await?;
         private_dir(&config.state_dir)?;
         let sealing = if obtained.platform.seals() { "local" } else { "none" };
         let enclave = blocking(&config, move |config| Enclave::open(config, obtained, now_ms)).await?;
@@ -111,7 +113,7 @@ impl Master {
             cluster_id: cluster.to_string(),
             ca_hash: enclave.ca_hash,
             public_key: enclave.key.public_key(),
-            kubernetes_version: KUBERNETES_VERSION.to_owned(),
+            kubernetes_version: k3s.as_ref().map_or(KUBERNETES_VERSION, |k3s| &k3s.version).to_owned(),
             apiservers: vec![authority(&config.apiserver_url, "apiserver_url")?],
             apiserver_port: port(&config.apiserver_url, "apiserver_url")?,
             supervisor_port: port(&config.gateway_url, "gateway_url")?,
@@ -212,6 +214,8 @@ impl Master {
 
         let cold_keys = ColdKeys::new(enclave.sealing.clone());
         let undeclared = Undeclared::open(&config.state_dir.join("anchor/undeclared"), &enclave.sealing)?;
+        let listener = k3s.as_ref().map(K3s::listener);
+        let engine = k3s.map(|k3s| k3s.engine(&config, &enclave.sealing));
         let store = open_store(&config, enclave.sealing).await?;
         let (package, cluster) = (facts::address(package), facts::address(cluster));
         let on_chain = OnChain { client, package, cluster };
@@ -243,7 +247,10 @@ impl Master {
             tasks.spawn(archiver.run(catalog, loops.child_token()));
         }
         let socket = config.state_dir.join("store.sock");
-        let server = Server::bind(store.clone(), vec![Listener::Unix(socket.clone())]).await?;
+        let listeners = [Listener::Unix(socket.clone())].into_iter().chain(listener);
+        let server = Server::bind(store.clone(), listeners.collect()).await?;
+        let over_tls = server.urls().into_iter().find(|url| url.starts_with("https://"));
+        let etcd_endpoint = over_tls.unwrap_or_else(|| format!("unix://{}", socket.display()));
         let serving = servers.child_token();
         tasks.spawn(async move {
             if let Err(error) = server.run(serving.cancelled_owned()).await {
@@ -261,6 +268,7 @@ impl Master {
         let webhook_client = Profile::client(WEBHOOK_CLIENT, &[], WEBHOOK_CLIENT_LIFETIME_SECONDS);
         let webhooks = SocketAddr::from(([127, 0, 0, 1], gateway_address.port()));
         let plane = ControlPlaneConfig {
+            engine: engine.map_or(ControlEngine::Kubernetes, ControlEngine::K3s),
             listen: config.apiserver_listen,
             advertise_address: advertise_address(&config)?,
             names,
@@ -280,7 +288,7 @@ impl Master {
             ..ControlPlaneConfig::new(
                 config.kubernetes_binary.clone(),
                 config.state_dir.join("kubernetes"),
-                format!("unix://{}", socket.display()),
+                etcd_endpoint,
                 config.apiserver_listen.port(),
             )
         };

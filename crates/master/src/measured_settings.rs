@@ -3,11 +3,13 @@ use std::path::PathBuf;
 
 use tee::Measurements;
 
-use crate::config::{Config, SealTo};
+use crate::config::{Config, Engine, SealTo};
 use crate::error::MasterError;
 
 /// The name under which settings are measured.
 const CONFIGURATION: &str = "configuration";
+/// The name under which a K3s is measured that is the control plane.
+const K3S: &str = "k3s";
 
 /// Settings by which whoever starts the master could have the same code serve others or trust others, one on a line: `name = value`, in the
 /// order of the names. Which cluster it serves is not among them: the chain binds the enclave's key and the evidence the cluster's CA to
@@ -21,7 +23,12 @@ pub fn measured_settings(config: &Config) -> Result<String, MasterError> {
         SealTo::Measurement => "measurement",
         SealTo::Signer => "signer",
     };
+    let engine = match config.engine {
+        Engine::Kubernetes => "kubernetes",
+        Engine::K3s => "k3s",
+    };
     let settings = [
+        ("engine", engine.to_owned()),
         ("proofs.max_clock_skew_ms", config.proofs.max_clock_skew_ms.to_string()),
         ("proofs.max_window_ms", config.proofs.max_window_ms.to_string()),
         ("tee.allow_simulated", config.tee.allow_simulated.to_string()),
@@ -48,12 +55,16 @@ fn digests<'a>(files: impl IntoIterator<Item = &'a PathBuf>) -> Result<String, M
     Ok(if digests.is_empty() { "none".to_owned() } else { digests.join(",") })
 }
 
-/// `programs` and the configuration that they run with: SHA-384 of [`measured_settings`].
+/// `programs`, the K3s that runs beside them if one does, and the configuration that they run with: SHA-384 of [`measured_settings`].
 pub(crate) fn with_configuration(
     config: &Config,
     programs: &Measurements,
 ) -> Result<Measurements, MasterError> {
     let mut measured = programs.clone();
+    if config.engine == Engine::K3s {
+        let binary = engine::k3s::binary(config.k3s.binary.as_deref())?;
+        measured.insert(K3S.to_owned(), tee::measure_file(&binary)?.to_vec());
+    }
     let digest = tee::measure_bytes(measured_settings(config)?.as_bytes());
     measured.insert(CONFIGURATION.to_owned(), digest.to_vec());
     Ok(measured)
@@ -69,9 +80,11 @@ mod tests {
         let policy = dir.path().join("policy.toml");
         std::fs::write(&policy, "max_age_seconds = 60\n").unwrap();
         let of = |config: &Config| with_configuration(config, &Measurements::new()).unwrap();
-        let base = Config::default();
+        let mut base = Config::default();
+        base.k3s.binary = Some(policy.clone());
         let mut seen = vec![of(&base)];
-        let changes: [&dyn Fn(&mut Config); 9] = [
+        let changes: [&dyn Fn(&mut Config); 10] = [
+            &|config| config.engine = Engine::K3s,
             &|config| config.proofs.max_clock_skew_ms += 1,
             &|config| config.proofs.max_window_ms += 1,
             &|config| config.tee.allow_simulated = false,
@@ -103,7 +116,7 @@ mod tests {
         let text = measured_settings(&Config::default()).unwrap();
         assert_eq!(
             text,
-            "proofs.max_clock_skew_ms = 30000\nproofs.max_window_ms = 900000\n\
+            "engine = kubernetes\nproofs.max_clock_skew_ms = 30000\nproofs.max_window_ms = 900000\n\
              tee.allow_simulated = true\ntee.release.trust.certificates = none\ntee.release.trust.policy = none\n\
              tee.seal_to = measurement\nworkers.certificates = none\nworkers.policy = none\nworkers.require_attested = false\n"
         );

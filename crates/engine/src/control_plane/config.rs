@@ -2,6 +2,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use super::error::ControlPlaneError;
+use super::k3s::K3sEngine;
 use crate::batteries::Disabled;
 use crate::pki::Identity;
 
@@ -15,6 +16,8 @@ pub struct ControlPlaneConfig {
     pub binary: PathBuf,
     /// Directory for what the components write; also marks their processes. No private key is written to it.
     pub state_dir: PathBuf,
+    /// Whose control plane it is.
+    pub engine: ControlEngine,
     /// An etcd endpoint, e.g. `unix:///path/store.sock`.
     pub etcd_endpoint: String,
     /// Where kube-apiserver listens.
@@ -44,6 +47,15 @@ pub struct ControlPlaneConfig {
     pub kubelet_egress: Option<PathBuf>,
 }
 
+/// Whose control plane runs.
+#[derive(Clone, Debug)]
+pub enum ControlEngine {
+    /// kube-apiserver, kube-controller-manager and kube-scheduler of the multi-call binary.
+    Kubernetes,
+    /// All three in `k3s server`.
+    K3s(K3sEngine),
+}
+
 /// Ports that nodes need for themselves: SSH, kube-apiserver, gateway, kubelet, kube-proxy, flannel's back ends.
 const RESERVED_PORTS: [u16; 8] = [22, 6443, 9345, 10250, 10249, 10256, 8472, 51820];
 
@@ -68,6 +80,7 @@ impl ControlPlaneConfig {
         Self {
             binary,
             state_dir,
+            engine: ControlEngine::Kubernetes,
             etcd_endpoint,
             listen: SocketAddr::from(([0, 0, 0, 0], port)),
             advertise_address: IpAddr::from([127, 0, 0, 1]),

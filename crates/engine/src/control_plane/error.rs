@@ -1,3 +1,4 @@
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use crate::pki::PkiError;
@@ -9,6 +10,17 @@ pub enum ControlPlaneError {
     /// A key or certificate could not be made.
     #[error(transparent)]
     Pki(#[from] PkiError),
+    /// `k3s server` cannot be run.
+    #[error(transparent)]
+    K3s(#[from] crate::k3s::K3sError),
+    /// The address for kube-apiserver cannot be used.
+    #[error("cannot listen on {address} for kube-apiserver: {source}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why not.
+        source: std::io::Error,
+    },
     /// A file or directory could not be written.
     #[error("cannot write {}: {source}", path.display())]
     Io {

@@ -1,25 +1,31 @@
-//! The control plane's processes: kube-apiserver, kube-controller-manager and kube-scheduler over an etcd
-//! endpoint.
+//! The control plane's processes: kube-apiserver, kube-controller-manager and kube-scheduler, or `k3s server` which is all three,
+//! over an etcd endpoint.
 
 mod access;
 mod addons;
 mod config;
 mod error;
+mod forward;
+mod k3s;
 mod kubeconfig;
 mod programs;
 mod ready;
+mod webhooks;
 
 use std::time::Duration;
 
 use tokio::task::JoinSet;
 
+use self::forward::Forward;
+use crate::k3s::K3sHome;
 use crate::pki::{ClusterPki, Identity, PkiError, Profile};
 use crate::supervise::{Child, ChildStatus, leftovers, stop_all};
 
 pub use access::TOKEN_GROUP_PREFIX;
 pub use addons::{CONTROLLERS_USER, METRICS_SERVER_NAME, METRICS_USER};
-pub use config::{ControlPlaneConfig, METRICS_PORT, Webhooks};
+pub use config::{ControlEngine, ControlPlaneConfig, METRICS_PORT, Webhooks};
 pub use error::ControlPlaneError;
+pub use k3s::K3sEngine;
 pub use kubeconfig::{Kubeconfig, User};
 pub use programs::SERVICE_ACCOUNT_ISSUER;
 
@@ -32,11 +38,14 @@ pub const WEBHOOK_CLIENT: &str = "k3s-daas:apiserver-webhook";
 
 /// A running control plane. Dropping it kills its processes.
 pub struct ControlPlane {
+    /// kube-apiserver, alone or in `k3s server`.
     apiserver: Child,
-    controller_manager: Child,
-    scheduler: Child,
+    /// kube-controller-manager and kube-scheduler, where they are processes of their own.
+    controllers: Vec<Child>,
     /// What runs beside them for users.
     addons: Vec<Child>,
+    /// Of `k3s server`: its directory, and the way to its apiserver.
+    k3s: Option<(K3sHome, Forward)>,
     admin: Identity,
     url: String,
     ca: String,
@@ -59,11 +68,24 @@ impl ControlPlane {
         }
         config.make_directories()?;
         let admin = admin(pki, now_ms)?;
+        let (apiserver, controllers, k3s) = match &config.engine {
+            ControlEngine::Kubernetes => {
+                let controllers = [
+                    programs::controller_manager(config, pki, now_ms)?,
+                    programs::scheduler(config, pki, now_ms)?,
+                ];
+                (programs::apiserver(config, pki, now_ms)?, controllers.to_vec(), None)
+            }
+            ControlEngine::K3s(engine) => {
+                let forward = Forward::start(config.listen, engine.apiserver()).await?;
+                (k3s::server(config, engine, pki)?, Vec::new(), Some((engine.home.clone(), forward)))
+            }
+        };
         Ok(Self {
-            apiserver: Child::start(programs::apiserver(config, pki, now_ms)?),
-            controller_manager: Child::start(programs::controller_manager(config, pki, now_ms)?),
-            scheduler: Child::start(programs::scheduler(config, pki, now_ms)?),
+            apiserver: Child::start(apiserver),
+            controllers: controllers.into_iter().map(Child::start).collect(),
             addons: addons::programs(config, pki, now_ms)?.into_iter().map(Child::start).collect(),
+            k3s,
             admin,
             url: config.local_url(),
             ca: pki.ca_pem().to_owned(),
@@ -98,17 +120,22 @@ impl ControlPlane {
 
     /// Each process as it is now.
     pub fn status(&self) -> Vec<ChildStatus> {
-        let all = [&self.apiserver, &self.controller_manager, &self.scheduler];
-        all.into_iter().chain(&self.addons).map(Child::status).collect()
+        let all = [&self.apiserver].into_iter().chain(&self.controllers).chain(&self.addons);
+        all.map(Child::status).collect()
     }
 
     /// Stops the processes, those that depend on the apiserver first.
     pub async fn shutdown(self) {
+        let depending = self.addons.into_iter().chain(self.controllers);
         let mut stopping: JoinSet<()> =
-            self.addons.into_iter().map(|child| async move { child.stop(GRACE).await }).collect();
-        tokio::join!(self.scheduler.stop(GRACE), self.controller_manager.stop(GRACE));
+            depending.map(|child| async move { child.stop(GRACE).await }).collect();
         while stopping.join_next().await.is_some() {}
         self.apiserver.stop(GRACE).await;
+        if let Some((home, _)) = self.k3s
+            && let Err(error) = home.remove()
+        {
+            tracing::error!("{error}: it holds the keys of the cluster's CAs, remove it by hand");
+        }
     }
 }
 

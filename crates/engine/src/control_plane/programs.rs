@@ -6,11 +6,15 @@ use super::access;
 use super::config::ControlPlaneConfig;
 use super::error::ControlPlaneError;
 use super::kubeconfig::{Kubeconfig, User};
+use super::webhooks;
 use crate::pki::{ClusterPki, Profile};
 use crate::supervise::Program;
 
 /// Common name of the certificate by which extension apiservers know kube-apiserver.
 const AGGREGATOR: &str = "k3s-daas:aggregator";
+/// Controllers that run: the gateway signs certificates, and nobody else is to.
+pub(crate) const CONTROLLERS: &str =
+    "*,-certificatesigningrequest-signing-controller,-certificatesigningrequest-approving-controller";
 /// Issuer and default audience of service-account tokens.
 pub const SERVICE_ACCOUNT_ISSUER: &str = "https://kubernetes.default.svc.cluster.local";
 
@@ -93,30 +97,18 @@ pub(crate) fn apiserver(
         let selector = file(config, "egress.json", &access::egress(socket))?;
         program = program.arg(flag("egress-selector-config-file", &selector));
     }
-    let Some(webhooks) = &config.webhooks else {
+    let Some(asked) = &config.webhooks else {
         return Ok(program.arg("--authorization-mode=Node,RBAC"));
     };
-    let webhook = |server: &str| {
-        Kubeconfig { server, ca: &webhooks.ca, user: User::Identity(&webhooks.client) }.render()
+    let secrets = webhooks::Files {
+        token_review: program.secret(webhooks::kubeconfig(asked, &asked.token_review)),
+        authorize: program.secret(webhooks::kubeconfig(asked, &asked.authorize)),
+        audit: program.secret(webhooks::kubeconfig(asked, &asked.audit)),
     };
-    // Both hold a private key, and stay in memory.
-    let token_review = program.secret(webhook(&webhooks.token_review));
-    let authorize = program.secret(webhook(&webhooks.authorize));
-    let audit = program.secret(webhook(&webhooks.audit));
     let audit_policy = file(config, "audit-policy.json", &access::audit_policy())?;
-    let authorization = file(config, "authorization.json", &access::authorization(&authorize))?;
-    Ok(program.args([
-        flag("authorization-config", &authorization),
-        flag("audit-policy-file", &audit_policy),
-        flag("audit-webhook-config-file", &audit),
-        // A batch has to fit a body of the gateway.
-        flag("audit-webhook-batch-max-size", "100"),
-        flag("audit-webhook-batch-max-wait", "1s"),
-        flag("authentication-token-webhook-config-file", &token_review),
-        flag("authentication-token-webhook-version", "v1"),
-        flag("authentication-token-webhook-cache-ttl", "0s"),
-        flag("authentication-token-success-cache-ttl", "0s"),
-    ]))
+    let authorization = file(config, "authorization.json", &access::authorization(&secrets.authorize))?;
+    let flags = secrets.flags(authorization, audit_policy).map(|(name, value)| flag(name, &value));
+    Ok(program.args(flags).arg("--authentication-token-success-cache-ttl=0s"))
 }
 
 /// How kube-apiserver and metrics-server call nodes. The egress proxy wants names, which are pinned on chain: behind
@@ -146,9 +138,7 @@ pub(crate) fn controller_manager(
         "--allocate-node-cidrs=true".to_owned(),
         "--use-service-account-credentials=true".to_owned(),
         "--leader-elect=false".to_owned(),
-        // The gateway signs certificates; no CA key is given to anybody else.
-        "--controllers=*,-certificatesigningrequest-signing-controller,-certificatesigningrequest-approving-controller"
-            .to_owned(),
+        format!("--controllers={CONTROLLERS}"),
         "--bind-address=127.0.0.1".to_owned(),
         "--secure-port=0".to_owned(),
         "--profiling=false".to_owned(),

@@ -2,14 +2,21 @@
 //! ours. The flags are those that docs.k3s.io documents.
 
 mod agent;
+mod error;
+mod home;
 mod server;
+mod version;
 
 use std::path::{Path, PathBuf};
 
 use crate::supervise::Program;
 
 pub use agent::K3sAgent;
+pub use error::K3sError;
+pub use home::{K3sHome, StoreTls};
+pub(crate) use home::{STORE_CA, STORE_CERT, STORE_KEY};
 pub use server::{Datastore, K3sServer};
+pub use version::version;
 
 /// What a program is called with.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -40,21 +47,6 @@ impl Call {
     }
 }
 
-/// Why K3s cannot be run.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum K3sError {
-    /// There is no such file.
-    #[error(
-        "there is no k3s binary {place}: install K3s (https://docs.k3s.io/installation), name it with --k3s-binary, or leave \
-         --engine k3s out"
-    )]
-    Missing {
-        /// Where it was looked for.
-        place: String,
-    },
-}
-
 /// The binary `named`, else `k3s` in the usual directories.
 ///
 /// # Errors
@@ -70,10 +62,15 @@ pub fn binary(named: Option<&Path>) -> Result<PathBuf, K3sError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::node::FlannelBackend;
 
-    /// From docs.k3s.io/cli/server and /cli/agent; a server takes an agent's flags too.
-    const SERVER_FLAGS: [&str; 22] = [
+    /// From docs.k3s.io/cli/server, /cli/agent and, for `disable-agent`, /advanced; a server takes an agent's flags too.
+    const SERVER_FLAGS: [&str; 28] = [
+        "config",
+        "disable-agent",
+        "advertise-port",
+        "kube-apiserver-arg",
+        "kube-controller-manager-arg",
+        "kube-scheduler-arg",
         "datastore-endpoint",
         "datastore-cafile",
         "datastore-certfile",
@@ -112,24 +109,25 @@ mod tests {
 
     fn server() -> K3sServer {
         K3sServer {
-            data_dir: PathBuf::from("/var/lib/k3s-daas/k3s"),
+            data_dir: PathBuf::from("/dev/shm/k3s"),
+            config_file: PathBuf::from("/dev/shm/k3s/ours/config.yaml"),
             datastore: Datastore {
                 endpoint: "https://127.0.0.1:2379".to_owned(),
                 ca_file: PathBuf::from("/run/ca.crt"),
                 cert_file: PathBuf::from("/run/client.crt"),
-                key_file: PathBuf::from("/proc/self/fd/40"),
+                key_file: PathBuf::from("/run/client.key"),
             },
-            token_file: "/proc/self/fd/41".to_owned(),
-            listen: "0.0.0.0:6443".parse().unwrap(),
-            advertise_address: "192.0.2.1".parse().unwrap(),
+            token_file: "/dev/shm/k3s/ours/token".to_owned(),
+            listen: "127.0.0.1:16443".parse().unwrap(),
+            advertise: "192.0.2.1:6443".parse().unwrap(),
             names: vec!["master.example".to_owned()],
             cluster_cidr: "10.42.0.0/16".to_owned(),
             service_cidr: "10.43.0.0/16".to_owned(),
-            cluster_dns: "10.43.0.10".parse().unwrap(),
             cluster_domain: "cluster.local".to_owned(),
-            backend: FlannelBackend::Wireguard,
             disabled: vec!["traefik".to_owned(), "metrics-server".to_owned()],
-            kubeconfig: PathBuf::from("/var/lib/k3s-daas/k3s/admin.yaml"),
+            kubeconfig: PathBuf::from("/dev/shm/k3s/ours/admin.yaml"),
+            apiserver_args: vec![("authorization-config", "/dev/shm/k3s/ours/authorization.json".to_owned())],
+            controller_manager_args: vec![("controllers", "*,-one".to_owned())],
         }
     }
 
@@ -169,21 +167,25 @@ mod tests {
             "--datastore-endpoint=https://127.0.0.1:2379",
             "--datastore-cafile=/run/ca.crt",
             "--datastore-certfile=/run/client.crt",
-            "--datastore-keyfile=/proc/self/fd/40",
-            "--https-listen-port=6443",
-            "--bind-address=0.0.0.0",
+            "--datastore-keyfile=/run/client.key",
+            "--config=/dev/shm/k3s/ours/config.yaml",
+            "--https-listen-port=16443",
+            "--bind-address=127.0.0.1",
             "--advertise-address=192.0.2.1",
+            "--advertise-port=6443",
             "--tls-san=master.example",
             "--cluster-cidr=10.42.0.0/16",
             "--service-cidr=10.43.0.0/16",
-            "--cluster-dns=10.43.0.10",
-            "--flannel-backend=wireguard-native",
+            "--disable-agent",
+            "--flannel-backend=none",
             "--disable=traefik,metrics-server",
             "--write-kubeconfig-mode=600",
+            "--kube-apiserver-arg=authorization-config=/dev/shm/k3s/ours/authorization.json",
+            "--kube-controller-manager-arg=controllers=*,-one",
         ] {
             assert!(call.args.iter().any(|found| found == arg), "{arg} is not in {:?}", call.args);
         }
-        assert_eq!(call.env, [("K3S_TOKEN_FILE".to_owned(), "/proc/self/fd/41".to_owned())]);
+        assert_eq!(call.env, [("K3S_TOKEN_FILE".to_owned(), "/dev/shm/k3s/ours/token".to_owned())]);
         let bare = K3sServer { names: vec![], disabled: vec![], ..server() }.call();
         assert!(!bare.args.iter().any(|arg| arg.starts_with("--tls-san") || arg.starts_with("--disable=")));
     }

@@ -4,9 +4,10 @@ use rcgen::{
 };
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
-use zeroize::{Zeroize, ZeroizeOnDrop};
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use super::error::{PkiError, failed};
+use super::identity::Identity;
 use super::profile::{Profile, serial, validity};
 
 const YEAR_SECONDS: u64 = 365 * 24 * 3600;
@@ -40,6 +41,18 @@ impl Authority {
     /// The certificate, PEM.
     pub(crate) fn pem(&self) -> &str {
         &self.certificate
+    }
+
+    /// The private key, PEM, PKCS#8.
+    pub(crate) fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// A new key and a certificate for it.
+    pub(crate) fn issue(&self, profile: &Profile<'_>, now_ms: u64) -> Result<Identity, PkiError> {
+        let key = KeyPair::generate().map_err(failed("make a key"))?;
+        let certificate = self.sign(&key, profile, now_ms, None)?;
+        Ok(Identity { certificate, key: Zeroizing::new(key.serialize_pem()) })
     }
 
     /// Signs `public_key` for `profile`; PEM.

@@ -105,14 +105,23 @@ impl ClusterPki {
         Ok(key.public_key_pem())
     }
 
+    /// The authorities that `k3s server` works with, by the names that it gives their files. Kubelets as servers are not signed by K3s.
+    pub(crate) fn authorities(&self) -> [(&'static str, &Authority); 3] {
+        [
+            ("server-ca", &self.server),
+            ("client-ca", &self.client),
+            ("request-header-ca", &self.request_header),
+        ]
+    }
+
     /// A new key and a certificate for it: of the client CA for a client, of the server CA for a server.
     ///
     /// # Errors
     /// [`PkiError::BadName`] when the profile says what a certificate cannot.
     pub fn issue(&self, profile: &Profile<'_>, now_ms: u64) -> Result<Identity, PkiError> {
         match profile.usage {
-            Usage::Client => issue(&self.client, profile, now_ms),
-            Usage::Server => issue(&self.server, profile, now_ms),
+            Usage::Client => self.client.issue(profile, now_ms),
+            Usage::Server => self.server.issue(profile, now_ms),
         }
     }
 
@@ -139,8 +148,8 @@ impl ClusterPki {
     /// As [`ClusterPki::issue`].
     pub fn issue_for_node(&self, profile: &Profile<'_>, now_ms: u64) -> Result<Identity, PkiError> {
         match profile.usage {
-            Usage::Client => issue(&self.client, profile, now_ms),
-            Usage::Server => issue(&self.kubelet, profile, now_ms),
+            Usage::Client => self.client.issue(profile, now_ms),
+            Usage::Server => self.kubelet.issue(profile, now_ms),
         }
     }
 
@@ -150,7 +159,7 @@ impl ClusterPki {
         profile: &Profile<'_>,
         now_ms: u64,
     ) -> Result<Identity, PkiError> {
-        issue(&self.request_header, profile, now_ms)
+        self.request_header.issue(profile, now_ms)
     }
 
     /// A certificate for the key of a signing request (DER or PEM): of the client CA for a client, of the
@@ -171,12 +180,6 @@ impl ClusterPki {
         };
         authority.sign(&key, profile, now_ms, None)
     }
-}
-
-fn issue(authority: &Authority, profile: &Profile<'_>, now_ms: u64) -> Result<Identity, PkiError> {
-    let key = KeyPair::generate().map_err(failed("make a key"))?;
-    let certificate = authority.sign(&key, profile, now_ms, None)?;
-    Ok(Identity { certificate, key: Zeroizing::new(key.serialize_pem()) })
 }
 
 #[cfg(test)]

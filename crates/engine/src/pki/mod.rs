@@ -12,6 +12,7 @@ mod identity;
 mod profile;
 mod request;
 
+pub(crate) use authority::Authority;
 pub use cluster::ClusterPki;
 pub use error::PkiError;
 pub use identity::Identity;

@@ -3,6 +3,7 @@
 mod anchor;
 mod attest;
 mod cluster;
+mod control_plane;
 mod credential;
 mod custody;
 mod devnet;
@@ -38,6 +39,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub(crate) use anchor::Anchor;
 pub(crate) use attest::{Attest, AttestCommand, CollateralArgs};
 pub(crate) use cluster::{Cluster, ClusterCommand, ClusterConfig};
+pub(crate) use control_plane::ControlPlaneFlags;
 pub(crate) use credential::Credential;
 pub(crate) use custody::{Committee, CommitteeCommand, Custodian, HandOver, Seal, Service, Verifier};
 pub(crate) use devnet::Devnet;

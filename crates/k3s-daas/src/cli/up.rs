@@ -1,5 +1,7 @@
 use clap::Args;
 
+use super::ControlPlaneFlags;
+
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Up {
     /// Return when the node is Ready and leave everything running
@@ -17,10 +19,6 @@ pub(crate) struct Up {
     /// Give up waiting for the Ready node after this many seconds
     #[arg(long, default_value_t = 180, value_name = "SECONDS")]
     pub(crate) timeout: u64,
-    /// Leave one of these out: coredns, servicelb, local-storage, metrics-server
-    #[arg(long, value_name = "NAME", value_delimiter = ',')]
-    pub(crate) disable: Vec<String>,
-    /// Serve though the chain cannot be reached, which alone knows whether this is the latest state
-    #[arg(long)]
-    pub(crate) accept_unanchored: bool,
+    #[command(flatten)]
+    pub(crate) control_plane: ControlPlaneFlags,
 }

@@ -22,6 +22,7 @@ pub(crate) struct Worker {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Engine {
     /// containerd, kubelet and kube-proxy, as this binary starts them
+    #[value(alias = "kubernetes")]
     Builtin,
     /// `k3s agent`, which joins by K3s' own protocol with the node's seal token
     K3s,

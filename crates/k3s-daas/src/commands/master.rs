@@ -14,7 +14,7 @@ const OPENING: &str = "opening the master's identity";
 pub(crate) async fn run(context: &Context, args: Master) -> Result<()> {
     let deployment = Deployment::find(&context.state)?.unwrap_or_default();
     let mut config = crate::parts::master(context, &deployment)?;
-    config.anchor.accept_unanchored |= args.accept_unanchored;
+    config.anchor.accept_unanchored |= args.control_plane.accept_unanchored;
     if args.print_identity && args.new_cluster {
         return print_measured(config).await;
     }

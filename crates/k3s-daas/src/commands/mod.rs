@@ -74,8 +74,8 @@ pub(crate) async fn run(cli: Cli) -> Result<()> {
     let state = StateDir::resolve(global.state_dir.as_deref())?;
     let mut settings = Settings::load(&global)?;
     match &command {
-        Command::Up(Up { disable, .. }) | Command::Master(Master { disable, .. }) => {
-            settings.disable(disable)?;
+        Command::Up(Up { control_plane, .. }) | Command::Master(Master { control_plane, .. }) => {
+            settings.control_plane(control_plane)?;
         }
         _ => {}
     }

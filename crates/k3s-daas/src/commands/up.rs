@@ -146,12 +146,8 @@ async fn chain(context: &Context, parts: &mut Parts) -> Result<String> {
 
 async fn master(context: &Context, args: &Up, parts: &mut Parts) -> Result<()> {
     let step = Step::start("the master");
-    let disable = args.disable.join(",");
-    let mut flags: Vec<&str> = if disable.is_empty() { Vec::new() } else { vec!["--disable", &disable] };
-    if args.accept_unanchored {
-        flags.push("--accept-unanchored");
-    }
-    parts.start(context, "master", &flags)?;
+    let flags = args.control_plane.passed_on();
+    parts.start(context, "master", &flags.iter().map(String::as_str).collect::<Vec<_>>())?;
     save(context, parts, Phase::Starting)?;
     let limit = Duration::from_secs(90);
     let started = Instant::now();

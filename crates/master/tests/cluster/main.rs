@@ -12,11 +12,15 @@ use serde_json::{Value, json};
 use world::{Holder, SILENCE_MS, World};
 
 mod hostile;
+mod k3s_server;
 mod lifecycle;
 mod wire;
 mod world;
 
 const SECRET: &str = "5hJqz-a-secret-that-must-not-lie-on-a-disk";
+
+/// A control plane takes what this machine has.
+static ONE_AT_A_TIME: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
 /// Asks until `good` or half a minute has passed; gives how long it took.
 async fn until(what: &str, mut good: impl AsyncFnMut() -> bool) -> Duration {
@@ -30,8 +34,8 @@ async fn until(what: &str, mut good: impl AsyncFnMut() -> bool) -> Duration {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn stakes_on_chain_are_nodes_and_users_in_kubernetes_and_end_with_them() {
-    let filter = std::env::var("K3S_DAAS_LOG").unwrap_or_else(|_| "error".to_owned());
-    tracing_subscriber::fmt().with_env_filter(filter).with_test_writer().init();
+    let _alone = ONE_AT_A_TIME.lock().await;
+    log();
     let dir = tempfile::tempdir().unwrap();
     let world = World::start(dir.path()).await;
     let node = world.stake(Tier::Node, "n1").await;
@@ -59,6 +63,11 @@ async fn stakes_on_chain_are_nodes_and_users_in_kubernetes_and_end_with_them() {
 
     without_the_chain_users_go_on_and_nobody_new_joins(&world, &admin).await;
     master.shutdown().await;
+}
+
+fn log() {
+    let filter = std::env::var("K3S_DAAS_LOG").unwrap_or_else(|_| "error".to_owned());
+    let _already = tracing_subscriber::fmt().with_env_filter(filter).with_test_writer().try_init();
 }
 
 async fn get(world: &World, holder: &Holder, path: &str) -> (u16, Value) {

@@ -44,6 +44,11 @@ pub(crate) struct Holder {
 impl World {
     /// Publishes, makes the cluster, and registers the enclave of the master that will live in `dir`.
     pub(crate) async fn start(dir: &Path) -> Self {
+        Self::start_with(dir, |_| ()).await
+    }
+
+    /// The same, with what `change` makes of the master's configuration.
+    pub(crate) async fn start_with(dir: &Path, change: impl FnOnce(&mut Config)) -> Self {
         let devnet = Devnet::start(devnet::Config::in_memory(framework())).await.unwrap();
         let client = Client::connect(&devnet.url()).await.unwrap();
         let operator = Keypair::generate().unwrap();
@@ -55,7 +60,8 @@ impl World {
         let keystore = dir.join("sui.keystore");
         Keystore::open(&keystore).unwrap().insert(operator.clone()).unwrap();
         let wire = Wire::to(devnet.local_addr()).await;
-        let config = config(dir, &wire, &cluster, package, keystore);
+        let mut config = config(dir, &wire, &cluster, package, keystore);
+        change(&mut config);
         let identity = master::identity(&config, master::kept(&config).unwrap()).unwrap();
         let world =
             Self { devnet, wire, client, calls, cluster, admin, operator, config, ca_hash: identity.ca_hash };
