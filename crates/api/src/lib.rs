@@ -22,7 +22,9 @@ mod worker;
 
 pub use attestation::{AttestationQuery, AttestationReply, NodeAttested, NodeEvidence};
 pub use error::ErrorBody;
-pub use node::{Heartbeat, HeartbeatReply, Instance, NodeList, NodeMetrics, NodeState, NodeSummary};
+pub use node::{
+    Heartbeat, HeartbeatReply, Instance, NodeDrain, NodeList, NodeMetrics, NodeState, NodeSummary,
+};
 pub use rewards::{RewardEpochs, RewardProof, ShardOfEpoch};
 pub use status::{AnchorStatus, ChainStatus, MasterStatus, TeeStatus};
 pub use worker::{EvidenceStatus, GatewayLink, LinkStatus, NodeAgentStatus, StakeStatus, WorkerStatus};

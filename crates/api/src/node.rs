@@ -112,6 +112,9 @@ pub struct NodeSummary {
     /// End of the maintenance that the staker announced, while it lasts or is to come.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub maintenance_until_ms: Option<u64>,
+    /// How far the drain before that, or before the end of the token, has come; absent while none is going on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drain: Option<NodeDrain>,
     /// Last heartbeat by the master's clock; absent before the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_heartbeat_ms: Option<u64>,
@@ -131,6 +134,14 @@ pub struct NodeSummary {
     /// Why the evidence that it showed last was refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attestation_problem: Option<String>,
+}
+
+/// A node that takes no new pods, and gives those that it has away as far as their disruption budgets allow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NodeDrain {
+    /// Pods that are still there, or ending; without those of DaemonSets and the kubelet's own.
+    pub pods_left: u32,
 }
 
 /// Where a node is in its life.

@@ -43,4 +43,7 @@ pub struct ShardOfEpoch {
     pub root: String,
     /// Siblings from the shard to the epoch's root.
     pub proof: Vec<String>,
+    /// The shard object on chain, `0x…`, once somebody has opened it; there it is marked who has claimed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub opened: Option<String>,
 }

@@ -48,12 +48,16 @@ pub struct ClaimProof {
     pub proof: Vec<Vec<u8>>,
 }
 
-/// The tree of shares of an epoch, of which the contracts see the root: shards of up to 256 claims each.
+/// The tree of shares of an epoch, of which the contracts see the root: shards of up to 256 claims each. Making it hashes every share;
+/// a proof afterwards hashes one shard's.
 #[derive(Clone, Debug)]
 pub struct RewardTree {
     cluster: Address,
     number: u64,
     shards: Vec<Vec<Share>>,
+    /// Of each shard the root of its claims, and what stands for it in the epoch's tree.
+    roots: Vec<Hash>,
+    leaves: Vec<Hash>,
 }
 
 impl RewardTree {
@@ -78,8 +82,15 @@ impl RewardTree {
         if shares.iter().try_fold(0u64, |sum, share| sum.checked_add(share.weight)).is_none() {
             return invalid("the weights add up to too much");
         }
-        let shards = shares.chunks(WIDTH).map(<[Share]>::to_vec).collect();
-        Ok(RewardTree { cluster, number, shards })
+        let shards: Vec<_> = shares.chunks(WIDTH).map(<[Share]>::to_vec).collect();
+        let mut tree = RewardTree { cluster, number, shards, roots: Vec::new(), leaves: Vec::new() };
+        tree.roots = tree.shards.iter().map(|shard| root(tree.claim_leaves(shard))).collect();
+        let roots = tree.shards.iter().zip(&tree.roots);
+        let shard_leaf = |(shard, root): (&Vec<Share>, &Hash)| {
+            leaf(&(DOMAIN_SHARD, cluster, number, weight_of(shard), root.as_slice()))
+        };
+        tree.leaves = roots.map(shard_leaf).collect();
+        Ok(tree)
     }
 
     /// Sum of all weights.
@@ -89,7 +100,7 @@ impl RewardTree {
 
     /// What the enclave signs.
     pub fn root(&self) -> Vec<u8> {
-        root(self.shard_leaves()).to_vec()
+        root(self.leaves.clone()).to_vec()
     }
 
     /// How many shards there are.
@@ -103,32 +114,23 @@ impl RewardTree {
         Some(ShardProof {
             index,
             weight: weight_of(shard),
-            root: root(self.claim_leaves(shard)).to_vec(),
-            proof: proof(self.shard_leaves(), usize::from(index)),
+            root: self.roots.get(usize::from(index))?.to_vec(),
+            proof: proof(self.leaves.clone(), usize::from(index)),
         })
     }
 
     /// Claims what a stake has earned; the shard's place comes with it.
     pub fn claim(&self, stake: Address) -> Option<(u8, ClaimProof)> {
-        for (place, shard) in self.shards.iter().enumerate() {
-            if let Ok(index) = shard.binary_search_by_key(&stake, |share| share.stake) {
-                let claim = ClaimProof {
-                    index: u8::try_from(index).ok()?,
-                    share: shard[index],
-                    proof: proof(self.claim_leaves(shard), index),
-                };
-                return Some((u8::try_from(place).ok()?, claim));
-            }
-        }
-        None
-    }
-
-    fn shard_leaves(&self) -> Vec<Hash> {
-        let leaf = |shard: &Vec<Share>| {
-            let root = root(self.claim_leaves(shard));
-            leaf(&(DOMAIN_SHARD, self.cluster, self.number, weight_of(shard), root.as_slice()))
+        // Shares are in the order of their stakes, over the shards too.
+        let place = self.shards.partition_point(|shard| shard.last().is_some_and(|last| last.stake < stake));
+        let shard = self.shards.get(place)?;
+        let index = shard.binary_search_by_key(&stake, |share| share.stake).ok()?;
+        let claim = ClaimProof {
+            index: u8::try_from(index).ok()?,
+            share: shard[index],
+            proof: proof(self.claim_leaves(shard), index),
         };
-        self.shards.iter().map(leaf).collect()
+        Some((u8::try_from(place).ok()?, claim))
     }
 
     fn claim_leaves(&self, shard: &[Share]) -> Vec<Hash> {

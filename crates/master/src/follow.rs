@@ -100,6 +100,7 @@ impl Follow {
             membership.chain_contact(self.shared.now_ms());
         }
         self.contact(self.shared.now_ms(), next);
+        self.shared.note_shards(state.money.shards.values());
         self.announce(&state);
         let mut follower: Follower = self.client.follow(self.package, cursor);
         let reachability = follower.reachability();
@@ -151,6 +152,7 @@ impl Follow {
                 "the chain has changed"
             );
             self.shared.changed.notify_one();
+            self.shared.note_shards(state.money.shards.values());
             self.announce(state);
         }
     }

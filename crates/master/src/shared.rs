@@ -1,8 +1,10 @@
+use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use api::{MasterStatus, NodeList, NodeState, NodeSummary, TeeStatus};
+use api::{MasterStatus, NodeDrain, NodeList, NodeState, NodeSummary, TeeStatus};
+use chain::Address;
 use custody::Bucket;
 use engine::pki::ClusterPki;
 use parking_lot::{Mutex, RwLock};
@@ -15,8 +17,11 @@ use crate::attestations::Workers;
 use crate::attesting::Attester;
 use crate::board::Board;
 use crate::config::ClusterNetwork;
-use crate::health::{Health, HealthLimits, Saved};
-use crate::membership::{Limits, Membership, NodeCertificate, Refusal, Wanted, attested_value};
+use crate::gateway::trees::Trees;
+use crate::health::{Care, Health, HealthLimits, Saved};
+use crate::membership::{
+    Limits, Membership, NodeCertificate, Observed, ObservedNode, Refusal, Wanted, attested_value,
+};
 use crate::metrics::Metrics;
 use crate::outbox::Drawer;
 use crate::tunnels::{TunnelMetrics, Tunnels};
@@ -32,7 +37,7 @@ pub(crate) fn system_clock() -> Clock {
 /// What the gateway is told once and for all.
 #[derive(Clone, Debug)]
 pub(crate) struct Facts {
-    pub(crate) cluster: chain::Address,
+    pub(crate) cluster: Address,
     pub(crate) cluster_id: String,
     pub(crate) ca_hash: [u8; 32],
     pub(crate) public_key: [u8; 32],
@@ -64,10 +69,18 @@ pub(crate) struct Shared {
     pub(crate) node_lines: Mutex<Bucket>,
     /// What the master keeps on disk beside the store; set once at its start.
     pub(crate) ledger: OnceLock<Drawer>,
-    /// Public reads of what is kept there.
+    /// Public reads of what is kept there, from disk.
     pub(crate) ledger_reads: Mutex<Bucket>,
+    /// Public questions about single shares, most of which are answered from memory.
+    pub(crate) ledger_proofs: Mutex<Bucket>,
+    /// What those are answered from.
+    pub(crate) trees: Trees,
+    /// Shards of epochs that were opened on chain, by epoch and root.
+    opened_shards: RwLock<HashMap<(Address, Vec<u8>), Address>>,
     /// What nodes have to prove of their own platforms, and have proven.
     pub(crate) workers: Workers,
+    /// How far drains are, by name of the node.
+    drains: RwLock<BTreeMap<String, NodeDrain>>,
     /// The tunnels of nodes.
     pub(crate) tunnels: Tunnels,
     pub(crate) tunnel_metrics: TunnelMetrics,
@@ -80,6 +93,10 @@ pub(crate) struct Shared {
 /// Reads of epochs and records per second, and at once: a large epoch takes some ten milliseconds.
 const LEDGER_READS_PER_SECOND: u64 = 10;
 const LEDGER_READS_BURST: u64 = 50;
+/// Proofs per second, and at once. One takes a tenth of a millisecond; all of 1,000 stakers, who hear of an epoch at the same time, are
+/// answered in a few seconds, whoever else asks for large things.
+const LEDGER_PROOFS_PER_SECOND: u64 = 200;
+const LEDGER_PROOFS_BURST: u64 = 1_000;
 /// Log lines per second, and at once, about strangers.
 const STRANGER_LINES_PER_SECOND: u64 = 5;
 const STRANGER_LINES_BURST: u64 = 100;
@@ -100,6 +117,7 @@ impl Shared {
         Self {
             membership: RwLock::new(Membership::new(facts.ca_hash, limits)),
             health: Mutex::new(Health::new(health)),
+            drains: RwLock::default(),
             tunnels: Tunnels::default(),
             tunnel_metrics,
             metrics,
@@ -108,6 +126,9 @@ impl Shared {
             node_lines: Mutex::new(Bucket::new(STRANGER_LINES_PER_SECOND, STRANGER_LINES_BURST)),
             ledger: OnceLock::new(),
             ledger_reads: Mutex::new(Bucket::new(LEDGER_READS_PER_SECOND, LEDGER_READS_BURST)),
+            ledger_proofs: Mutex::new(Bucket::new(LEDGER_PROOFS_PER_SECOND, LEDGER_PROOFS_BURST)),
+            trees: Trees::default(),
+            opened_shards: RwLock::default(),
             workers: Workers::new(Trusted::default(), false),
             releaser: OnceLock::new(),
             changed: Notify::new(),
@@ -273,12 +294,39 @@ impl Shared {
         }
     }
 
+    /// Takes over how far drains are, from what was just seen. A node that is not cordoned yet may be given pods yet.
+    pub(crate) fn note_drains(&self, care: &BTreeMap<String, Care>, observed: &Observed) {
+        let cordoned = observed.nodes.iter().filter(|(_, node)| node.unschedulable);
+        let draining = cordoned.filter(|(name, _)| care.get(*name).is_some_and(|care| care.drain));
+        let pods_left = |node: &ObservedNode| u32::try_from(node.left).unwrap_or(u32::MAX);
+        *self.drains.write() =
+            draining.map(|(name, node)| (name.clone(), NodeDrain { pods_left: pods_left(node) })).collect();
+    }
+
+    /// Takes over which shards of epochs are open on chain.
+    pub(crate) fn note_shards<'a>(&self, shards: impl Iterator<Item = &'a chain::Shard>) {
+        let opened = shards.map(|shard| ((shard.epoch, shard.root.clone()), shard.id));
+        *self.opened_shards.write() = opened.collect();
+    }
+
+    /// The object of a shard that somebody has opened, by its epoch's object and its root.
+    pub(crate) fn opened_shard(&self, epoch: &str, root: &str) -> Option<String> {
+        let key = (epoch.parse().ok()?, hex::decode(root).ok()?);
+        self.opened_shards.read().get(&key).map(ToString::to_string)
+    }
+
+    /// Whether a drain has not come to its end.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.drains.read().values().any(|drain| drain.pods_left > 0)
+    }
+
     /// Every node with a live token, and those removed lately, by name.
     pub(crate) fn node_list(&self) -> NodeList {
         let now_ms = self.now_ms();
         let membership = self.membership.read();
         let health = self.health.lock();
         let book = self.workers.book.lock();
+        let drains = self.drains.read();
         let live = membership.roster().live_nodes(now_ms).filter_map(|token| {
             let name = token.node_name.clone()?;
             let beat = health.last_beat(&name, token.id);
@@ -295,6 +343,7 @@ impl Shared {
                 since_ms: detail.as_ref().map(|(since, _)| *since),
                 reason: detail.and_then(|(_, reason)| reason),
                 maintenance_until_ms: health.window(token.stake, now_ms).map(|window| window.to_ms),
+                drain: drains.get(&name).copied(),
                 last_heartbeat_ms: beat.map(|(at, _)| at),
                 metrics: beat.map(|(_, metrics)| metrics),
                 name,
@@ -308,6 +357,7 @@ impl Shared {
             since_ms: None,
             reason: None,
             maintenance_until_ms: None,
+            drain: None,
             last_heartbeat_ms: None,
             metrics: None,
             attested: attested_value(None).to_owned(),

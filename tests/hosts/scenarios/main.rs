@@ -14,6 +14,7 @@ mod disaster;
 mod faults;
 mod hosts;
 mod lan;
+mod leaving;
 mod network;
 mod pods;
 mod reach;
@@ -44,6 +45,7 @@ const SCENARIOS: &[Scenario<Hosts>] = &[
     (PARTITION, faults::partition),
     ("a_lost_master_comes_back_at_another_endpoint_with_5000_objects", disaster::lost_master),
     ("nodes_that_prove_nothing_are_emptied_where_proof_is_required", attested::required),
+    ("a_node_leaves_in_order_and_what_it_served_is_served_on", leaving::in_order),
 ];
 
 /// These take minutes, so they run when they are named, or with `HOSTS_LONG=1`.

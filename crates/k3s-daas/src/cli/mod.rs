@@ -60,7 +60,7 @@ pub(crate) use rewards::{Rewards, RewardsCommand, SharesOf};
 pub(crate) use simulate::{Economics, Simulate};
 pub(crate) use slash::{Slash, SlashCommand};
 pub(crate) use snapshot::{Snapshot, SnapshotFile, SnapshotRestore, StoreEndpoint};
-pub(crate) use stake::{Stake, StakeCommand, Tier, Unstake};
+pub(crate) use stake::{Stake, StakeCommand, Tier, Unstake, Withdraw};
 pub(crate) use store::Store;
 pub(crate) use token::{Token, TokenChange};
 pub(crate) use tx::Tx;
@@ -172,7 +172,7 @@ pub(crate) enum Command {
     /// Give the stake back: ends the token at once, money after the unbonding period
     Unstake(Unstake),
     /// Take the money of a stake whose unbonding period is over
-    Withdraw(Unstake),
+    Withdraw(Withdraw),
     /// Look at, fund and claim rewards for uptime
     Rewards(Rewards),
     /// Look at, propose, contest and decide penalties

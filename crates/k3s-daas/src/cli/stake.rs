@@ -77,6 +77,20 @@ pub(crate) struct Unstake {
     pub(crate) stake: StakeRef,
     #[command(flatten)]
     pub(crate) tx: Tx,
+    /// Have the node drained first, as disruption budgets allow; without this its pods are deleted at once
+    #[arg(long, conflicts_with = "dry_run")]
+    pub(crate) drain: bool,
+    /// How long the drain may take, seconds; afterwards nothing is unstaked
+    #[arg(long, default_value_t = 600, value_name = "SECONDS", requires = "drain")]
+    pub(crate) drain_timeout: u64,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Withdraw {
+    #[command(flatten)]
+    pub(crate) stake: StakeRef,
+    #[command(flatten)]
+    pub(crate) tx: Tx,
 }
 
 #[derive(Clone, Debug, Args)]

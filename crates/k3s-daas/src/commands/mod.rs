@@ -13,6 +13,7 @@ mod credential;
 mod custodian;
 mod devnet;
 mod down;
+mod drain;
 mod enclave;
 mod escrow;
 mod govern;

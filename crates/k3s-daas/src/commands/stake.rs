@@ -3,6 +3,7 @@ use serde_json::json;
 
 use super::Context;
 use super::act::act;
+use super::drain;
 use crate::cli;
 use crate::failure::{Failure, Result};
 use crate::output::{Step, print, say, table};
@@ -182,6 +183,15 @@ pub(crate) fn remember(token: &mut Token, id: Address, seal: &[u8]) {
 pub(crate) async fn unstake(context: &Context, args: cli::Unstake) -> Result<()> {
     let session = Session::open(context).await?;
     let (stake, wallet) = find(context, &args.stake.stake, &args.tx)?;
+    if args.drain {
+        let token = Token::all(&context.state)?.into_iter().find(|token| token.stake_id == Some(stake));
+        let token = token.ok_or_else(|| {
+            Failure::usage(
+                "--drain asks the master with the node's token, and it is not in this state directory",
+            )
+        })?;
+        drain::before_leaving(context, &session, &args.tx, &token, args.drain_timeout).await?;
+    }
     let draft = session.calls.request_unstake(stake, session.cluster);
     let receipt = act(context, &session, &args.tx, &wallet, &draft, "asking the stake back").await?;
     let events = receipt.iter().flat_map(|receipt| receipt.events_of(session.calls.package()));
@@ -197,7 +207,7 @@ pub(crate) async fn unstake(context: &Context, args: cli::Unstake) -> Result<()>
 }
 
 /// `k3s-daas withdraw`
-pub(crate) async fn withdraw(context: &Context, args: cli::Unstake) -> Result<()> {
+pub(crate) async fn withdraw(context: &Context, args: cli::Withdraw) -> Result<()> {
     let session = Session::open(context).await?;
     let (stake, wallet) = find(context, &args.stake.stake, &args.tx)?;
     let draft = session.calls.withdraw(stake, session.names()?);

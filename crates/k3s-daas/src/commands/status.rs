@@ -146,8 +146,12 @@ fn anchor_cost(anchor: &Value) -> String {
 
 /// Asks the gateway as the administrator.
 async fn ask(context: &Context, path: &str) -> Result<Value> {
+    ask_as(context, &Token::load(&context.state, super::ADMIN)?, path).await
+}
+
+/// Asks the gateway as the holder of `token`.
+pub(crate) async fn ask_as(context: &Context, token: &Token, path: &str) -> Result<Value> {
     let deployment = Deployment::load(&context.state)?;
-    let token = Token::load(&context.state, super::ADMIN)?;
     let proof = token.mint(&context.state, deployment.audience()?, super::now_ms(), PROOF_MS)?;
     fetch(context, path, Some(proof.to_string())).await
 }

@@ -7,10 +7,13 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use chain::RewardTree;
+use custody::Bucket;
 use http::header;
+use parking_lot::Mutex;
 
 use super::problem::Problem;
 use super::routes::Desk;
+use super::trees::EpochTree;
 use crate::Id;
 use crate::error::MasterError;
 use crate::outbox::{Drawer, Published, published_key, records_key};
@@ -40,16 +43,37 @@ pub(super) async fn claim(
 ) -> Result<Json<RewardProof>, Problem> {
     let number = number(&epoch)?;
     let stake: Id = stake.parse().map_err(|_| bad("the stake is not 0x and 64 hexadecimal digits"))?;
-    let cluster = desk.shared.facts.cluster;
-    let proof = read(&desk.shared, move |drawer| {
+    take(&desk.shared.ledger_proofs, &desk.shared)?;
+    let tree = match desk.shared.trees.get(number) {
+        Some(tree) => Some(tree),
+        None => load(&desk.shared, number).await?,
+    };
+    let no_share = Problem::NotKept("this stake has no share in an epoch of this number");
+    let proof = tree.and_then(|tree| prove(&tree, number, crate::facts::address(stake)));
+    let mut proof = proof.ok_or(no_share)?;
+    proof.shard.opened = desk.shared.opened_shard(&proof.epoch, &proof.shard.root);
+    Ok(Json(proof))
+}
+
+/// Makes the tree of an epoch of the shares that are kept.
+async fn load(shared: &Arc<Shared>, number: u64) -> Result<Option<Arc<EpochTree>>, Problem> {
+    let _making = shared.trees.making.lock().await;
+    if let Some(tree) = shared.trees.get(number) {
+        return Ok(Some(tree));
+    }
+    let cluster = shared.facts.cluster;
+    let tree = read(shared, move |drawer| {
         let Some(json) = drawer.get(&published_key(number))? else { return Ok(None) };
         let published: Published =
             serde_json::from_slice(&json).map_err(|error| MasterError::Ended(error.to_string()))?;
-        let epoch = published.epoch;
         let tree = RewardTree::new(cluster, published.number, published.shares)?;
-        Ok(prove(&tree, number, epoch, crate::facts::address(stake)))
+        Ok(Some(Arc::new(EpochTree { epoch: published.epoch, tree })))
     });
-    proof.await?.map(Json).ok_or(Problem::NotKept("this stake has no share in an epoch of this number"))
+    let tree = tree.await?;
+    if let Some(tree) = &tree {
+        shared.trees.keep(number, tree.clone());
+    }
+    Ok(tree)
 }
 
 /// The records that evidence on chain names by their SHA-256.
@@ -64,18 +88,14 @@ pub(super) async fn evidence(
     Ok(([(header::CONTENT_TYPE, "application/json")], json).into_response())
 }
 
-fn prove(
-    tree: &RewardTree,
-    number: u64,
-    epoch: chain::Address,
-    stake: chain::Address,
-) -> Option<RewardProof> {
+fn prove(kept: &EpochTree, number: u64, stake: chain::Address) -> Option<RewardProof> {
+    let tree = &kept.tree;
     let all = |hashes: &[Vec<u8>]| hashes.iter().map(hex::encode).collect();
     let (place, claim) = tree.claim(stake)?;
     let shard = tree.shard(place)?;
     Some(RewardProof {
         number,
-        epoch: epoch.to_string(),
+        epoch: kept.epoch.to_string(),
         stake: claim.share.stake.to_string(),
         owner: claim.share.owner.to_string(),
         weight: claim.share.weight,
@@ -86,6 +106,7 @@ fn prove(
             weight: shard.weight,
             root: hex::encode(&shard.root),
             proof: all(&shard.proof),
+            opened: None,
         },
     })
 }
@@ -98,17 +119,22 @@ fn bad(problem: &str) -> Problem {
     Problem::BadQuery { problem: problem.to_owned() }
 }
 
+/// What is kept; before it is opened nobody can say what is not.
+fn opened(shared: &Shared) -> Result<Drawer, Problem> {
+    shared.ledger.get().cloned().ok_or(Problem::Starting)
+}
+
+fn take(bucket: &Mutex<Bucket>, shared: &Shared) -> Result<(), Problem> {
+    if bucket.lock().take(shared.now_ms()) { Ok(()) } else { Err(Problem::TooMany) }
+}
+
 /// Reads on a thread of its own, only so often.
 async fn read<T: Send + 'static>(
     shared: &Arc<Shared>,
     work: impl FnOnce(&Drawer) -> Result<T, MasterError> + Send + 'static,
 ) -> Result<T, Problem> {
-    if !shared.ledger_reads.lock().take(shared.now_ms()) {
-        return Err(Problem::TooMany);
-    }
-    let Some(drawer) = shared.ledger.get().cloned() else {
-        return Err(Problem::NotKept("nothing is kept yet"));
-    };
+    take(&shared.ledger_reads, shared)?;
+    let drawer = opened(shared)?;
     match tokio::task::spawn_blocking(move || work(&drawer)).await {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(error)) => {

@@ -27,6 +27,7 @@ mod routes;
 mod stall;
 #[cfg(test)]
 mod tests;
+pub(crate) mod trees;
 mod webhook;
 
 pub use limits::GatewayLimits;

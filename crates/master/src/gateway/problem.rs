@@ -44,6 +44,8 @@ pub(super) enum Problem {
     NotKept(&'static str),
     #[error("this master may not sign certificates now: {0}")]
     NoRight(&'static str),
+    #[error("the master is starting and has not opened what it keeps yet; try again in a second")]
+    Starting,
     #[error("too many requests; try again in a second")]
     TooMany,
     #[error("the master failed: {0}; its log says more")]
@@ -80,6 +82,7 @@ impl Problem {
             Self::NotTheApiserver => "not_the_apiserver",
             Self::NotKept(_) => "not_kept",
             Self::NoRight(_) => "enclave_not_in_standing",
+            Self::Starting => "starting",
             Self::TooMany => "too_many_requests",
             Self::Internal(_) => "internal",
         }
@@ -105,7 +108,7 @@ impl Problem {
             Self::UnknownPath | Self::NotKept(_) => StatusCode::NOT_FOUND,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::NotTheApiserver => StatusCode::FORBIDDEN,
-            Self::NoRight(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::NoRight(_) | Self::Starting => StatusCode::SERVICE_UNAVAILABLE,
             Self::TooMany => StatusCode::TOO_MANY_REQUESTS,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }

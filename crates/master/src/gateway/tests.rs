@@ -32,6 +32,7 @@ mod evidence_crowd;
 mod inputs;
 mod joining;
 mod k3s_agent;
+mod ledger;
 mod reviews;
 mod tunnels;
 

@@ -85,7 +85,9 @@ impl Kubernetes {
         for object in self.list::<Node>(Api::all(self.client.clone()), "").await? {
             if let Some((name, mut node)) = objects::node(&object) {
                 if drained.contains(name.as_str()) {
-                    node.movable = self.movable(&name).await?.len();
+                    let pods = self.holding_up(&name).await?;
+                    node.left = pods.len();
+                    node.movable = pods.iter().filter(|pod| objects::is_movable(pod)).count();
                 }
                 views.insert(name.clone(), objects::view(&object));
                 observed.nodes.insert(name, node);

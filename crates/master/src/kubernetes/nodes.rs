@@ -8,7 +8,7 @@ use kube::{Api, Error};
 use serde_json::{Map, Value, json};
 
 use super::client::{EVICTIONS, Kubernetes, gone};
-use super::objects::{is_movable, is_our_taint};
+use super::objects::{holds_up, is_movable, is_our_taint};
 use crate::membership::{DRAINED_ANNOTATION, TAINT_VALUE};
 
 /// What the lifecycle of a node changes in Kubernetes.
@@ -58,7 +58,7 @@ impl Kubernetes {
     /// Asks for the eviction of each pod that can go elsewhere. One whose budget does not allow it now stays
     /// until the next round.
     pub(super) async fn move_pods(&self, node: &str) -> Result<(), Error> {
-        let evictions = self.movable(node).await?.into_iter().filter_map(|pod| {
+        let evictions = self.holding_up(node).await?.into_iter().filter(is_movable).filter_map(|pod| {
             let (namespace, name) = (pod.metadata.namespace?, pod.metadata.name?);
             let api = Api::<Pod>::namespaced(self.client.clone(), &namespace);
             Some(async move { patient(gone(api.evict(&name, &EvictParams::default()).await)) })
@@ -67,11 +67,11 @@ impl Kubernetes {
         results.into_iter().collect()
     }
 
-    /// The pods of a node that a drain moves.
-    pub(super) async fn movable(&self, node: &str) -> Result<Vec<Pod>, Error> {
+    /// The pods of a node that a drain waits for.
+    pub(super) async fn holding_up(&self, node: &str) -> Result<Vec<Pod>, Error> {
         let parameters = ListParams::default().fields(&format!("spec.nodeName={node}"));
         let pods = Api::<Pod>::all(self.client.clone()).list(&parameters).await?;
-        Ok(pods.items.into_iter().filter(is_movable).collect())
+        Ok(pods.items.into_iter().filter(holds_up).collect())
     }
 
     async fn patch_node(&self, name: &str, patch: Value) -> Result<(), Error> {

@@ -33,6 +33,7 @@ pub(super) fn node(node: &Node) -> Option<(String, ObservedNode)> {
         taints: taints.filter(|taint| is_our_taint(taint)).map(|taint| taint.key.clone()).collect(),
         drained: annotation(DRAINED_ANNOTATION).is_some(),
         movable: 0,
+        left: 0,
     };
     Some((node.metadata.name.clone()?, observed))
 }
@@ -51,8 +52,8 @@ pub(super) fn view(node: &Node) -> KubernetesView {
     if ready { KubernetesView::Ready } else { KubernetesView::NotReady }
 }
 
-/// Whether a drain moves this pod: not what is bound to the node, and not what is over or going.
-pub(super) fn is_movable(pod: &Pod) -> bool {
+/// Whether a drain waits for this pod: not for what is bound to the node or over.
+pub(super) fn holds_up(pod: &Pod) -> bool {
     let bound = pod.metadata.owner_references.iter().flatten().any(|owner| owner.kind == "DaemonSet");
     let mirror = pod
         .metadata
@@ -61,7 +62,12 @@ pub(super) fn is_movable(pod: &Pod) -> bool {
         .is_some_and(|annotations| annotations.contains_key("kubernetes.io/config.mirror"));
     let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
     let over = matches!(phase, Some("Succeeded" | "Failed"));
-    !bound && !mirror && !over && pod.metadata.deletion_timestamp.is_none()
+    !bound && !mirror && !over
+}
+
+/// Whether a drain moves this pod: of those that it waits for, those that are not going yet.
+pub(super) fn is_movable(pod: &Pod) -> bool {
+    holds_up(pod) && pod.metadata.deletion_timestamp.is_none()
 }
 
 pub(super) fn role_binding(object: &RoleBinding) -> Option<(BindingKey, Option<Binding>)> {

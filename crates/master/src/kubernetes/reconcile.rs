@@ -21,6 +21,9 @@ const RETRY: Duration = Duration::from_millis(500);
 /// The longest that one comparison with its changes may take.
 const ROUND_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// Pause between two looks at a node that is drained: whether a budget allows the next pod to go, and whether all are gone.
+const DRAINING: Duration = Duration::from_secs(2);
+
 /// Keeps Kubernetes what the chain says: at once when the membership changes, and every now and then in case
 /// somebody else changed Kubernetes or a token ran out.
 pub(crate) struct Reconciler {
@@ -77,6 +80,7 @@ impl Reconciler {
             let done = tokio::time::timeout(ROUND_TIMEOUT, round).await;
             let pause = match done.unwrap_or_else(|_| Err("kube-apiserver stopped in the middle".to_owned()))
             {
+                Ok(()) if self.shared.is_draining() => self.interval.min(DRAINING),
                 Ok(()) => self.interval,
                 Err(error) => {
                     tracing::debug!("Kubernetes does not agree with the chain yet: {error}");
@@ -124,6 +128,7 @@ impl Reconciler {
         let (observed, views) = seen.map_err(|error| error.to_string())?;
         let now_ms = self.shared.now_ms();
         self.note_joined(&observed, now_ms);
+        self.shared.note_drains(&given.care, &observed);
         let view = |name: &str| views.get(name).copied().unwrap_or(KubernetesView::Absent);
         self.shared.health.lock().kubernetes(view, now_ms);
         let actions = plan(self.shared.membership.read().roster(), &given, &observed, now_ms);

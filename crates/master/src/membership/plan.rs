@@ -34,8 +34,10 @@ pub struct ObservedNode {
     pub taints: BTreeSet<String>,
     /// Whether the master has cordoned it for a drain.
     pub drained: bool,
-    /// Pods on it that a drain moves; counted only while it is drained.
+    /// Pods on it that a drain has to move; counted only while it is drained.
     pub movable: usize,
+    /// The same with those that are ending.
+    pub left: usize,
 }
 
 /// What Kubernetes shall look like, besides what the roster says.

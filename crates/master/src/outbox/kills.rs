@@ -72,12 +72,12 @@ impl Scene {
         Scene { devnet, client, calls, cluster, enclave, operator, holder, staker }
     }
 
-    async fn run(&self, wallet: &Keypair, draft: &Draft) -> Vec<Event> {
+    pub(crate) async fn run(&self, wallet: &Keypair, draft: &Draft) -> Vec<Event> {
         self.client.execute(wallet, draft).await.unwrap().events_of(self.calls.package())
     }
 
     /// What a master has to say after one more day: an epoch, a downtime and a contradiction of a new stake.
-    async fn letters(&self, day: u64) -> Vec<Letter> {
+    pub(crate) async fn letters(&self, day: u64) -> Vec<Letter> {
         let (calls, cluster) = (&self.calls, &self.cluster);
         self.run(&self.operator, &calls.fund(cluster.pool, 1_000_000)).await;
         let events = self.run(&self.staker, &calls.stake(cluster.id, Tier::Node, 1_000_000)).await;
@@ -119,7 +119,7 @@ impl Scene {
 
     /// Runs a master's outbox in a process of its own, which kills itself before its `kill_at`th step. Says
     /// whether it came to its end.
-    fn child(&self, dir: &Path, letters: &[Letter], kill_at: u64) -> bool {
+    pub(crate) fn child(&self, dir: &Path, letters: &[Letter], kill_at: u64) -> bool {
         let told = Told {
             url: self.devnet.url(),
             dir: dir.to_owned(),
@@ -141,7 +141,7 @@ impl Scene {
         status.success()
     }
 
-    async fn state(&self) -> State {
+    pub(crate) async fn state(&self) -> State {
         let mut state = State::new(self.cluster.id);
         let cursor = self.client.start_of(self.calls.package()).await.unwrap();
         self.client.catch_up(self.calls.package(), &mut state, &cursor).await.unwrap();
