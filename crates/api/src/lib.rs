@@ -27,4 +27,7 @@ pub use node::{
 };
 pub use rewards::{RewardEpochs, RewardProof, ShardOfEpoch};
 pub use status::{AnchorStatus, ChainStatus, MasterStatus, TeeStatus};
-pub use worker::{EvidenceStatus, GatewayLink, LinkStatus, NodeAgentStatus, StakeStatus, WorkerStatus};
+pub use worker::{
+    EvidenceStatus, GatewayLink, LinkStatus, NodeAgentStatus, RewardState, RewardStatus, StakeStatus,
+    WorkerStatus,
+};

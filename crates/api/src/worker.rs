@@ -30,6 +30,9 @@ pub struct WorkerStatus {
     /// The stake behind the token, while it is on chain.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stake: Option<StakeStatus>,
+    /// What the stake has earned; absent before the first look at it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rewards: Option<RewardStatus>,
     /// End of the node's certificates.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub certificates_expire_ms: Option<u64>,
@@ -73,6 +76,53 @@ pub struct StakeStatus {
     /// When it was asked back for, if it was: the end of its notice, milliseconds since the Unix epoch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unbonding_ms: Option<u64>,
+}
+
+/// The newest epoch, of the last three that the master posted, in which the stake has a share.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RewardStatus {
+    /// Its number; absent when there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epoch: Option<u64>,
+    /// What the share is worth, in MIST.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mist: Option<u64>,
+    /// What became of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<RewardState>,
+    /// Until then it can be claimed, milliseconds since the Unix epoch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claim_until_ms: Option<u64>,
+    /// When master and chain were asked, by the worker's clock; absent when that never succeeded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checked_ms: Option<u64>,
+    /// Why the last look failed, when it did: what stands above may be old then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<crate::ErrorBody>,
+}
+
+/// What became of a share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum RewardState {
+    /// `k3s-daas rewards claim` pays it out.
+    Claimable,
+    /// It was paid out.
+    Claimed,
+    /// Nobody claimed it in time.
+    Lapsed,
+}
+
+impl RewardState {
+    /// As in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Claimable => "claimable",
+            Self::Claimed => "claimed",
+            Self::Lapsed => "lapsed",
+        }
+    }
 }
 
 /// Whether a remote side answers.

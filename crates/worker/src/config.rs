@@ -41,6 +41,9 @@ pub struct Config {
     /// Life of one proof.
     #[serde(default = "default_proof_window_ms")]
     pub proof_window_ms: u64,
+    /// Time between two looks at what the stake has earned.
+    #[serde(default = "default_rewards_poll_ms")]
+    pub rewards_poll_ms: u64,
     /// First wait after a failure; doubles.
     #[serde(default = "default_retry_min_ms")]
     pub retry_min_ms: u64,
@@ -57,6 +60,7 @@ impl Config {
             ("chain_poll_ms", self.chain_poll_ms, 100, 30_000),
             ("heartbeat_ms", self.heartbeat_ms, 500, 300_000),
             ("proof_window_ms", self.proof_window_ms, 15_000, 3_600_000),
+            ("rewards_poll_ms", self.rewards_poll_ms, 100, 86_400_000),
             ("retry_min_ms", self.retry_min_ms, 50, 60_000),
             ("retry_max_ms", self.retry_max_ms, self.retry_min_ms, 3_600_000),
         ];
@@ -97,6 +101,10 @@ fn default_heartbeat_ms() -> u64 {
 
 fn default_proof_window_ms() -> u64 {
     60_000
+}
+
+fn default_rewards_poll_ms() -> u64 {
+    3_600_000
 }
 
 fn default_retry_min_ms() -> u64 {

@@ -37,6 +37,7 @@ mod metrics;
 mod node_agent;
 mod node_password;
 mod on_chain;
+mod rewards;
 mod server;
 mod shell;
 mod statements;
@@ -46,7 +47,7 @@ mod usage;
 mod worker;
 
 pub use certificates::{CertificateError, KeyedCertificate, NodeBundle};
-pub use chain_source::ChainSource;
+pub use chain_source::{ChainSource, Epoch, PostedShare};
 pub use cluster_settings::ClusterSettings;
 pub use config::{Config, ObjectId, TeeConfig};
 pub use engine_node::{EngineNode, EngineNodeConfig};

@@ -21,6 +21,58 @@ pub(crate) struct Metrics {
     stake_frozen: Gauge,
     stake_unbonding: Gauge,
     stake_lock: Gauge,
+    reward: Rewards,
+}
+
+/// Of the newest share; nothing is shown of what is not known.
+#[derive(Default)]
+struct Rewards {
+    epoch: Family<[(&'static str, &'static str); 0], Gauge>,
+    mist: Family<[(&'static str, &'static str); 0], Gauge>,
+    state: Family<StateLabel, Gauge>,
+    deadline: Family<[(&'static str, &'static str); 0], Gauge>,
+    checked: Family<[(&'static str, &'static str); 0], Gauge>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StateLabel {
+    state: &'static str,
+}
+
+impl Rewards {
+    fn register(&self, registry: &mut Registry) {
+        registry.register("reward_epoch", "Newest epoch with a share of the stake", self.epoch.clone());
+        registry.register("reward_mist", "What that share is worth, MIST", self.mist.clone());
+        registry.register("reward_state", "1 for what became of that share", self.state.clone());
+        let times = [
+            ("reward_claim_deadline_timestamp", "End of the time for claiming it", &self.deadline),
+            ("reward_checked_timestamp", "When master and chain were last asked about it", &self.checked),
+        ];
+        for (name, help, gauge) in times {
+            registry.register_with_unit(name, help, Unit::Seconds, gauge.clone());
+        }
+    }
+
+    fn show(&self, status: &api::RewardStatus) {
+        let seconds = |ms: Option<u64>| ms.map(|ms| ms / 1000);
+        for (gauge, value) in [
+            (&self.epoch, status.epoch),
+            (&self.mist, status.mist),
+            (&self.deadline, seconds(status.claim_until_ms)),
+            (&self.checked, seconds(status.checked_ms)),
+        ] {
+            match value {
+                Some(value) => {
+                    gauge.get_or_create(&[]).set(i64::try_from(value).unwrap_or(i64::MAX));
+                }
+                None => gauge.clear(),
+            }
+        }
+        self.state.clear();
+        if let Some(state) = status.state {
+            self.state.get_or_create(&StateLabel { state: state.as_str() }).set(1);
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -49,6 +101,7 @@ impl Metrics {
             stake_frozen: Gauge::default(),
             stake_unbonding: Gauge::default(),
             stake_lock: Gauge::default(),
+            reward: Rewards::default(),
             registry: Registry::default(),
         };
         tunnel.register(&mut registry);
@@ -76,6 +129,7 @@ impl Metrics {
         for (name, help, gauge) in expiries {
             registry.register_with_unit(name, help, Unit::Seconds, gauge.clone());
         }
+        metrics.reward.register(&mut registry);
         Self { registry, ..metrics }
     }
 
@@ -101,6 +155,7 @@ impl Metrics {
         self.stake_frozen.set(mist(stake.frozen_mist));
         self.stake_unbonding.set(i64::from(stake.unbonding_ms.is_some()));
         self.stake_lock.set(seconds(Some(stake.locked_until_ms)));
+        self.reward.show(&status.rewards.clone().unwrap_or_default());
     }
 
     pub(crate) fn encode(&self) -> String {

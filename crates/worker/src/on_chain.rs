@@ -1,12 +1,12 @@
 use async_trait::async_trait;
 use chain::{
-    Address, Calls, Client, Cluster, Enclave, Keypair, Measurement, MoveObject, Registry, SealToken, Stake,
-    TokenPath,
+    Address, Calls, Client, Cluster, Enclave, Keypair, Measurement, MoveObject, Registry, SealToken, Shard,
+    Stake, TokenPath,
 };
 
 use crate::ObjectId;
 use crate::agent::{Failure, FailureKind, MEASUREMENT_RETIRED, Target, Token, View};
-use crate::chain_source::ChainSource;
+use crate::chain_source::{ChainSource, Epoch, PostedShare};
 
 /// Values of a retired measurement's allowed counterparts that are listed at most.
 const MAX_LISTED: usize = 3;
@@ -62,6 +62,24 @@ impl OnChain {
         Ok(target(cluster, &registry, enclave.as_ref()))
     }
 
+    async fn read_epoch(&self, share: &PostedShare) -> Result<Option<Epoch>, chain::Error> {
+        let found = self.read::<chain::Epoch>(share.epoch).await?;
+        let ours = |epoch: &chain::Epoch| epoch.cluster == self.cluster && epoch.number == share.number;
+        let Some(epoch) = found.filter(ours) else { return Ok(None) };
+        let shard = match share.shard {
+            Some(id) => self.read::<Shard>(id).await?.filter(|shard| shard.epoch == epoch.id),
+            None => None,
+        };
+        let (byte, bit) = (usize::from(share.index / 8), share.index % 8);
+        let claimed = |shard: &Shard| shard.claimed.get(byte).is_some_and(|bits| bits & (1 << bit) != 0);
+        Ok(Some(Epoch {
+            budget: epoch.budget,
+            weight: epoch.weight,
+            deadline_ms: epoch.deadline_ms,
+            claimed: shard.as_ref().is_some_and(claimed),
+        }))
+    }
+
     async fn read_token(
         &self,
         cluster: &Cluster,
@@ -85,6 +103,10 @@ impl ChainSource for OnChain {
 
     async fn view(&self) -> Result<View, Failure> {
         self.read_view().await.map_err(|error| failure(&error))
+    }
+
+    async fn epoch(&self, share: &PostedShare) -> Result<Option<Epoch>, Failure> {
+        self.read_epoch(share).await.map_err(|error| failure(&error))
     }
 
     async fn renew_token(&self) -> Result<(), Failure> {

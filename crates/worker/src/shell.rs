@@ -15,6 +15,7 @@ use crate::gateway::{Attested, CertificateKind, GatewayError, NodeHeaders, Pinne
 use crate::holder_key::{HolderKey, ProofScope};
 use crate::machine::{self, CpuTicks};
 use crate::node_agent::{NodeAgent, StopReason};
+use crate::rewards::Watch;
 use crate::statements::Statements;
 use crate::tunnel::{TunnelKeeper, TunnelTarget};
 use crate::{Config, clock, gateway};
@@ -38,6 +39,7 @@ pub(crate) struct Shell {
     pub(crate) instance: api::Instance,
     pub(crate) statements: Mutex<Statements>,
     pub(crate) tunnel: TunnelKeeper,
+    pub(crate) rewards: Mutex<Watch>,
     pub(crate) memory: Mutex<Memory>,
 }
 
@@ -128,6 +130,19 @@ impl Shell {
             Some((_, Trust::Attested(attested))) => Some(attested.claims().clone()),
             _ => None,
         }
+    }
+
+    /// The gateway that is trusted now.
+    pub(crate) fn trusted(&self) -> Option<Arc<Attested>> {
+        match &self.memory.lock().trust {
+            Some((_, Trust::Attested(attested))) => Some(Arc::clone(attested)),
+            _ => None,
+        }
+    }
+
+    /// The stake behind the token, once the chain was read.
+    pub(crate) fn stake(&self) -> Option<crate::ObjectId> {
+        self.memory.lock().token.as_ref().map(|token| crate::ObjectId(token.stake_id))
     }
 
     async fn at_gateway(&self, session: u64, target: &Target, call: Call) -> Result<Outcome, Failure> {

@@ -27,6 +27,7 @@ pub(crate) fn snapshot(agent: &Agent, shell: &Shell, node: &NodeStatus, now_ms: 
         },
         token_expires_ms: token.map(|token| token.expires_ms),
         stake: token.and_then(|token| token.stake.clone()),
+        rewards: shell.rewards.lock().known().cloned(),
         certificates_expire_ms: agent.certificates().map(|validity| validity.until_ms),
         last_heartbeat_ms: shell.memory.lock().last_heartbeat_ms,
         evidence: shell.evidence.as_ref().map(|evidence| {

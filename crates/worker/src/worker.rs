@@ -16,6 +16,7 @@ use crate::gateway::Trust;
 use crate::holder_key::HolderKey;
 use crate::metrics::Metrics;
 use crate::node_agent::{NodeAgent, NodeStatus, StopReason};
+use crate::rewards::{Watch, keep_looking};
 use crate::server::{self, Shown};
 use crate::shell::{Memory, Shell};
 use crate::statements::{self, Statements};
@@ -69,6 +70,7 @@ impl Worker {
             seed: clock::now_ms() ^ u64::from(std::process::id()),
         });
         let (cluster, token) = (Address::new(config.cluster_id.0), Address::new(config.token_id.0));
+        let rewards = Watch::new(config.token_id.0, config.rewards_poll_ms, clock::now_ms());
         let shell = Shell {
             instance: statements::instance()?,
             statements: Statements::new(cluster, token).into(),
@@ -80,6 +82,7 @@ impl Worker {
             trust,
             evidence,
             tunnel: TunnelKeeper::new(),
+            rewards: rewards.into(),
             memory: Memory::default().into(),
         };
         let metrics = Metrics::new(&shell.tunnel.counts);
@@ -122,7 +125,10 @@ impl Worker {
             let node = Arc::clone(&shell.node);
             shell.tunnel.run(node, shell.config.backoff(), over).await;
         });
+        let (shell, over) = (Arc::clone(&driver.shell), shutdown.child_token());
+        let rewards = tokio::spawn(async move { keep_looking(&shell, over).await });
         let driven = driver.drive(&shutdown).await;
+        rewards.abort();
         // What goes through it belongs to a node that is stopped now.
         tunnel.abort();
         match tokio::time::timeout(STOP_TIMEOUT, driver.shell.node.stop(StopReason::Shutdown)).await {

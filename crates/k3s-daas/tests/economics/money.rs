@@ -2,6 +2,7 @@
 
 use chain::{RewardTree, Share, Shares};
 use serde_json::json;
+use worker::{ChainSource as _, Epoch, ObjectId, OnChain, PostedShare};
 
 use crate::world::{DAY_MS, World, events, id_of};
 
@@ -35,12 +36,37 @@ async fn an_epoch_is_posted_claimed_and_swept() {
     let epoch = id_of(&done, "epoch").to_string();
     assert!(world.fails(&["rewards", "post", &statement], 3).await.contains("epoch"));
 
+    // What the worker of the node shows of it.
+    let (place, claim) = tree.claim(stake).unwrap();
+    assert_eq!(place, 0);
+    let mut share = PostedShare {
+        number: 1,
+        epoch: epoch.parse().unwrap(),
+        shard: None,
+        weight: claim.share.weight,
+        index: claim.index,
+    };
+    let seen = async |share: &PostedShare| {
+        let (package, cluster) = (world.id("package").into(), world.id("cluster").into());
+        let source = OnChain::new(world.client().await, package, cluster, ObjectId([0; 32]), None);
+        source.epoch(share).await.unwrap()
+    };
+    let unclaimed = Epoch { claimed: false, ..seen(&share).await.unwrap() };
+    assert_eq!((unclaimed.budget, unclaimed.weight), (1_000, 4));
+    assert_eq!(seen(&share).await, Some(unclaimed));
+    assert_eq!(seen(&PostedShare { number: 2, ..share.clone() }).await, None, "another epoch's number");
+
     let done = world.both(&["rewards", "open", "n1", "--shares", &file]).await;
     assert_eq!(events(&done), ["rewards::ShardOpened"]);
     let shard = id_of(&done, "shard").to_string();
+    share.shard = Some(shard.parse().unwrap());
+    assert_eq!(seen(&share).await, Some(unclaimed), "opened, not claimed");
     let done = world.both(&["rewards", "claim", "n1", "--shares", &file]).await;
     assert_eq!(events(&done), ["rewards::Claimed"]);
     assert_eq!(done["events"][0]["data"]["amount"], 750);
+    assert_eq!(seen(&share).await, Some(Epoch { claimed: true, ..unclaimed }));
+    let neighbour = PostedShare { index: claim.index ^ 1, ..share.clone() };
+    assert_eq!(seen(&neighbour).await, Some(unclaimed), "the other share is nobody's yet");
     let twice = world.fails(&["rewards", "claim", "n1", "--shares", &file], 3).await;
     assert!(twice.contains("claimed"), "{twice}");
     let lie =
@@ -60,6 +86,7 @@ async fn an_epoch_is_posted_claimed_and_swept() {
     let done = world.both(&["rewards", "sweep-epoch", &epoch]).await;
     assert_eq!(events(&done), ["rewards::EpochSwept", "rewards::PoolFunded"]);
     assert_eq!(world.ok(&["rewards", "show"]).await["pool"]["balance"], 250);
+    assert_eq!(seen(&share).await, None, "swept");
     assert!(world.fails(&["rewards", "sweep-shard", "0x5"], 1).await.contains("no object"));
     world.chain.shutdown().await;
 }

@@ -197,6 +197,36 @@ impl Attested {
         })
     }
 
+    /// Numbers of the epochs whose shares the master keeps.
+    pub async fn reward_epochs(&self) -> Result<Vec<u64>, GatewayError> {
+        let what = "rewards";
+        let body = self.fetch(what, self.client.get(format!("{}/api/v1/rewards", self.base))).await?;
+        let epochs: api::RewardEpochs = serde_json::from_slice(&body)
+            .map_err(|error| GatewayError::Malformed { what, problem: error.to_string() })?;
+        Ok(epochs.epochs)
+    }
+
+    /// What `stake` claims its share of an epoch with; none where it has no share.
+    pub async fn reward_proof(
+        &self,
+        epoch: u64,
+        stake: &str,
+    ) -> Result<Option<api::RewardProof>, GatewayError> {
+        let what = "proof of a reward";
+        let url = format!("{}/api/v1/rewards/{epoch}/{stake}", self.base);
+        match self.fetch(what, self.client.get(url)).await {
+            Ok(body) => serde_json::from_slice(&body)
+                .map(Some)
+                .map_err(|error| GatewayError::Malformed { what, problem: error.to_string() }),
+            Err(GatewayError::Refused { reason, .. } | GatewayError::Answer { reason, .. })
+                if reason == "not_kept" =>
+            {
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     async fn join_get(&self, proof: &Proof, name: &'static str) -> Result<Vec<u8>, GatewayError> {
         let url = format!("{}/v1-k3s/{name}", self.base);
         let request = self.client.get(url).basic_auth(SEAL_USER, Some(proof.to_string()));

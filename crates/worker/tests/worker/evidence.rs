@@ -70,7 +70,7 @@ async fn a_platform_that_cannot_be_is_an_error_at_the_start() {
             target: Err(api::ErrorBody { reason: String::new(), message: String::new() }),
             token: None,
         };
-        Arc::new(crate::support::Chain { view: view.into(), up: true.into(), renewals: 0.into() })
+        Arc::new(crate::support::Chain::new(view))
     };
     for (tee, joins, word) in [
         (TeeConfig { allow_simulated: false, ..simulated() }, false, "tee.allow_simulated is not true"),

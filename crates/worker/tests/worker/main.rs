@@ -5,5 +5,6 @@ mod evidence;
 mod join;
 mod listener;
 mod on_chain;
+mod rewards;
 mod support;
 mod tunnel;

@@ -10,7 +10,7 @@ use ::tunnel::tokio_tungstenite::tungstenite::protocol::Role as WebSocketRole;
 use ::tunnel::{Link, Role};
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::{Query, Request, State};
+use axum::extract::{Path, Query, Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
@@ -118,6 +118,8 @@ pub struct Gateway {
     pub refuse_evidence: Mutex<Option<&'static str>>,
     /// Evidence that came, with what it said: bound to the key of its connection, or not.
     pub evidence: Mutex<Vec<Result<tee::Claims, String>>>,
+    /// What it keeps of epochs: each with the proof of this worker's share, or none.
+    pub rewards: Mutex<Vec<(u64, Option<api::RewardProof>)>>,
     /// The tunnel that the worker has open.
     pub tunnel: Mutex<Option<Link>>,
     nonces: Mutex<HashSet<[u8; 16]>>,
@@ -152,6 +154,7 @@ impl Gateway {
             wanted_nonce: Mutex::default(),
             refuse_evidence: Mutex::default(),
             evidence: Mutex::default(),
+            rewards: Mutex::default(),
             tunnel: Mutex::default(),
             nonces: Mutex::default(),
             _dir: dir,
@@ -196,6 +199,29 @@ impl Gateway {
             return Err(refuse("replayed"));
         }
         Ok(())
+    }
+}
+
+async fn reward_epochs(State(gateway): State<Arc<Gateway>>) -> Response {
+    let epochs = gateway.rewards.lock().iter().map(|(number, _)| *number).collect();
+    axum::Json(api::RewardEpochs { epochs }).into_response()
+}
+
+async fn reward_proof(
+    State(gateway): State<Arc<Gateway>>,
+    Path((epoch, stake)): Path<(u64, String)>,
+) -> Response {
+    let kept = gateway
+        .rewards
+        .lock()
+        .iter()
+        .find(|(number, _)| *number == epoch)
+        .and_then(|(_, proof)| proof.clone());
+    match kept.filter(|proof| proof.stake == stake) {
+        Some(proof) => axum::Json(proof).into_response(),
+        None => {
+            error(StatusCode::NOT_FOUND, "not_kept", "this stake has no share in an epoch of this number")
+        }
     }
 }
 
@@ -257,6 +283,8 @@ pub async fn start_at(gateway: &Arc<Gateway>, address: SocketAddr) -> Running {
         .route("/api/v1/attestation", get(attestation))
         .route("/api/v1/nodes/heartbeat", post(heartbeat))
         .route("/api/v1/nodes/attestation", post(evidence))
+        .route("/api/v1/rewards", get(reward_epochs))
+        .route("/api/v1/rewards/{epoch}/{stake}", get(reward_proof))
         .route(&join("client-kubelet.crt"), post(sign))
         .route(&join("serving-kubelet.crt"), post(sign))
         .route(&join("client-kube-proxy.crt"), post(sign))

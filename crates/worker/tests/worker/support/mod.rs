@@ -13,8 +13,8 @@ use parking_lot::Mutex;
 use tokio::task::JoinHandle;
 use worker::agent::{Failure, FailureKind, Token, View};
 use worker::{
-    ChainSource, Config, HolderKey, NodeAgent, NodeAgentError, NodeBundle, NodeStatus, ObjectId, Reach,
-    StopReason,
+    ChainSource, Config, Epoch, HolderKey, NodeAgent, NodeAgentError, NodeBundle, NodeStatus, ObjectId,
+    PostedShare, Reach, StopReason,
 };
 
 pub use gateway::{Fault, Gateway, Running, start, start_at};
@@ -31,6 +31,9 @@ pub struct Chain {
     pub view: Mutex<View>,
     pub up: Mutex<bool>,
     pub renewals: Mutex<u32>,
+    /// What it has of the epoch that was asked about last.
+    pub epoch: Mutex<Option<Epoch>>,
+    pub asked: Mutex<Option<PostedShare>>,
 }
 
 #[async_trait]
@@ -47,6 +50,14 @@ impl ChainSource for Chain {
         if *self.up.lock() { Ok(self.view.lock().clone()) } else { Err(chain_down()) }
     }
 
+    async fn epoch(&self, share: &PostedShare) -> Result<Option<Epoch>, Failure> {
+        if !*self.up.lock() {
+            return Err(chain_down());
+        }
+        *self.asked.lock() = Some(share.clone());
+        Ok(*self.epoch.lock())
+    }
+
     async fn renew_token(&self) -> Result<(), Failure> {
         if !*self.up.lock() {
             return Err(chain_down());
@@ -56,6 +67,18 @@ impl ChainSource for Chain {
             token.expires_ms = now_ms() + token.lifetime_ms;
         }
         Ok(())
+    }
+}
+
+impl Chain {
+    pub fn new(view: View) -> Self {
+        Self {
+            view: view.into(),
+            up: true.into(),
+            renewals: 0.into(),
+            epoch: None.into(),
+            asked: None.into(),
+        }
     }
 }
 
@@ -160,6 +183,7 @@ pub fn worker_config(dir: &Path) -> Config {
         chain_poll_ms: 100,
         heartbeat_ms: 500,
         proof_window_ms: 60_000,
+        rewards_poll_ms: 100,
         retry_min_ms: 50,
         retry_max_ms: 200,
     }
@@ -178,7 +202,7 @@ impl Bench {
         gateway.set(fault);
         let running = start(&gateway).await;
         let view = View { target: Ok(gateway.target(running.address)), token: Some(token(&holder)) };
-        let chain = Arc::new(Chain { view: Mutex::new(view), up: Mutex::new(true), renewals: Mutex::new(0) });
+        let chain = Arc::new(Chain::new(view));
         let node = Arc::new(Node::default());
         let config = make(&config, &gateway, &chain, &node);
         let worker = worker::Worker::bind(
