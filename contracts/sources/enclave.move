@@ -489,8 +489,18 @@ public(package) fun check_mature(enclave: &Enclave, governance: &Governance, clo
 
 /// Whether code with this measurement may be trusted now.
 public(package) fun is_allowed(registry: &Registry, measurement: &Measurement, clock: &Clock): bool {
+    is_allowed_at(registry, measurement, clock.timestamp_ms())
+}
+
+/// Whether it may, or might, at `time_ms`. What was retired at once is not remembered.
+public(package) fun is_allowed_at(registry: &Registry, measurement: &Measurement, time_ms: u64): bool {
     let (found, at) = registry.allowed.index_of(measurement);
-    found && clock.timestamp_ms() < registry.retires_ms[at]
+    found && time_ms < registry.retires_ms[at]
+}
+
+/// Whether workers may prove that they run code with this measurement.
+public(package) fun is_worker_code(registry: &Registry, measurement: &Measurement): bool {
+    registry.worker_code.contains(measurement)
 }
 
 /// The cluster that an enclave serves.

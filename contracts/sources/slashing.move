@@ -38,7 +38,7 @@ const EBadLocator: u64 = 6;
 const EBadPeriod: u64 = 7;
 /// The node was up as it had agreed.
 const EUptimeKept: u64 = 8;
-/// The measurement is allowed.
+/// The measurement is allowed, or was when the fault is said to begin.
 const EMeasurementAllowed: u64 = 9;
 /// The key never spoke for the stake, or the token is not the stake's.
 const EWrongKey: u64 = 10;
@@ -56,6 +56,8 @@ const ETooLate: u64 = 15;
 const ETooEarly: u64 = 16;
 /// What a statement is about is empty or too long.
 const EBadSubject: u64 = 17;
+/// The measurement is of code that workers may run.
+const EWorkerCode: u64 = 18;
 
 const DOWNTIME: u8 = 0;
 const ATTESTATION: u8 = 1;
@@ -252,7 +254,8 @@ public fun propose(
     propose_shown(stake, cluster, governance, registry, enclave, evidence, timestamp_ms, signature, clock, ctx);
 }
 
-/// Proposes the penalty for running code whose measurement is not allowed, or no longer, as an enclave saw it.
+/// Proposes the penalty for running code whose measurement is on neither list of the registry, or no longer, as an
+/// enclave saw it.
 public fun propose_measurement(
     stake: &mut Stake,
     cluster: &Cluster,
@@ -273,7 +276,8 @@ public fun propose_measurement(
     ctx: &mut TxContext,
 ) {
     let measurement = measurement::new(platform, names, values);
-    assert!(!registry.is_allowed(&measurement, clock), EMeasurementAllowed);
+    assert!(!registry.is_allowed_at(&measurement, from_ms), EMeasurementAllowed);
+    assert!(!registry.is_worker_code(&measurement), EWorkerCode);
     let evidence = Evidence {
         cluster: stake.cluster(),
         stake: object::id(stake),

@@ -494,6 +494,25 @@ fun allowed_code_is_no_fault() {
     propose_measurement(scene::staked(), b"1").end();
 }
 
+#[test, expected_failure(abort_code = slashing::EMeasurementAllowed)]
+fun code_that_was_allowed_when_it_ran_is_no_fault() {
+    let mut world = scene::staked();
+    world.allow(b"simulated", vector[b"code"], vector[b"2"]);
+    let retires_ms = world::start_ms() + 2 * DAY_MS + 1;
+    let (registry, governance, cap, clock) = world.registry_parts();
+    let names = vector[b"code".to_string()];
+    registry.plan_retirement(governance, cap, b"simulated".to_string(), names, vector[b"2"], retires_ms, clock);
+    world.advance(1);
+    propose_measurement(world, b"2").end();
+}
+
+#[test, expected_failure(abort_code = slashing::EWorkerCode)]
+fun code_of_workers_is_no_fault() {
+    let mut world = scene::staked();
+    world.allow_worker(b"simulated", vector[b"code"], vector[b"2"]);
+    propose_measurement(world, b"2").end();
+}
+
 #[test, expected_failure(abort_code = enclave::ETooNew)]
 fun a_new_enclave_accuses_nobody() {
     let mut world = scene::trusted();

@@ -1,13 +1,15 @@
 //! The report as Markdown with its plots.
 
+mod plots;
+
 use std::fmt::Write;
 
 use crate::assumptions::Assumptions;
 use crate::attack::{Attack, DAYS};
 use crate::deter::{curve, deterred_from};
 use crate::params::{MIST_PER_SUI, Params};
-use crate::plot::{Line, Plot};
 use crate::sample::Sample;
+use plots::{penalty_plot, stake_plot, swings_plot};
 
 /// The finished report: a page, and the plots that it shows, by file name.
 pub struct Report {
@@ -27,6 +29,7 @@ pub fn report(params: &Params, assumed: &Assumptions, runs: u32, seed: u64, plot
     let mut page = String::new();
     head(&mut page, runs, seed);
     assumptions(&mut page, assumed);
+    finders(&mut page, params, assumed, runs, seed);
     verdicts(&mut page, params, assumed, &curves, runs, seed);
     let _ = write!(page, "\n![advantage against stake]({plots_dir}/stake.svg)\n");
     swings(&mut page, params, assumed, runs, seed, plots_dir);
@@ -93,6 +96,23 @@ fn assumptions(page: &mut String, assumed: &Assumptions) {
     for (name, value) in rows {
         let _ = writeln!(page, "| {name} | {value} |");
     }
+}
+
+/// The chances that something is found are assumed; what a cluster finds by itself is not.
+fn finders(page: &mut String, params: &Params, assumed: &Assumptions, runs: u32, seed: u64) {
+    let blind = Assumptions { overselling_found_per_day: 0.0, tampering_found: 0.0, ..*assumed };
+    let _ = write!(
+        page,
+        "\n## Who finds it\n\nThe chain punishes what is shown to it.\n\n| fault | who proposes its penalty |\n|---|---|\n\
+         | downtime | the master, by itself |\n\
+         | contradiction | the master, by itself; anybody who has both statements |\n\
+         | attestation, tampering | nobody by themselves: the chain takes both from a mature enclave alone, and the \
+         master's code observes and signs neither |\n\n\
+         So the chances that over-selling (judged as failed attestation) and tampering are found stand for enclave code that \
+         a cluster would have to add and allow. With the master as it is both are 0; all else as recommended, these \
+         pay then: {}.\n",
+        paying(params, &blind, runs, seed)
+    );
 }
 
 fn verdicts(
@@ -198,15 +218,16 @@ fn levers(page: &mut String, params: &Params, assumed: &Assumptions, runs: u32, 
         ),
     ];
     for (name, changed) in changes {
-        let pays: Vec<&str> = Attack::ALL
-            .into_iter()
-            .filter(|attack| attack.advantage(&changed, assumed, runs, seed).pays())
-            .map(Attack::name)
-            .collect();
-        let pays = if pays.is_empty() { "nothing".to_owned() } else { pays.join(", ") };
-        let _ = writeln!(page, "| {name} | {pays} |");
+        let _ = writeln!(page, "| {name} | {} |", paying(&changed, assumed, runs, seed));
     }
     let _ = write!(page, "\n![tampering, by penalty]({plots_dir}/penalty.svg)\n");
+}
+
+/// The attacks that pay, in words.
+fn paying(params: &Params, assumed: &Assumptions, runs: u32, seed: u64) -> String {
+    let pays = |attack: &Attack| attack.advantage(params, assumed, runs, seed).pays();
+    let names: Vec<&str> = Attack::ALL.into_iter().filter(pays).map(Attack::name).collect();
+    if names.is_empty() { "nothing".to_owned() } else { names.join(", ") }
 }
 
 fn recommended(page: &mut String, params: &Params) {
@@ -254,44 +275,6 @@ fn recommended(page: &mut String, params: &Params) {
         days(mission.extension_ms),
         days(params.extension_ms),
     );
-}
-
-fn stake_plot(curves: &[Curve]) -> String {
-    let lines = curves
-        .iter()
-        .filter(|curve| curve.attack != Attack::FalseAccusations && curve.attack != Attack::Griefing)
-        .map(|curve| line(curve.attack.name(), &curve.points))
-        .collect();
-    plot("US$ beyond honest work in 90 days, by node stake", lines)
-}
-
-fn swings_plot(params: &Params, assumed: &Assumptions, runs: u32, seed: u64) -> String {
-    let lines = worlds(assumed)
-        .iter()
-        .map(|(name, world)| line(name, &curve(Attack::TamperingAfterAFall, params, world, runs, seed)))
-        .collect();
-    plot("Tampering after a fall of SUI: US$ beyond honest work, by node stake", lines)
-}
-
-fn penalty_plot(params: &Params, assumed: &Assumptions, runs: u32, seed: u64) -> String {
-    let lines = [500, 1_000, 2_500, 5_000, 10_000]
-        .into_iter()
-        .map(|bps| {
-            let params = Params { tampering_bps: bps, ..*params };
-            let name = format!("penalty {} %", bps / 100);
-            line(&name, &curve(Attack::Tampering, &params, assumed, runs, seed))
-        })
-        .collect();
-    plot("Tampering: US$ beyond honest work, by node stake and penalty", lines)
-}
-
-fn line(name: &str, points: &[(u64, Sample)]) -> Line {
-    let points = points.iter().map(|(stake, sample)| (*stake as f64 / MIST_PER_SUI, sample.mean));
-    Line { name: name.to_owned(), points: points.collect() }
-}
-
-fn plot(title: &str, lines: Vec<Line>) -> String {
-    Plot { title, x: "node stake, SUI", low: -2_000.0, high: 2_000.0, lines }.svg()
 }
 
 /// MIST as SUI in words.

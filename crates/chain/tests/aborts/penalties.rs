@@ -47,6 +47,17 @@ pub(crate) async fn slashing(p: &Probe) {
         ..s.tampering(2)
     };
     p.refused(&anybody, &propose(ran(&s.measurement)), "slashing::EMeasurementAllowed").await;
+    let other = Measurement { values: vec![vec![9; 48]], ..s.measurement.clone() };
+    // A list of its own, and what counted when it ran: both are no fault.
+    let (operator, registry) = (&p.world.operator, cluster.registry);
+    p.world.run(operator, &calls.allow_worker_measurement(registry, admin, &other)).await;
+    p.refused(&anybody, &propose(ran(&other)), "slashing::EWorkerCode").await;
+    p.world.run(operator, &calls.retire_worker_measurement(registry, admin, &other)).await;
+    p.world.run(operator, &calls.allow_measurement(registry, admin, &other)).await;
+    p.world.run(operator, &calls.plan_retirement(registry, admin, &other, p.now() + HOUR_MS)).await;
+    p.advance(HOUR_MS).await;
+    p.refused(&anybody, &propose(ran(&other)), "slashing::EMeasurementAllowed").await;
+    p.world.run(operator, &calls.retire_measurement(registry, admin, &other)).await;
     let forged = chain::EnclaveStatement { signature: vec![0; 64], ..s.stated(s.tampering(1)) };
     p.refused(&anybody, &calls.propose_penalty(s.court(), &forged), "intent_message::EBadSignature").await;
     let foreign = Court { governance: p.other_admin.governance, ..s.court() };
@@ -54,7 +65,6 @@ pub(crate) async fn slashing(p: &Probe) {
     p.refused(&anybody, &draft, "slashing::EWrongCluster").await;
 
     let contradiction = contradictions(p, &s, &anybody).await;
-    let other = Measurement { values: vec![vec![9; 48]], ..s.measurement.clone() };
     let cases = [down(0), ran(&other)];
     let mut opened = Vec::new();
     for evidence in cases {

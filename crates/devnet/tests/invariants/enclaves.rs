@@ -64,6 +64,12 @@ pub(crate) struct Trust {
     of_workers: BTreeSet<u8>,
 }
 
+impl Trust {
+    pub(crate) fn is_of_workers(&self, code: u8) -> bool {
+        self.of_workers.contains(&code)
+    }
+}
+
 impl Play {
     /// Whether the cluster listens to this enclave.
     pub(crate) fn stands(&self, by: usize) -> bool {
@@ -234,7 +240,7 @@ fn bound(play: &mut Play, cap: usize, caller: usize) {
 fn trust_workers(play: &mut Play, cap: usize, caller: usize) {
     let (code, again) = (play.some_code(), play.chance(60));
     let code = play.trust.of_workers.first().copied().filter(|_| again).unwrap_or(code);
-    let known = play.trust.of_workers.contains(&code);
+    let known = play.trust.is_of_workers(code);
     let allows = play.chance(if known { 20 } else { 90 });
     let function = if allows { "allow_worker_measurement" } else { "retire_worker_measurement" };
     let expect = play.caps[cap].works(caller, play.world.now) && allows != known;

@@ -125,7 +125,8 @@ fn propose(play: &mut Play, at: usize) {
     ];
     let arguments = [&court[..], &fault, &shown].concat();
     let good = play.stands(by) && play.is_mature(by);
-    let refuted = code.is_some_and(|code| play.allowed.holds(code, now));
+    let refuted =
+        code.is_some_and(|code| play.allowed.holds(code, from_ms) || play.trust.is_of_workers(code));
     let stake = &play.stakes[at];
     let overlaps = stake
         .judged
