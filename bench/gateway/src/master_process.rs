@@ -34,7 +34,10 @@ impl MasterProcess {
         let config = dir.join("master.json");
         std::fs::write(&config, serde_json::to_vec(&world.config)?)?;
         let log = std::fs::File::create(dir.join("master.log"))?;
+        // As `k3s-daas master` starts itself, unless somebody has chosen.
+        let arenas = std::env::var_os("MALLOC_ARENA_MAX").unwrap_or_else(|| "1".into());
         let child = Command::new(std::env::current_exe()?)
+            .env("MALLOC_ARENA_MAX", arenas)
             .arg("--master")
             .arg(&config)
             .stderr(log)

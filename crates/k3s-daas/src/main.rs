@@ -2,6 +2,7 @@
 //! talk to the chain and the cluster.
 #![forbid(unsafe_code)]
 
+mod arena;
 mod cli;
 mod collateral;
 mod commands;
@@ -54,6 +55,9 @@ fn run(cli: Cli) -> Result<()> {
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
         .init();
+    if cli.command.serves_many() {
+        arena::one_for_all();
+    }
     harden::no_core_dumps();
     if cli.command.holds_keys() {
         harden::keep_memory();

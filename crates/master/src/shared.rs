@@ -71,7 +71,7 @@ pub(crate) struct Shared {
     pub(crate) ledger: OnceLock<Drawer>,
     /// Public reads of what is kept there, from disk.
     pub(crate) ledger_reads: Mutex<Bucket>,
-    /// Public questions about single shares, most of which are answered from memory.
+    /// Public questions about epochs and single shares, most of which are answered from memory.
     pub(crate) ledger_proofs: Mutex<Bucket>,
     /// What those are answered from.
     pub(crate) trees: Trees,
@@ -93,8 +93,8 @@ pub(crate) struct Shared {
 /// Reads of epochs and records per second, and at once: a large epoch takes some ten milliseconds.
 const LEDGER_READS_PER_SECOND: u64 = 10;
 const LEDGER_READS_BURST: u64 = 50;
-/// Proofs per second, and at once. One takes a tenth of a millisecond; all of 1,000 stakers, who hear of an epoch at the same time, are
-/// answered in a few seconds, whoever else asks for large things.
+/// Proofs and lists of epochs per second, and at once. A proof takes 0.2 ms (`chain`'s example `reward_proofs`); 1,000 stakers, who hear of an
+/// epoch at the same time, are answered at once, whoever else asks for large things, and 10,000 workers that start together in a minute.
 const LEDGER_PROOFS_PER_SECOND: u64 = 200;
 const LEDGER_PROOFS_BURST: u64 = 1_000;
 /// Log lines per second, and at once, about strangers.

@@ -129,6 +129,11 @@ impl Command {
     pub(crate) fn holds_keys(&self) -> bool {
         matches!(self, Self::Master(_) | Self::Store(_) | Self::Custodian(_) | Self::Verifier(_))
     }
+
+    /// Whether thousands of connections are kept at once.
+    pub(crate) fn serves_many(&self) -> bool {
+        matches!(self, Self::Master(_))
+    }
 }
 
 #[derive(Debug, Subcommand)]

@@ -21,7 +21,8 @@ use crate::shared::Shared;
 
 /// The epochs whose shares are kept.
 pub(super) async fn epochs(State(desk): State<Desk>) -> Result<Json<RewardEpochs>, Problem> {
-    let epochs = read(&desk.shared, |drawer| {
+    take(&desk.shared.ledger_proofs, &desk.shared)?;
+    let epochs = off_thread(opened(&desk.shared)?, |drawer| {
         let keys = drawer.keys()?;
         Ok(keys.iter().filter_map(|key| key.strip_prefix("rewards-")?.parse().ok()).collect())
     });
@@ -134,7 +135,13 @@ async fn read<T: Send + 'static>(
     work: impl FnOnce(&Drawer) -> Result<T, MasterError> + Send + 'static,
 ) -> Result<T, Problem> {
     take(&shared.ledger_reads, shared)?;
-    let drawer = opened(shared)?;
+    off_thread(opened(shared)?, work).await
+}
+
+async fn off_thread<T: Send + 'static>(
+    drawer: Drawer,
+    work: impl FnOnce(&Drawer) -> Result<T, MasterError> + Send + 'static,
+) -> Result<T, Problem> {
     match tokio::task::spawn_blocking(move || work(&drawer)).await {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(error)) => {
