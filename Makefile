@@ -119,7 +119,6 @@ test-long: ## What takes long: 200 kills, thousands of simulated disks and histo
 	$(call say,store: 200 kills, 20000 simulated disks, 20000 histories)
 	@STORE_CRASH_KILLS=200 STORE_DISK_SEEDS=20000 PROPTEST_CASES=20000 cargo test --locked -p store --test crash --test disk --test model -- --nocapture
 	$(call say,machines in network namespaces: vxlan with nftables)
-	@cargo test --locked -p hosts -- leaves
 	@HOSTS_LONG=1 HOSTS_CLUSTER=$$'flannel_backend = "vxlan"\nkube_proxy_mode = "nftables"' cargo test --locked -p hosts
 	$(call say,machines in network namespaces: host-gw)
 	@HOSTS_CLUSTER='flannel_backend = "host-gw"' cargo test --locked -p hosts

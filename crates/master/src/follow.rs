@@ -2,7 +2,8 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use chain::{
-    Address, Advance, Applied, Checkpoint, Client, Cursor, Error, Follower, Index, Reachability, State,
+    Address, Advance, Applied, Checkpoint, Client, Cursor, Error, Follower, Index, Measurement, Reachability,
+    State,
 };
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -211,16 +212,19 @@ impl Follow {
         }
     }
 
-    /// Finds this enclave on chain by its key.
+    /// Finds this enclave on chain by its key. One key may be registered with several measurements, when builds or settings change: the
+    /// registration to speak by is that of the code that runs, since workers hold the master to the one that the cluster names.
     fn announce(&self, state: &State) {
         let now_ms = self.shared.now_ms();
         self.decree(state, now_ms);
         let key = self.shared.facts.public_key;
+        let platform = &self.shared.platform;
+        let running = Measurement::new(platform.kind().as_str(), &platform.measurement());
         let ours = state
             .enclaves
             .values()
             .filter(|enclave| enclave.public_key == key && state.enclave_in_standing(&enclave.id, now_ms))
-            .max_by_key(|enclave| enclave.expires_ms);
+            .max_by_key(|enclave| (enclave.measurement == running, enclave.expires_ms));
         let right = Right::of(state, &key, now_ms);
         if let (Some(reason), true) = (right.lost(), self.shared.board.read().right != right) {
             tracing::error!(

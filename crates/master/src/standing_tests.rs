@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use chain::{Address, Admin, Calls, Client, Draft, Keypair, Measurement};
+use chain::{Address, Admin, Calls, Client, Draft, EnclaveClaims, Keypair, Measurement};
 use custody::{Listener, OnChain, Verifier, no_collateral};
 use devnet::Devnet;
 use engine::pki::ClusterPki;
@@ -27,6 +27,7 @@ struct House {
     operator: Keypair,
     registry: Address,
     admin: Admin,
+    verifier: Keypair,
     measurement: Measurement,
     shared: Arc<Shared>,
     standing: watch::Receiver<Option<Standing>>,
@@ -61,7 +62,7 @@ impl House {
         run(&calls.set_verifiers(created.registry, admin, &[verifier.public_key()], 1)).await;
         run(&calls.allow_measurement(created.registry, admin, &measurement)).await;
         let service = Verifier::new(
-            verifier,
+            verifier.clone(),
             trusted.clone(),
             Policy::default(),
             Anchors::default(),
@@ -111,7 +112,20 @@ impl House {
         tokio::spawn(keeper.run(stop.clone()));
         let registry = created.registry;
         let (_devnet, _stop) = (devnet, stop.drop_guard());
-        Self { client, calls, operator, registry, admin, measurement, shared, standing: seen, _devnet, _stop }
+        let standing = seen;
+        Self {
+            client,
+            calls,
+            operator,
+            registry,
+            admin,
+            verifier,
+            measurement,
+            shared,
+            standing,
+            _devnet,
+            _stop,
+        }
     }
 
     async fn run(&self, draft: &Draft) {
@@ -162,6 +176,30 @@ async fn a_short_registration_is_got_renewed_before_it_ends_and_lost_when_the_me
     assert!(house.right().lost().is_some());
     house.run(&house.calls.allow_measurement(house.registry, house.admin, &house.measurement)).await;
     house.until("registered again", Duration::from_secs(30), |house| house.right() == Right::Held).await;
+}
+
+/// A master that goes back to an earlier build or setting keeps its key, and the registration of the later one may last longer.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_registration_of_the_code_that_runs_is_the_one_to_speak_by() {
+    let dir = tempfile::tempdir().unwrap();
+    let house = House::start(dir.path(), RegistrationConfig::default()).await;
+    house.until("registered", Duration::from_secs(10), |house| house.standing.borrow().is_some()).await;
+    let ours = house.standing.borrow().as_ref().map(|standing| standing.enclave);
+    let other = Measurement::new("simulated", &[("code".to_owned(), vec![7; 48])].into());
+    house.run(&house.calls.allow_measurement(house.registry, house.admin, &other)).await;
+    let claims = EnclaveClaims {
+        cluster: house.shared.facts.cluster,
+        measurement: other,
+        public_key: house.shared.facts.public_key.to_vec(),
+        expires_ms: house.shared.board.read().registered_until_ms + 60_000,
+    };
+    let verified = claims.sign_all(&[&house.verifier], house.shared.now_ms()).unwrap();
+    let draft = house.calls.register_enclave(house.registry, &verified);
+    let receipt = house.client.execute(&house.operator, &draft).await.unwrap();
+    let seen = |house: &House| house.shared.board.read().chain.checkpoint >= receipt.checkpoint.unwrap();
+    house.until("seen", Duration::from_secs(10), seen).await;
+    assert_eq!(house.standing.borrow().as_ref().map(|standing| standing.enclave), ours);
+    assert_eq!(house.right(), Right::Held);
 }
 
 /// Workers' code is on chain too: without it no evidence is taken, retired it takes the label away, and a bound on the platform

@@ -105,13 +105,15 @@ impl Hosts {
         self.cli("master", &[&["enclave", command], &measurement[..]].concat(), MINUTE)?.ok().map(drop)
     }
 
-    /// Starts the master anew, wanting every node attested. That is measured, so `up` has to allow it on chain.
-    pub(crate) fn require_attested(&mut self) -> Result<(), String> {
+    /// Starts the master anew, wanting every node attested, or none. That is measured, so `up` has to allow it on chain.
+    pub(crate) fn require_attested(&mut self, required: bool) -> Result<(), String> {
+        const WANTED: &str = "require_attested = true\n";
         let path = self.config("master");
         let config = std::fs::read_to_string(&path).map_err(|error| error.to_string())?;
-        std::fs::write(&path, config + "require_attested = true\n").map_err(|error| error.to_string())?;
+        let config = if required { config + WANTED } else { config.replace(WANTED, "") };
+        std::fs::write(&path, config).map_err(|error| error.to_string())?;
         self.cli("master", &["down"], 2 * MINUTE)?.ok()?;
-        self.cli("master", &["up", "--detach", "--no-worker"], 4 * MINUTE)?.ok().map(drop)
+        self.up()
     }
 
     /// The process that is the master now; `up` starts another when it ends.

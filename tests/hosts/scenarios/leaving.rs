@@ -44,6 +44,7 @@ spec:
 
 /// `unstake --drain`: the pods move one by one as their budget allows, then the stake is asked back and the node is gone.
 pub(crate) fn in_order(hosts: &mut Hosts) -> Outcome {
+    hosts.require_attested(false)?;
     for (node, _) in workers() {
         hosts.ready(node, MINUTE)?;
         eventually(MINUTE, || match hosts.get(&["node", node], "{.spec.taints}")?.as_str() {

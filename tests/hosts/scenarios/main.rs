@@ -45,13 +45,11 @@ const SCENARIOS: &[Scenario<Hosts>] = &[
     (PARTITION, faults::partition),
     ("a_lost_master_comes_back_at_another_endpoint_with_5000_objects", disaster::lost_master),
     ("nodes_that_prove_nothing_are_emptied_where_proof_is_required", attested::required),
-    (LEAVING, leaving::in_order),
+    ("a_node_leaves_in_order_and_what_it_served_is_served_on", leaving::in_order),
 ];
 
 /// These take minutes, so they run when they are named, or with `HOSTS_LONG=1`.
 const LONG: [&str; 2] = [DELAY, PARTITION];
-/// It takes a node away that others need, so it runs only when it is named.
-const LEAVING: &str = "a_node_leaves_in_order_and_what_it_served_is_served_on";
 const DELAY: &str = "half_a_second_of_delay_is_borne";
 const PARTITION: &str = "an_exec_ends_with_its_tunnel_which_comes_back";
 
@@ -68,9 +66,8 @@ fn main() -> ExitCode {
         .iter()
         .enumerate()
         .filter(|(at, (name, _))| {
-            let all = *name != LEAVING
-                && filters.is_empty()
-                && (!LONG.contains(name) || std::env::var_os("HOSTS_LONG").is_some());
+            let all =
+                filters.is_empty() && (!LONG.contains(name) || std::env::var_os("HOSTS_LONG").is_some());
             *at < 2 || all || filters.iter().any(|filter| name.contains(filter.as_str()))
         })
         .map(|(_, scenario)| scenario)

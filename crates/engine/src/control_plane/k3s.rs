@@ -1,5 +1,6 @@
 //! `k3s server` in place of kube-apiserver, kube-controller-manager and kube-scheduler.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
@@ -10,8 +11,7 @@ use super::config::ControlPlaneConfig;
 use super::error::ControlPlaneError;
 use super::programs::{CONTROLLERS, SERVICE_ACCOUNT_ISSUER, kubelet_address_types};
 use super::webhooks;
-use crate::k3s::{Datastore, K3sError, K3sHome, K3sServer};
-use crate::k3s::{STORE_CA, STORE_CERT, STORE_KEY};
+use crate::k3s::{Datastore, K3sError, K3sHome, K3sServer, STORE_CA, STORE_CERT, STORE_KEY};
 use crate::pki::ClusterPki;
 use crate::supervise::Program;
 
@@ -50,9 +50,8 @@ pub(crate) fn server(
     let write = |name: &str, content: &str| -> Result<String, K3sError> {
         Ok(home.write(name, content)?.to_string_lossy().into_owned())
     };
-    let mut names =
-        vec!["127.0.0.1".to_owned(), "localhost".to_owned(), config.advertise_address.to_string()];
-    names.extend(config.names.iter().filter(|name| !names.contains(name)).cloned().collect::<Vec<_>>());
+    let own = ["127.0.0.1".to_owned(), "localhost".to_owned(), config.advertise_address.to_string()];
+    let names: BTreeSet<String> = own.into_iter().chain(config.names.iter().cloned()).collect();
     let mut apiserver = vec![
         ("kubelet-certificate-authority", write("kubelet-ca.crt", pki.kubelet_ca_pem())?),
         ("kubelet-preferred-address-types", kubelet_address_types(config).to_owned()),
@@ -91,7 +90,7 @@ pub(crate) fn server(
         token_file: write("token", &engine.token)?,
         listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), engine.port),
         advertise: SocketAddr::new(config.advertise_address, config.listen.port()),
-        names,
+        names: names.into_iter().collect(),
         cluster_cidr: config.cluster_cidr.clone(),
         service_cidr: config.service_cidr.clone(),
         cluster_domain: config.cluster_domain.clone(),
