@@ -127,6 +127,11 @@ impl Schedule {
         self.retry_ms = 0;
     }
 
+    /// Whether somebody waits for one.
+    pub fn asked(&self) -> bool {
+        self.asked
+    }
+
     /// What is to be done at `now_ms`.
     pub fn due(&mut self, now_ms: u64, pending: Pending) -> Due {
         if pending == Pending::Nothing {

@@ -20,7 +20,8 @@ use crate::undeclared::Undeclared;
 
 /// How often is looked whether an anchor is due.
 const LOOK: Duration = Duration::from_secs(1);
-/// Revision of a store that nothing was ever written to: there is nothing that an older copy could take back.
+/// Revision of a store that nothing was ever written to: there is nothing that an older copy could take back, so it is anchored for
+/// whoever asks and not by itself.
 const EMPTY: i64 = 1;
 
 /// Puts the state's revision and root on chain, so that no older copy of the disk can take its place.
@@ -151,6 +152,14 @@ impl AnchorKeeper {
         let pending = self.pending();
         let due = self.schedule.due(now_ms, pending);
         self.account(now_ms, due);
+        if matches!(due, Due::Unpaid(_)) && self.schedule.asked() {
+            let max = self.config.max_mist_per_day;
+            let spent = self.schedule.spent(now_ms);
+            self.store.anchor_failed(&format!(
+                "anchors cost {spent} MIST in the last 24 hours, and one more would be above the {max} that \
+                 [master.anchor] max_mist_per_day allows"
+            ));
+        }
         let (Due::Now, Some(poster)) = (due, poster) else { return Ok(()) };
         let Some(standing) = poster.standing.borrow().clone() else {
             self.store.anchor_failed("the enclave is not registered on chain yet");
@@ -242,7 +251,7 @@ impl AnchorKeeper {
     /// somebody waits for, but one revision is anchored once, so there has to be another change too.
     fn pending(&mut self) -> Pending {
         let revision = self.store.revision();
-        if revision <= self.anchored.max(EMPTY) {
+        if revision <= self.anchored || (revision <= EMPTY && !self.schedule.asked()) {
             return Pending::Nothing;
         }
         let snapshot = self.board.read().snapshot_blob;

@@ -351,6 +351,24 @@ async fn without_the_chain_nothing_is_served_unless_somebody_says_so() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn whoever_asks_for_an_anchor_has_one_or_is_told_at_once_why_not() {
+    let mut town = Town::new().await;
+    let life = town.start("a").await.unwrap();
+    assert_eq!(life.anchor().await, 1, "an empty store is anchored for whoever asks");
+    assert_eq!(town.anchor().await.revision, 1);
+    life.end().await;
+
+    town.config.max_mist_per_day = 1;
+    let life = town.start("a").await.unwrap();
+    life.put("k", "1").await;
+    until("money is missing", async || life.board.read().anchor.unpaid).await;
+    let asked = tokio::time::timeout(Duration::from_secs(10), life.store.request_anchor()).await;
+    let refused = asked.expect("an answer at once").unwrap_err().to_string();
+    assert!(refused.contains("max_mist_per_day"), "{refused}");
+    life.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn anchors_come_by_themselves_cost_what_is_said_and_prove_keys_to_strangers() {
     let town = Town::new().await;
     let life = town.start("a").await.unwrap();
